@@ -1,0 +1,71 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"countersign/internal/errs"
+)
+
+// ErrUnavailable means that PostgreSQL does not answer. It is an outage, never a wrong credential or a missing row.
+var ErrUnavailable = errs.Unavailable("storage_unavailable", "The database does not answer at the moment. Nothing was changed; try again.")
+
+// ErrBusy means that a row stayed locked by somebody else for longer than a request waits.
+var ErrBusy = errs.Unavailable("storage_busy", "Somebody else is changing the same record. Nothing was changed; try again.")
+
+// IsUnique says whether err is the violation of one of the named unique constraints or indexes.
+func IsUnique(err error, constraints ...string) bool {
+	return violates(err, "23505", constraints)
+}
+
+// IsForeignKey says whether err is the violation of one of the named foreign keys.
+func IsForeignKey(err error, constraints ...string) bool {
+	return violates(err, "23503", constraints)
+}
+
+// IsCheck says whether err is the violation of one of the named check constraints.
+func IsCheck(err error, constraints ...string) bool {
+	return violates(err, "23514", constraints)
+}
+
+func violates(err error, code string, constraints []string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == code && (len(constraints) == 0 || slices.Contains(constraints, pg.ConstraintName))
+}
+
+// IsRetryable says whether err is a lost serialization or deadlock race, after which the same transaction may succeed.
+func IsRetryable(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// IsLockTimeout says whether err is a row that stayed locked for longer than a request waits.
+func IsLockTimeout(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "55P03"
+}
+
+// Translate turns outages into errors with a code and leaves everything else as it is. Bad data cannot be told from a
+// bug here: constraints that a caller can violate are translated where they are known, by name.
+func Translate(err error) error {
+	if err == nil || errs.As(err) != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if IsLockTimeout(err) {
+		return ErrBusy.Because(err)
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code[:2] {
+		case "08", "53", "57": // connection, resources, shutdown
+			return ErrUnavailable.Because(err)
+		}
+		return err
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.Timeout(err) {
+		return ErrUnavailable.Because(err)
+	}
+	return err
+}

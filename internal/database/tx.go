@@ -1,0 +1,105 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// attempts is how often a transaction that lost a serialization or deadlock race is run before the error is shown.
+const attempts = 4
+
+// state is what belongs to the transaction of a context.
+type state struct {
+	conn        *conn
+	afterCommit []func()
+}
+
+type stateKey struct{}
+
+// InTransaction says whether ctx belongs to an open transaction. Clients of other systems refuse to call out when it does.
+func InTransaction(ctx context.Context) bool {
+	_, ok := ctx.Value(stateKey{}).(*state)
+	return ok
+}
+
+// InTx runs fn in one transaction in the scope of ctx and commits it. It refuses to nest, and runs fn again when
+// PostgreSQL reports a deadlock or a serialization failure, so fn changes nothing outside the transaction and builds
+// its result from scratch. Domain code calls tenancy.InTx.
+func InTx(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
+	return inTx(ctx, db, nil, fn)
+}
+
+// Read runs fn in one read-only transaction in the scope of ctx. Domain code calls tenancy.Read.
+func Read(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
+	return inTx(ctx, db, &sql.TxOptions{ReadOnly: true}, fn)
+}
+
+func inTx(ctx context.Context, db *bun.DB, opts *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) error {
+	if InTransaction(ctx) {
+		return errors.New("a transaction is already open in this context: pass its tx down instead of opening another")
+	}
+	for attempt := 1; ; attempt++ {
+		done, err := try(ctx, db, opts, fn)
+		if err == nil {
+			for _, f := range done.afterCommit {
+				f()
+			}
+			return nil
+		}
+		if attempt == attempts || !IsRetryable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(attempt) * time.Duration(2+rand.IntN(8)) * time.Millisecond):
+		}
+	}
+}
+
+func try(ctx context.Context, db *bun.DB, opts *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) (*state, error) {
+	bc, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take a connection: %w", err)
+	}
+	defer bc.Close()
+	st := &state{}
+	if err := bc.Raw(func(dc any) error { st.conn = dc.(*conn); return nil }); err != nil {
+		return nil, fmt.Errorf("take a connection: %w", err)
+	}
+	tx, err := bc.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() // after a commit this does nothing; after a panic it gives the connection back clean
+	if err := fn(context.WithValue(ctx, stateKey{}, st), tx); err != nil {
+		return nil, err
+	}
+	if err := tx.Commit(); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return st, nil
+}
+
+// Defer queues a statement with $n parameters that nobody needs the answer of. It travels with COMMIT, so it costs no
+// round trip of its own; when it fails, the transaction fails.
+func Defer(ctx context.Context, query string, args ...any) {
+	ctx.Value(stateKey{}).(*state).conn.deferred.Queue(query, args...)
+}
+
+// AfterCommit runs f once the transaction of ctx has committed. It is for hints that may be lost, such as waking a
+// relay; work that must happen goes through the outbox.
+func AfterCommit(ctx context.Context, f func()) {
+	st := ctx.Value(stateKey{}).(*state)
+	st.afterCommit = append(st.afterCommit, f)
+}
+
+// Hot gives the plain database handle below tx: statements with $n parameters that are prepared once for each
+// connection. It is for the few statements that run on every request; everything else is bun.
+func Hot(tx bun.Tx) *sql.Tx { return tx.Tx }

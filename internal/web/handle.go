@@ -1,0 +1,185 @@
+// Package web is the HTTP side of the house: handlers that return errors, strict decoding, one envelope, lists with
+// pages and cursor, and the OpenAPI document of what is really served.
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"countersign/internal/database"
+	"countersign/internal/errs"
+	"countersign/internal/i18n"
+)
+
+// Handler answers a request or returns an error, never both.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Handle is the only place where an error becomes an answer.
+func Handle(h Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			WriteError(w, r, err)
+		}
+	}
+}
+
+var (
+	// ErrInternal is what a caller sees of an error that is not his: nothing but the request id.
+	ErrInternal = &errs.Error{Kind: errs.KindInternal, Problem: errs.Problem{Code: "internal_error",
+		Text: "Something went wrong on our side. Nothing was changed. Tell support the request id."}}
+	// ErrNotFound is the answer for every path and id that the caller cannot see.
+	ErrNotFound = errs.NotFound("not_found", "There is nothing here, or it is not yours.")
+	// ErrMethodNotAllowed means that the path exists and does not know the verb.
+	ErrMethodNotAllowed = errs.MethodNotAllowed("method_not_allowed", "This address does not know the method {{.method}}.")
+	// ErrTimeout means that the request took longer than the server allows.
+	ErrTimeout = errs.Unavailable("timeout", "This took too long and was given up. Look at the state before you try again.")
+)
+
+// Status is the HTTP status of an error kind.
+func Status(k errs.Kind) int {
+	switch k {
+	case errs.KindInvalid:
+		return http.StatusBadRequest
+	case errs.KindUnauthenticated:
+		return http.StatusUnauthorized
+	case errs.KindPaymentRequired:
+		return http.StatusPaymentRequired
+	case errs.KindForbidden:
+		return http.StatusForbidden
+	case errs.KindNotFound:
+		return http.StatusNotFound
+	case errs.KindMethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case errs.KindConflict:
+		return http.StatusConflict
+	case errs.KindTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case errs.KindUnsupportedMedia:
+		return http.StatusUnsupportedMediaType
+	case errs.KindRateLimited:
+		return http.StatusTooManyRequests
+	case errs.KindUnavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// Public turns any error into the one that the caller may see, and logs what he may not.
+func Public(r *http.Request, err error) *errs.Error {
+	err = database.Translate(err)
+	e := errs.As(err)
+	switch {
+	case e == nil && r.Context().Err() != nil:
+		e = ErrTimeout.Because(err)
+	case e == nil && isTooLarge(err):
+		e = ErrBodyTooLarge
+	case e == nil:
+		e = ErrInternal.Because(err)
+	}
+	if e.Kind == errs.KindInternal || e.Kind == errs.KindUnavailable {
+		slog.ErrorContext(r.Context(), "request failed", "code", e.Code, "error", err)
+	}
+	return e
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
+}
+
+// WriteError writes the error envelope in the request's language.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	e := Public(r, err)
+	lang := i18n.From(r.Context())
+	body := ErrorBody{
+		Code:      e.Code,
+		Error:     i18n.Text(lang, e.Code, e.Text, e.Params),
+		Errors:    translate(lang, e.Fields),
+		RequestID: w.Header().Get("X-Request-ID"),
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if e.Kind == errs.KindUnauthenticated {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="countersign"`)
+	}
+	writeJSON(w, Status(e.Kind), body)
+}
+
+func translate(lang string, fields map[string][]errs.Problem) map[string][]string {
+	out := make(map[string][]string, len(fields))
+	for field, problems := range fields {
+		for _, p := range problems {
+			out[field] = append(out[field], i18n.Text(lang, p.Code, p.Text, p.Params))
+		}
+	}
+	return out
+}
+
+// ErrorBody is the error envelope of seed 003, with a machine code added.
+type ErrorBody struct {
+	Success   bool                `json:"success"`
+	Code      string              `json:"code"`
+	Error     string              `json:"error"`
+	Errors    map[string][]string `json:"errors"`
+	RequestID string              `json:"request_id"`
+}
+
+// Body is the success envelope of seed 003.
+type Body struct {
+	Success   bool   `json:"success"`
+	Data      any    `json:"data"`
+	Message   string `json:"message,omitempty"`
+	RequestID string `json:"request_id"`
+}
+
+// OK answers 200 with data in the envelope.
+func OK(w http.ResponseWriter, data any) error { return Answer(w, http.StatusOK, data, "") }
+
+// Created answers 201 with data in the envelope.
+func Created(w http.ResponseWriter, data any) error { return Answer(w, http.StatusCreated, data, "") }
+
+// Answer writes the success envelope; message is a sentence for humans and may be empty.
+func Answer(w http.ResponseWriter, status int, data any, message string) error {
+	writeJSON(w, status, Body{Success: true, Data: data, Message: message, RequestID: w.Header().Get("X-Request-ID")})
+	return nil
+}
+
+// NoContent answers 204.
+func NoContent(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil { // a type of ours that cannot be written: a bug that tests of the route show
+		slog.Error("encode answer", "error", err)
+		http.Error(w, `{"success":false,"code":"internal_error"}`, http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(raw)+1))
+	w.WriteHeader(status)
+	w.Write(append(raw, '\n'))
+}
+
+// Time is how instants appear in answers: RFC 3339 in UTC with microseconds, which is what PostgreSQL keeps.
+func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+// OptionalTime is Time, or nil when it has not been reached.
+func OptionalTime(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := Time(t)
+	return &s
+}

@@ -1,0 +1,343 @@
+package web
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/errs"
+)
+
+const (
+	defaultPageSize = 25
+	maxPageSize     = 100
+	// countLimit is where counting stops: beyond it a count costs more than anybody learns from it.
+	countLimit = 10_000
+)
+
+var (
+	// ErrUnknownParameter names a query parameter the list does not know.
+	ErrUnknownParameter = errs.Invalid("unknown_parameter", "This list does not know this parameter. It knows: {{.allowed}}.")
+	// ErrNotAChoice names a filter value or ordering that is not on the list's own list.
+	ErrNotAChoice = errOneOf
+	errPage       = errs.Invalid("invalid_page", "Pages are counted from 1, with page_size from 1 to 100.")
+	errPageDeep   = errs.Invalid("page_too_deep", "Pages end at the 10000th row. Follow the cursor instead: start with cursor= and read next.")
+	errCursor     = errs.Invalid("invalid_cursor", "This cursor was not made by this list. Start again with cursor=.")
+)
+
+// Filter is one query parameter of a list. Parse turns its text into the value that Value returns.
+type Filter struct {
+	Name  string
+	Doc   string
+	Parse func(raw string) (any, error)
+}
+
+// Choice is a filter that accepts the keys of words in any case and gives what they stand for.
+func Choice[T any](name, doc string, words map[string]T) Filter {
+	return Filter{name, doc, func(raw string) (any, error) {
+		if v, ok := words[strings.ToLower(raw)]; ok {
+			return v, nil
+		}
+		allowed := make([]string, 0, len(words))
+		for w := range words {
+			allowed = append(allowed, w)
+		}
+		slices.Sort(allowed)
+		return nil, ErrNotAChoice.With("allowed", strings.Join(allowed, ", "))
+	}}
+}
+
+// Text is a filter with any text of up to 200 characters.
+func Text(name, doc string) Filter {
+	return Filter{name, doc, func(raw string) (any, error) {
+		if len(raw) > 200 {
+			return nil, errTooLong.With("limit", 200)
+		}
+		if strings.ContainsFunc(raw, isControl) {
+			return nil, ErrBadText
+		}
+		return strings.TrimSpace(raw), nil
+	}}
+}
+
+// Instant is a filter with an RFC 3339 time or a date, which means its first moment in UTC.
+func Instant(name, doc string) Filter {
+	return Filter{name, doc, func(raw string) (any, error) {
+		for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+			if t, err := time.Parse(layout, raw); err == nil {
+				return t, nil
+			}
+		}
+		return nil, errTime
+	}}
+}
+
+// Identifier is a filter with a UUID.
+func Identifier(name, doc string) Filter {
+	return Filter{name, doc, func(raw string) (any, error) { return ParseID(raw) }}
+}
+
+// Flag is a filter with true or false.
+func Flag(name, doc string) Filter {
+	return Choice(name, doc, map[string]bool{"true": true, "false": false})
+}
+
+// ListSpec says which filters and orderings a list allows. Every list has page, page_size and cursor.
+type ListSpec struct {
+	Filters []Filter
+	// Ordering maps the words allowed in ?ordering= to columns. A leading hyphen reverses. created_at is the key of
+	// the cursor and must be among them.
+	Ordering map[string]string
+	// Default is the ordering when none is given, such as "-created_at".
+	Default string
+}
+
+// List is a parsed list request.
+type List struct {
+	Page     int
+	Size     int
+	Ordering string // as allowed by the spec
+	ByCursor bool
+	after    cursor
+	spec     *ListSpec
+	values   map[string]any
+	url      *url.URL
+}
+
+// cursor is the place in a list after which the next page begins.
+type cursor struct {
+	At time.Time `json:"t"`
+	ID uuid.UUID `json:"i"`
+}
+
+// Value gives the parsed value of a filter; ok is false when the request did not name it.
+func Value[T any](l List, name string) (v T, ok bool) {
+	v, ok = l.values[name].(T)
+	return v, ok
+}
+
+// ParseList reads the query string by spec. Unknown parameters and values are refused by name, so that a misspelt
+// filter never shows too much.
+func ParseList(r *http.Request, spec *ListSpec) (List, error) {
+	l := List{Page: 1, Size: defaultPageSize, Ordering: spec.Default, spec: spec, values: map[string]any{}, url: r.URL}
+	var fields errs.Fields
+	for name, given := range r.URL.Query() {
+		raw := given[len(given)-1]
+		if err := l.set(name, raw); err != nil {
+			fields.Add(name, errs.As(err))
+		}
+	}
+	if err := fields.Err(); err != nil {
+		return List{}, err
+	}
+	if l.ByCursor && strings.TrimPrefix(l.Ordering, "-") != "created_at" {
+		fields.Add("cursor", errCursor)
+	}
+	if !l.ByCursor && l.Page*l.Size > countLimit {
+		fields.Add("page", errPageDeep)
+	}
+	return l, fields.Err()
+}
+
+func (l *List) set(name, raw string) error {
+	switch name {
+	case "page":
+		return positive(raw, &l.Page, countLimit)
+	case "page_size":
+		return positive(raw, &l.Size, maxPageSize)
+	case "cursor":
+		l.ByCursor = true
+		return l.parseCursor(raw)
+	case "ordering":
+		if _, ok := l.spec.Ordering[strings.TrimPrefix(raw, "-")]; !ok {
+			return ErrNotAChoice.With("allowed", l.spec.orderings())
+		}
+		l.Ordering = raw
+		return nil
+	}
+	for _, f := range l.spec.Filters {
+		if f.Name != name {
+			continue
+		}
+		if raw == "" { // an empty form field filters nothing
+			return nil
+		}
+		v, err := f.Parse(raw)
+		if err != nil {
+			return err
+		}
+		l.values[name] = v
+		return nil
+	}
+	return ErrUnknownParameter.With("allowed", l.spec.parameters())
+}
+
+func positive(raw string, dst *int, limit int) error {
+	n, err := strconv.Atoi(raw)
+	if err != nil || n < 1 || n > limit {
+		return errPage
+	}
+	*dst = n
+	return nil
+}
+
+func (l *List) parseCursor(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(raw)
+	if err != nil || json.Unmarshal(text, &l.after) != nil || l.after.ID == uuid.Nil {
+		return errCursor
+	}
+	return nil
+}
+
+func (s *ListSpec) orderings() string {
+	var words []string
+	for w := range s.Ordering {
+		words = append(words, w, "-"+w)
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+func (s *ListSpec) parameters() string {
+	words := []string{"page", "page_size", "cursor", "ordering"}
+	for _, f := range s.Filters {
+		words = append(words, f.Name)
+	}
+	return strings.Join(words, ", ")
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T
+	// Count is how many rows the filters match, counted up to 10,000. It is -1 when reading by cursor.
+	Count    int
+	Next     string // empty on the last page
+	Previous string
+}
+
+// Paginate runs q, which selects the rows of a list with its filters applied, and gives the page that l asks for.
+// key gives the creation time and id of a row; alias is the alias of its table in q.
+func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias string, key func(T) (time.Time, uuid.UUID)) (Page[T], error) {
+	page := Page[T]{Count: -1}
+	if !l.ByCursor {
+		// counted before order and limit, and never further than anybody reads
+		n, err := count(ctx, q)
+		if err != nil {
+			return page, err
+		}
+		page.Count = n
+	}
+	q = l.order(q, alias)
+	if l.ByCursor {
+		q = l.seek(q, alias)
+	} else {
+		q = q.Offset(int64((l.Page - 1) * l.Size))
+	}
+	items := []T{}
+	if err := q.Limit(int64(l.Size+1)).Scan(ctx, &items); err != nil {
+		return page, fmt.Errorf("read a page: %w", err)
+	}
+	more := len(items) > l.Size
+	page.Items = items[:min(len(items), l.Size)]
+	l.link(&page.Next, &page.Previous, more, func() cursor {
+		at, id := key(page.Items[len(page.Items)-1])
+		return cursor{at, id}
+	})
+	return page, nil
+}
+
+func count(ctx context.Context, q *bun.SelectQuery) (int, error) {
+	var n int
+	capped := q.Clone().ColumnExpr("1").Limit(countLimit)
+	err := q.DB().NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped).Conn(q.DB()).Scan(ctx, &n)
+	if err != nil {
+		return 0, fmt.Errorf("count rows: %w", err)
+	}
+	return n, nil
+}
+
+// order sorts by the chosen column and then by id, so that rows of one moment keep their places.
+func (l List) order(q *bun.SelectQuery, alias string) *bun.SelectQuery {
+	column := l.spec.Ordering[strings.TrimPrefix(l.Ordering, "-")]
+	direction := bun.Safe("ASC")
+	if strings.HasPrefix(l.Ordering, "-") {
+		direction = bun.Safe("DESC")
+	}
+	return q.OrderExpr("?.? ?, ?.id ?", bun.Ident(alias), bun.Ident(column), direction, bun.Ident(alias), direction)
+}
+
+func (l List) seek(q *bun.SelectQuery, alias string) *bun.SelectQuery {
+	if l.after.ID == uuid.Nil {
+		return q
+	}
+	comparison := bun.Safe(">")
+	if strings.HasPrefix(l.Ordering, "-") {
+		comparison = bun.Safe("<")
+	}
+	return q.Where("(?.created_at, ?.id) ? (?, ?)", bun.Ident(alias), bun.Ident(alias), comparison, l.after.At, l.after.ID)
+}
+
+func (l List) link(next, previous *string, more bool, last func() cursor) {
+	with := func(name, value string) string {
+		query := l.url.Query()
+		query.Set(name, value)
+		return l.url.Path + "?" + query.Encode()
+	}
+	switch {
+	case l.ByCursor && more:
+		text, _ := json.Marshal(last())
+		*next = with("cursor", base64.RawURLEncoding.EncodeToString(text))
+	case !l.ByCursor:
+		if more {
+			*next = with("page", strconv.Itoa(l.Page+1))
+		}
+		if l.Page > 1 {
+			*previous = with("page", strconv.Itoa(l.Page-1))
+		}
+	}
+}
+
+// ListBody is the list envelope of seed 003. Count is absent when reading by cursor.
+type ListBody struct {
+	Success   bool    `json:"success"`
+	Count     *int    `json:"count,omitempty"`
+	Next      *string `json:"next"`
+	Previous  *string `json:"previous"`
+	Results   any     `json:"results"`
+	RequestID string  `json:"request_id"`
+}
+
+// WritePage answers 200 with the list envelope, each row shaped by show.
+func WritePage[T, R any](w http.ResponseWriter, page Page[T], show func(T) R) error {
+	results := make([]R, len(page.Items))
+	for i, item := range page.Items {
+		results[i] = show(item)
+	}
+	body := ListBody{Success: true, Next: optional(page.Next), Previous: optional(page.Previous), Results: results,
+		RequestID: w.Header().Get("X-Request-ID")}
+	if page.Count >= 0 {
+		body.Count = &page.Count
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,103 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"countersign/internal/auth"
+	"countersign/internal/errs"
+)
+
+// Route is one row of an app's urls.go: what is mounted and what the OpenAPI document says about it.
+type Route struct {
+	Method string
+	// Path begins and ends with a slash; a missing slash at the end of a request's path is added, never redirected.
+	Path string
+	// Permission is what the caller must hold; empty means that any valid credential will do.
+	Permission string
+	// Public routes ask for no credential.
+	Public bool
+	// Staff routes are closed to members, whatever their permissions.
+	Staff   bool
+	Handler Handler
+
+	Tag     string // the group in the documentation
+	Summary string // what it does, in a few words
+	// Request is a zero value of the struct the body is decoded into; nil without a body.
+	Request any
+	// Files names the multipart form field for files of routes that accept them.
+	Files string
+	// Response is a zero value of what stands in "data", or of one result when List is set; nil for 204.
+	Response any
+	// List makes this a list route with the pages, filters and orderings of the spec.
+	List *ListSpec
+	// Status is the success status; zero means 200.
+	Status int
+	// Errors are the refusals a caller should expect besides those that every route shares.
+	Errors []*errs.Error
+	// Unwrapped routes answer in a shape of their own: a file, or what a monitoring system expects.
+	Unwrapped string // media type of the answer
+}
+
+// Mount adds the routes to r. Each checks its permission before its handler runs.
+func Mount(r chi.Router, routes []Route) {
+	for _, route := range routes {
+		if !strings.HasPrefix(route.Path, "/") || !strings.HasSuffix(route.Path, "/") {
+			panic("route must begin and end with a slash: " + route.Path)
+		}
+		r.Method(route.Method, route.Path, Handle(guard(route)))
+	}
+}
+
+func guard(route Route) Handler {
+	if route.Public {
+		return route.Handler
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, err := auth.Require(r.Context(), route.Permission)
+		if err != nil {
+			return err
+		}
+		if route.Staff && p.IsMember() {
+			return ErrStaffOnly
+		}
+		return route.Handler(w, r)
+	}
+}
+
+// ErrStaffOnly means that a customer's user called something that is for staff.
+var ErrStaffOnly = errs.Forbidden("staff_only", "This is for the tenant's staff.")
+
+// NewRouter gives a chi router whose 404 and 405 use the envelope.
+func NewRouter() *chi.Mux {
+	r := chi.NewRouter()
+	r.NotFound(Handle(func(http.ResponseWriter, *http.Request) error { return ErrNotFound }))
+	r.MethodNotAllowed(Handle(func(_ http.ResponseWriter, r *http.Request) error {
+		return ErrMethodNotAllowed.With("method", r.Method)
+	}))
+	return r
+}
+
+// ID gives the path parameter "id". A malformed id is as unknown as any other: 404.
+func ID(r *http.Request) (uuid.UUID, error) {
+	id, err := ParseID(chi.URLParam(r, "id"))
+	if err != nil {
+		return uuid.Nil, ErrNotFound
+	}
+	return id, nil
+}
+
+// ParseID accepts the 36-character form only, so that one id has one spelling.
+func ParseID(text string) (uuid.UUID, error) {
+	if len(text) != 36 {
+		return uuid.Nil, errUUID
+	}
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil, errUUID
+	}
+	return id, nil
+}

@@ -1,0 +1,51 @@
+-- Two roles without login. The program acts as countersign_app, which owns nothing and cannot bypass row-level
+-- security; countersign_observer sees across tenants which work is waiting, and nothing of what it is about.
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_app') THEN
+    CREATE ROLE countersign_app NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_observer') THEN
+    CREATE ROLE countersign_observer NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+  END IF;
+  GRANT countersign_observer TO countersign_app;
+END $$;
+--bun:split
+GRANT USAGE ON SCHEMA public TO countersign_app, countersign_observer;
+--bun:split
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+--bun:split
+-- secure_table puts a tenant's table behind its walls. Every table with a tenant_id calls it once.
+--   member 'none':   members of an account see no row (they may still write history)
+--   member 'tenant': members see all rows of the tenant
+--   member <column>: members see the rows of their account, which the column names
+-- privileges: what the program may do, such as 'SELECT, INSERT'.
+CREATE FUNCTION secure_table(name text, member text, privileges text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  tenant  constant text := $q$nullif(current_setting('app.tenant_id', true), '')::uuid$q$;
+  account constant text := $q$nullif(current_setting('app.account_id', true), '')$q$;
+BEGIN
+  EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+  EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+  EXECUTE format('ALTER TABLE %I ALTER COLUMN tenant_id SET DEFAULT %s', name, tenant);
+  EXECUTE format('CREATE POLICY tenant ON %I USING (tenant_id = %s)', name, tenant);
+  IF member = 'none' THEN
+    EXECUTE format('CREATE POLICY member ON %I AS RESTRICTIVE FOR SELECT USING (%s IS NULL)', name, account);
+  ELSIF member <> 'tenant' THEN
+    EXECUTE format('CREATE POLICY member ON %I AS RESTRICTIVE USING (%s IS NULL OR %I = %s::uuid)', name, account, member, account);
+  END IF;
+  EXECUTE format('GRANT %s ON %I TO countersign_app', privileges, name);
+END $$;
+--bun:split
+-- observe lets countersign_observer see the named columns across tenants.
+CREATE FUNCTION observe(name text, columns text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('CREATE POLICY observer ON %I FOR SELECT TO countersign_observer USING (true)', name);
+  EXECUTE format('GRANT SELECT (%s) ON %I TO countersign_observer', columns, name);
+END $$;
+--bun:split
+-- refuse_change is the trigger of history: what was written stays, for every role.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only: % is refused, write a correction instead', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END $$;

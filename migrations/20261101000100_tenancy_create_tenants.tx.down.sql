@@ -1,0 +1,3 @@
+DROP TABLE number_series;
+--bun:split
+DROP TABLE tenants;

@@ -1,0 +1,13 @@
+DROP TABLE idempotency_keys;
+--bun:split
+DROP TABLE outbox;
+--bun:split
+DROP TABLE events;
+--bun:split
+DROP FUNCTION audit_seal(integer);
+--bun:split
+DROP FUNCTION audit_content(audit_log);
+--bun:split
+DROP TABLE audit_log;
+--bun:split
+DROP FUNCTION audit_log_guard();

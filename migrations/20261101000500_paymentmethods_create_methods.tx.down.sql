@@ -1,0 +1,3 @@
+DROP TABLE account_payment_methods;
+--bun:split
+DROP TABLE payment_method_configs;

@@ -1,0 +1,3 @@
+DROP TABLE decisions;
+--bun:split
+DROP TABLE approval_policies;
