@@ -1,10 +1,13 @@
+-- Texts that lists search by prefix are in collation "C", so that their indexes serve a range. holder_key is the holder
+-- in lower case, folded by the program: the database's own locale may not know the letters.
 CREATE TABLE accounts (
   tenant_id              uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
   id                     uuid NOT NULL,
-  number                 text NOT NULL,
-  external_id            text CHECK (length(external_id) BETWEEN 1 AND 100),
+  number                 text COLLATE "C" NOT NULL,
+  external_id            text COLLATE "C" CHECK (length(external_id) BETWEEN 1 AND 100),
   kind                   text NOT NULL CHECK (kind IN ('organization', 'patient', 'refugee')),
   holder                 text NOT NULL CHECK (length(holder) BETWEEN 1 AND 200),
+  holder_key             text COLLATE "C" NOT NULL,
   country                char(2) NOT NULL CHECK (country ~ '^[A-Z]{2}$'),
   currency               char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
   email                  text,
@@ -22,6 +25,8 @@ CREATE TABLE accounts (
 );
 --bun:split
 CREATE INDEX accounts_created_at_idx ON accounts (tenant_id, created_at DESC, id DESC);
+--bun:split
+CREATE INDEX accounts_holder_idx ON accounts (tenant_id, holder_key);
 --bun:split
 SELECT secure_table('accounts', 'id', 'SELECT, INSERT, UPDATE');
 --bun:split
@@ -96,5 +101,7 @@ CREATE TABLE login_throttle (
   attempts  integer NOT NULL CHECK (attempts > 0),
   opens_at  timestamptz NOT NULL
 );
+--bun:split
+CREATE INDEX login_throttle_opens_at_idx ON login_throttle (opens_at);
 --bun:split
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_throttle TO countersign_app;

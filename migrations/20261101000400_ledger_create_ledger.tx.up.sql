@@ -15,6 +15,10 @@ CREATE TABLE ledger_accounts (
   CONSTRAINT ledger_accounts_unit_check CHECK (CASE WHEN class = 'unit' THEN currency = 'credit' ELSE currency ~ '^[A-Z]{3}$' END)
 );
 --bun:split
+CREATE INDEX ledger_accounts_customer_idx ON ledger_accounts (tenant_id, customer_id) WHERE customer_id IS NOT NULL;
+--bun:split
+CREATE INDEX ledger_accounts_created_at_idx ON ledger_accounts (tenant_id, created_at DESC, id DESC);
+--bun:split
 SELECT secure_table('ledger_accounts', 'customer_id', 'SELECT, INSERT');
 --bun:split
 CREATE TRIGGER ledger_accounts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_accounts EXECUTE FUNCTION refuse_change();
@@ -41,12 +45,14 @@ CREATE INDEX ledger_transactions_payment_idx ON ledger_transactions (tenant_id, 
 --bun:split
 CREATE INDEX ledger_transactions_invoice_idx ON ledger_transactions (tenant_id, invoice_id) WHERE invoice_id IS NOT NULL;
 --bun:split
+CREATE UNIQUE INDEX ledger_transactions_corrects_key ON ledger_transactions (tenant_id, corrects) WHERE corrects IS NOT NULL;
+--bun:split
 SELECT secure_table('ledger_transactions', 'customer_id', 'SELECT, INSERT');
 --bun:split
 CREATE TRIGGER ledger_transactions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions EXECUTE FUNCTION refuse_change();
 --bun:split
 CREATE TABLE ledger_entries (
-  tenant_id         uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id         uuid NOT NULL,
   transaction_id    uuid NOT NULL,
   line              smallint NOT NULL CHECK (line >= 1),
   ledger_account_id uuid NOT NULL,
@@ -56,12 +62,15 @@ CREATE TABLE ledger_entries (
   PRIMARY KEY (tenant_id, transaction_id, line)
 );
 --bun:split
-CREATE INDEX ledger_entries_account_idx ON ledger_entries (tenant_id, ledger_account_id, created_at) INCLUDE (amount_minor);
+-- Transaction ids are of version 7, so this is the order of posting, as in the primary key: lists read both backwards.
+CREATE INDEX ledger_entries_account_idx ON ledger_entries (tenant_id, ledger_account_id, transaction_id) INCLUDE (amount_minor, created_at);
 --bun:split
 -- Double entry, enforced for a whole statement at once: each transaction's lines are all there, numbered from one, in
 -- the currency of their account, and sum to zero in each currency. What a row-wise foreign key would check is checked
 -- here in sets: the transaction and the accounts exist in the tenant. Neither can be deleted, so it stays true.
-CREATE FUNCTION ledger_entries_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Each transaction and account is looked up by its key, never by a join or a scan: the plan is kept by the session, and
+-- one that was right when the tables were small would read them whole at each commit after they have grown.
+CREATE FUNCTION ledger_entries_balance() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   bad uuid;
 BEGIN
@@ -71,16 +80,15 @@ BEGIN
   END IF;
   SELECT a.transaction_id INTO bad
   FROM (SELECT tenant_id, transaction_id, count(*) AS n, max(line) AS last FROM added GROUP BY tenant_id, transaction_id) a
-  LEFT JOIN ledger_transactions t ON t.tenant_id = a.tenant_id AND t.id = a.transaction_id
-  WHERE t.id IS NULL OR t.lines <> a.n OR t.lines <> a.last LIMIT 1;
+  WHERE (SELECT t.lines = a.n AND t.lines = a.last FROM ledger_transactions t WHERE t.tenant_id = a.tenant_id AND t.id = a.transaction_id) IS NOT TRUE LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION 'ledger transaction % is unknown or not all of its lines are here', bad USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_complete';
   END IF;
-  SELECT e.transaction_id INTO bad FROM added e
-  LEFT JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.ledger_account_id
-  WHERE a.currency IS DISTINCT FROM e.currency LIMIT 1;
+  SELECT e.ledger_account_id INTO bad
+  FROM (SELECT DISTINCT tenant_id, ledger_account_id, currency FROM added) e
+  WHERE (SELECT a.currency = e.currency FROM ledger_accounts a WHERE a.tenant_id = e.tenant_id AND a.id = e.ledger_account_id) IS NOT TRUE LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'ledger transaction % names an unknown account or another currency than the account has', bad USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_account';
+    RAISE EXCEPTION 'ledger account % is unknown or has another currency than its entry', bad USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_entries_account';
   END IF;
   RETURN NULL;
 END $$;

@@ -22,6 +22,9 @@ CREATE INDEX evidence_pixel_hash_idx ON evidence (tenant_id, pixel_hash) WHERE p
 --bun:split
 CREATE INDEX evidence_account_idx ON evidence (tenant_id, account_id, created_at DESC);
 --bun:split
+-- Pictures that look alike are looked for among the tenant's latest, in the index alone.
+CREATE INDEX evidence_looks_idx ON evidence (tenant_id, created_at DESC) INCLUDE (id, account_id, looks_hash) WHERE looks_hash IS NOT NULL;
+--bun:split
 SELECT secure_table('evidence', 'account_id', 'SELECT, INSERT');
 --bun:split
 CREATE TRIGGER evidence_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON evidence EXECUTE FUNCTION refuse_change();

@@ -24,7 +24,6 @@ CREATE TABLE payments (
   paid_at               timestamptz, -- when the payer says he paid
   submitted_by          uuid REFERENCES users ON DELETE RESTRICT,
   retry_of              uuid,
-  reference_elsewhere   boolean NOT NULL DEFAULT false, -- the reference was known in another tenant when it was submitted
   set_aside             text NOT NULL DEFAULT '', -- why the settlement could not take it; empty: nothing is wrong
   version               integer NOT NULL DEFAULT 1,
   created_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -58,7 +57,7 @@ CREATE INDEX payments_account_idx ON payments (tenant_id, account_id, created_at
 --bun:split
 CREATE INDEX payments_invoice_idx ON payments (tenant_id, invoice_id, created_at DESC) WHERE invoice_id IS NOT NULL;
 --bun:split
-CREATE INDEX payments_reference_idx ON payments (tenant_id, reference_norm) WHERE reference_norm <> '';
+CREATE INDEX payments_reference_idx ON payments (tenant_id, reference_norm text_pattern_ops) WHERE reference_norm <> '';
 --bun:split
 -- What waits, for the approvers and for the worker: small, however many payments there are.
 CREATE INDEX payments_waiting_idx ON payments (tenant_id, status, id) WHERE status IN ('pending_approval', 'processing');

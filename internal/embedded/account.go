@@ -52,6 +52,9 @@ func accountFor(ctx context.Context, p programs, dataDir string) (account, error
 		}
 		return a, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return account{}, fmt.Errorf("choose the account of PostgreSQL: %w", err)
+	}
 	return account{}, fmt.Errorf("run %s in %s: %w (%s)", p.path("postgres"), parent, errUnreachable, strings.Join(reasons, "; "))
 }
 

@@ -26,6 +26,23 @@ type cluster struct {
 	account  account
 }
 
+// realPath makes the folder above a data directory and resolves symbolic links,
+// so that one directory has one name, and one lock.
+func realPath(dataDir string) (string, error) {
+	dataDir, err := filepath.Abs(dataDir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(dataDir), 0o755); err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(dataDir); err == nil {
+		return filepath.EvalSymlinks(dataDir)
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(dataDir))
+	return filepath.Join(parent, filepath.Base(dataDir)), err
+}
+
 // prepareCluster finds programs and account for a data directory and creates
 // the directory when it is not there yet.
 func prepareCluster(ctx context.Context, cfg PostgresConfig, dataDir string) (cluster, error) {
@@ -67,17 +84,17 @@ func prepareCluster(ctx context.Context, cfg PostgresConfig, dataDir string) (cl
 		return cluster{}, err
 	}
 	cfg.Log("Creating the private database in " + c.dataDir + ".")
-	return c, c.create(ctx, cfg.Fast)
+	return c, c.create(ctx, cfg)
 }
 
 // create runs initdb beside the data directory and renames the result, so that
 // a crash in the middle leaves nothing that looks finished.
-func (c cluster) create(ctx context.Context, fast bool) error {
+func (c cluster) create(ctx context.Context, cfg PostgresConfig) error {
 	if entries, err := os.ReadDir(c.dataDir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s is not empty and was not made by PostgreSQL: choose another data directory or move these files away", c.dataDir)
 	}
 	stage := c.dataDir + ".tmp-initdb"
-	if err := clearLeftovers(ctx, stage); err != nil {
+	if err := clearLeftovers(ctx, stage, cfg.Log); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(stage); err != nil {
@@ -90,13 +107,17 @@ func (c cluster) create(ctx context.Context, fast bool) error {
 	if err := c.account.own(stage); err != nil {
 		return err
 	}
-	if err := c.initdb(ctx, stage, fast); err != nil {
+	if err := c.initdb(ctx, stage, cfg.Fast); err != nil {
 		return err
+	}
+	// An empty folder may stand there; Remove refuses any other.
+	if err := os.Remove(c.dataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("put the new data directory in place: %w", err)
 	}
 	if err := os.Rename(stage, c.dataDir); err != nil {
 		return fmt.Errorf("put the new data directory in place: %w", err)
 	}
-	if fast {
+	if cfg.Fast {
 		return nil
 	}
 	parent, err := os.Open(filepath.Dir(c.dataDir))
@@ -168,15 +189,15 @@ func isCluster(dir string) bool {
 }
 
 // socketDirFor chooses where the socket lives: in the data directory, which
-// nobody else can enter, or under the temporary directory when the path would
-// be too long for a socket.
+// nobody else can enter, or under the temporary directory when its path is none
+// for a socket.
 func socketDirFor(c cluster) (dir string, temporary bool, err error) {
-	if socketFits(c.dataDir) {
+	if takesSocket(c.dataDir) {
 		return c.dataDir, false, nil
 	}
 	for _, home := range []string{os.TempDir(), "/tmp"} {
 		dir := filepath.Join(home, "countersign-"+pathDigest(c.dataDir))
-		if !socketFits(dir) {
+		if !takesSocket(dir) {
 			continue
 		}
 		// The lock on the data directory makes a directory of this name ours,
@@ -189,11 +210,13 @@ func socketDirFor(c cluster) (dir string, temporary bool, err error) {
 		}
 		return dir, true, c.account.own(dir)
 	}
-	return "", false, fmt.Errorf("the path %s is too long for a Unix socket: choose a shorter data directory", c.dataDir)
+	return "", false, fmt.Errorf("neither %s nor /tmp can hold a Unix socket: choose a data directory with a shorter path without commas", c.dataDir)
 }
 
-func socketFits(dir string) bool {
-	return len(filepath.Join(dir, ".s.PGSQL.65535")) <= maxSocketPath
+// takesSocket tells whether a socket can be made and named in a folder. A comma
+// separates several folders for the server and several hosts for the client.
+func takesSocket(dir string) bool {
+	return len(filepath.Join(dir, ".s.PGSQL.65535")) <= maxSocketPath && !strings.Contains(dir, ",")
 }
 
 // openTemporaryParents lets other accounts pass through the folders that a test

@@ -43,6 +43,9 @@ func FetchPostgres(ctx context.Context, fetchDir string, log func(sentence strin
 	if err != nil {
 		return fmt.Errorf("folder for PostgreSQL: %w", err)
 	}
+	if _, err := find(ctx, "", fetchDir, ""); !errors.Is(err, ErrNoPostgres) {
+		return err
+	}
 	if err := os.MkdirAll(fetchDir, 0o755); err != nil {
 		return fmt.Errorf("folder for PostgreSQL: %w", err)
 	}

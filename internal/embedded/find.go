@@ -117,6 +117,9 @@ func find(ctx context.Context, binDir, fetchDir, major string) (programs, error)
 			other = p
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return programs{}, fmt.Errorf("look for PostgreSQL: %w", err)
+	}
 	if other.dir == "" {
 		return programs{}, ErrNoPostgres
 	}

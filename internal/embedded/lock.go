@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// leftoverGrace is how long the server of a killed process may take to finish.
-const leftoverGrace = 15 * time.Second
+// leftoverGrace is how long the server of a killed process may take to finish:
+// it still writes what it has in memory to the disk.
+const leftoverGrace = 30 * time.Second
 
 // InUseError says that another process has the data directory.
 type InUseError struct {
@@ -63,22 +64,29 @@ func lockDataDir(dataDir string) (*dirLock, error) {
 }
 
 // release frees the directory. The file stays: removing it would let two
-// processes lock two files of one name.
-func (l *dirLock) release() { l.file.Close() }
+// processes lock two files of one name. Closing alone would not do, as a child
+// that is just being forked has a copy of the file until it executes.
+func (l *dirLock) release() {
+	syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
+	l.file.Close()
+}
 
 // clearLeftovers makes sure that no server works in dir and that the traces of
 // one that was killed do not hinder the next. A server whose parent was killed
 // is shutting down, so it is waited for; one that stays was started by somebody
 // else, who is named in the *InUseError.
-func clearLeftovers(ctx context.Context, dir string) error {
+func clearLeftovers(ctx context.Context, dir string, log func(string)) error {
 	deadline := time.Now().Add(leftoverGrace)
-	for {
+	for told := false; ; told = true {
 		pids, err := serversIn(dir)
 		if err != nil {
 			return err
 		}
 		if len(pids) == 0 {
 			break
+		}
+		if !told {
+			log(fmt.Sprintf("Waiting for the previous server (pid %d) to end.", pids[0]))
 		}
 		if time.Now().After(deadline) {
 			return &InUseError{DataDir: dir, PID: pids[0]}

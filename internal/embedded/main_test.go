@@ -90,6 +90,7 @@ type process struct {
 	cmd    *exec.Cmd
 	output *bufio.Scanner
 	seen   []string
+	server int // pid, once it serves
 }
 
 // startProcess runs the test program in a process group of its own with one
@@ -109,7 +110,11 @@ func startProcess(t *testing.T, program, variable string, attr *syscall.SysProcA
 		t.Fatal(err)
 	}
 	p := &process{cmd: cmd, output: bufio.NewScanner(out)}
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		// The folder cannot be removed while an orphan still writes to it.
+		until(t, "the server is gone", func() bool { return p.server == 0 || gone(p.server) })
+	})
 	return p
 }
 
@@ -132,6 +137,7 @@ func (p *process) serving(t *testing.T) (pid, rows int) {
 	if _, err := fmt.Sscanf(p.line(t, "serving "), "pid=%d rows=%d", &pid, &rows); err != nil {
 		t.Fatal(err)
 	}
+	p.server = pid
 	return pid, rows
 }
 
@@ -185,6 +191,12 @@ func openDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// newDataDir is the path of a data directory that does not exist yet.
+func newDataDir(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(openDir(t), "pg")
 }
 
 // requirePostgres skips the test on a machine without PostgreSQL.

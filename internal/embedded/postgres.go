@@ -82,11 +82,8 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	if cfg.Log == nil {
 		cfg.Log = func(string) {}
 	}
-	dataDir, err := filepath.Abs(cfg.DataDir)
+	dataDir, err := realPath(cfg.DataDir)
 	if err != nil {
-		return nil, fmt.Errorf("data directory of PostgreSQL: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(dataDir), 0o755); err != nil {
 		return nil, fmt.Errorf("data directory of PostgreSQL: %w", err)
 	}
 	lock, err := lockDataDir(dataDir)
@@ -108,7 +105,7 @@ func startLocked(ctx context.Context, cfg PostgresConfig, dataDir string, lock *
 	if err != nil {
 		return nil, err
 	}
-	if err := clearLeftovers(ctx, c.dataDir); err != nil {
+	if err := clearLeftovers(ctx, c.dataDir, cfg.Log); err != nil {
 		return nil, err
 	}
 	socketDir, temporary, err := socketDirFor(c)

@@ -1,4 +1,5 @@
-// Package i18n translates sentences by their code. The catalogues are locales/<language>.json; all four hold the same
+// Package i18n translates sentences by their code. The catalogues are locales/<language>.json and, for the
+// pages of the console, locales/console.<language>.json; all four languages hold the same
 // keys, which a test checks. English is what the code itself says, and what an unknown language falls back to.
 package i18n
 
@@ -32,8 +33,10 @@ var bundle = sync.OnceValue(func() *i18n.Bundle {
 	b := i18n.NewBundle(language.English)
 	b.RegisterUnmarshalFunc("json", json.Unmarshal)
 	for _, l := range Languages() {
-		if _, err := b.LoadMessageFileFS(locales, "locales/"+l+".json"); err != nil {
-			panic(fmt.Sprintf("catalogue %s: %v", l, err))
+		for _, file := range []string{l + ".json", "console." + l + ".json"} {
+			if _, err := b.LoadMessageFileFS(locales, "locales/"+file); err != nil {
+				panic(fmt.Sprintf("catalogue %s: %v", file, err))
+			}
 		}
 	}
 	return b

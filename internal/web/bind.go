@@ -305,7 +305,7 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 		switch {
 		case !utf8.ValidString(v) || strings.ContainsFunc(v, isControl):
 			fields.Add(path, ErrBadText)
-		case HoldsCardNumber(v):
+		case !isUUID(v) && HoldsCardNumber(v): // the digits of an id may look like a card's
 			fields.Add(path, ErrCardData)
 		}
 	case json.Number:
@@ -322,6 +322,11 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 			checkTexts(e, join(path, k), fields)
 		}
 	}
+}
+
+func isUUID(text string) bool {
+	_, err := ParseID(text)
+	return err == nil
 }
 
 func isControl(c rune) bool {

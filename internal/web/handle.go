@@ -96,13 +96,8 @@ func isTooLarge(err error) bool {
 // WriteError writes the error envelope in the request's language.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := Public(r, err)
-	lang := i18n.From(r.Context())
-	body := ErrorBody{
-		Code:      e.Code,
-		Error:     i18n.Text(lang, e.Code, e.Text, e.Params),
-		Errors:    translate(lang, e.Fields),
-		RequestID: w.Header().Get("X-Request-ID"),
-	}
+	body := newErrorBody(r, e)
+	body.RequestID = w.Header().Get("X-Request-ID")
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
@@ -112,11 +107,19 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	writeJSON(w, Status(e.Kind), body)
 }
 
+// NewErrorBody gives what a caller may see of err, in the request's language, for answers that hold several outcomes.
+func NewErrorBody(r *http.Request, err error) ErrorBody { return newErrorBody(r, Public(r, err)) }
+
+func newErrorBody(r *http.Request, e *errs.Error) ErrorBody {
+	lang := i18n.From(r.Context())
+	return ErrorBody{Code: e.Code, Error: i18n.Text(lang, "error."+e.Code, e.Text, e.Params), Errors: translate(lang, e.Fields)}
+}
+
 func translate(lang string, fields map[string][]errs.Problem) map[string][]string {
 	out := make(map[string][]string, len(fields))
 	for field, problems := range fields {
 		for _, p := range problems {
-			out[field] = append(out[field], i18n.Text(lang, p.Code, p.Text, p.Params))
+			out[field] = append(out[field], i18n.Text(lang, "error."+p.Code, p.Text, p.Params))
 		}
 	}
 	return out

@@ -78,7 +78,7 @@ func Instant(name, doc string) Filter {
 				return t, nil
 			}
 		}
-		return nil, errTime
+		return nil, ErrNotATime
 	}}
 }
 
@@ -262,7 +262,7 @@ func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias stri
 func count(ctx context.Context, q *bun.SelectQuery) (int, error) {
 	var n int
 	capped := q.Clone().ColumnExpr("1").Limit(countLimit)
-	err := q.DB().NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped).Conn(q.DB()).Scan(ctx, &n)
+	err := q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped).Scan(ctx, &n) // on q's own connection, which is in the tenant
 	if err != nil {
 		return 0, fmt.Errorf("count rows: %w", err)
 	}

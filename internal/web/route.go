@@ -34,6 +34,8 @@ type Route struct {
 	Response any
 	// List makes this a list route with the pages, filters and orderings of the spec.
 	List *ListSpec
+	// Query documents the filters of a route that is no list but takes them.
+	Query *ListSpec
 	// Status is the success status; zero means 200.
 	Status int
 	// Errors are the refusals a caller should expect besides those that every route shares.

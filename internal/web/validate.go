@@ -22,7 +22,7 @@ var (
 	errOneOf    = errs.Invalid("not_a_choice", "This must be one of: {{.allowed}}.")
 	errEmail    = errs.Invalid("invalid_email", "This is not an e-mail address.")
 	errDate     = errs.Invalid("invalid_date", "This is not a date such as 2026-01-31.")
-	errTime     = errs.Invalid("invalid_time", "This is not a time such as 2026-01-31T13:45:00Z.")
+	ErrNotATime = errs.Invalid("invalid_time", "This is not a time such as 2026-01-31T13:45:00Z.")
 	errUUID     = errs.Invalid("invalid_id", "This is not an id.")
 	errValue    = errs.Invalid("invalid_value", "This value does not fit here.")
 )
@@ -80,7 +80,7 @@ func problem(f validator.FieldError) *errs.Error {
 		if f.Param() == "2006-01-02" {
 			return errDate
 		}
-		return errTime
+		return ErrNotATime
 	default:
 		return errValue
 	}

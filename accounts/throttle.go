@@ -1,0 +1,107 @@
+package accounts
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"countersign/internal/auth"
+	"countersign/internal/database"
+)
+
+// How often one may try to sign in within a window, from one address and as one user.
+const (
+	maxPerAddress  = 50
+	maxPerUser     = 10
+	throttleWindow = 15 * time.Minute
+)
+
+// countAttempt counts for the address first and for the user only when the address is not over its limit: a blocked
+// address must not be able to lock out others. $1 address, $2 user, $3 now, $4 end of a new window, $5 address's limit.
+// A counter stops right above its limit.
+const countAttempt = `
+WITH address AS (
+  INSERT INTO login_throttle AS l (subject, attempts, opens_at) VALUES ($1, 1, $4)
+  ON CONFLICT (subject) DO UPDATE SET
+    attempts = CASE WHEN l.opens_at <= $3 THEN 1 ELSE least(l.attempts, $5) + 1 END,
+    opens_at = CASE WHEN l.opens_at <= $3 THEN $4 ELSE l.opens_at END
+  RETURNING attempts, opens_at
+), person AS (
+  INSERT INTO login_throttle AS l (subject, attempts, opens_at) SELECT $2, 1, $4 FROM address WHERE attempts <= $5
+  ON CONFLICT (subject) DO UPDATE SET
+    attempts = CASE WHEN l.opens_at <= $3 THEN 1 ELSE least(l.attempts, $6) + 1 END,
+    opens_at = CASE WHEN l.opens_at <= $3 THEN $4 ELSE l.opens_at END
+  RETURNING attempts, opens_at
+)
+SELECT address.attempts, address.opens_at, coalesce(person.attempts, 0), coalesce(person.opens_at, $3)
+FROM address LEFT JOIN person ON true`
+
+// admit counts an attempt to sign in, before any password is looked at, and refuses it when there were too many. The
+// counter is committed, so that parallel attempts at all replicas see each other.
+func (s *Service) admit(ctx context.Context, ip, email string) error {
+	now := s.now()
+	var byAddress, byUser int
+	var addressOpens, userOpens time.Time
+	err := database.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		return database.Hot(tx).QueryRowContext(ctx, countAttempt, s.subject("ip", network(ip)), s.subject("user", email),
+			now, now.Add(throttleWindow), maxPerAddress, maxPerUser).Scan(&byAddress, &addressOpens, &byUser, &userOpens)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("count attempt to sign in: %w", err)
+	case byAddress > maxPerAddress:
+		return ErrTooManyAttempts.After(addressOpens.Sub(now))
+	case byUser > maxPerUser:
+		return ErrTooManyAttempts.After(userOpens.Sub(now))
+	}
+	return nil
+}
+
+// subject is what is stored of an address or a user.
+func (s *Service) subject(kind, value string) []byte {
+	mac := hmac.New(sha256.New, s.secretKey)
+	mac.Write([]byte(kind + ":" + value))
+	return mac.Sum(nil)
+}
+
+// network is what counts as one address: of IPv6 the /64 that a single customer of a provider has for himself.
+func network(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil || addr.Unmap().Is4() {
+		return ip
+	}
+	return netip.PrefixFrom(addr.WithZone(""), 64).Masked().String()
+}
+
+const forgiveUser = `DELETE FROM login_throttle WHERE subject = $1`
+
+// forgetWindows takes away counters whose window is over, some at a time, so that the table stays small.
+const forgetWindows = `
+DELETE FROM login_throttle WHERE subject IN (
+  SELECT subject FROM login_throttle WHERE opens_at < $1 ORDER BY opens_at LIMIT 100 FOR UPDATE SKIP LOCKED)`
+
+// forgive clears the user's counter in the transaction of a log-in. The address keeps its own: who owns one login must
+// not be able to go on guessing others.
+func (s *Service) forgive(ctx context.Context, email string) {
+	database.Defer(ctx, forgiveUser, s.subject("user", email))
+	database.Defer(ctx, forgetWindows, s.now().Add(-throttleWindow))
+}
+
+const writeNothing = `UPDATE login_throttle SET attempts = attempts WHERE subject = $1`
+
+// spendCommit takes the time of a commit that writes a row, on the counter of the address, which the attempt has just written.
+func (s *Service) spendCommit(ctx context.Context) error {
+	err := database.InTx(ctx, s.db, func(ctx context.Context, _ bun.Tx) error {
+		database.Defer(ctx, writeNothing, s.subject("ip", network(auth.RequestFrom(ctx).IP)))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("spend a commit: %w", err)
+	}
+	return nil
+}

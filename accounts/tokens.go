@@ -1,0 +1,169 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/audit"
+	"countersign/internal/auth"
+	"countersign/internal/database"
+	"countersign/tenancy"
+)
+
+const (
+	// TokenLife is how long a bearer token works. Programs renew it by signing in again.
+	TokenLife = 30 * 24 * time.Hour
+	// SessionLife is how long a console session works at most: a working day.
+	SessionLife = 12 * time.Hour
+	// SessionIdle is how long a console session works after its last request.
+	SessionIdle = time.Hour
+	// renewEvery is how much a session's end must move before it is written: at most one UPDATE in this time.
+	renewEvery = 5 * time.Minute
+)
+
+const (
+	secretBytes = 32
+	secretText  = (16 + secretBytes) * 4 / 3 // in base64, which comes out even
+)
+
+// prefixes make a leaked secret recognisable, by kind.
+var prefixes = map[Kind]string{KindToken: "cst_", KindSession: "css_"}
+
+// newSecret makes a secret that says in which tenant it is looked up. A forged tenant finds nothing there.
+func newSecret(kind Kind, tenant uuid.UUID) string {
+	raw := make([]byte, 16+secretBytes)
+	copy(raw, tenant[:])
+	rand.Read(raw[16:]) // never fails
+	return prefixes[kind] + base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// tenantOf reads the tenant out of a secret of the kind; ok is false for what we never gave out.
+func tenantOf(kind Kind, secret string) (tenant uuid.UUID, ok bool) {
+	text, found := strings.CutPrefix(secret, prefixes[kind])
+	if !found || len(text) != secretText {
+		return uuid.Nil, false
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != 16+secretBytes {
+		return uuid.Nil, false
+	}
+	tenant = uuid.UUID(raw[:16])
+	return tenant, tenant != uuid.Nil
+}
+
+// hashSecret is what is stored of a secret. It needs no salt and no slowness: the secret is 256 random bits. The lookup
+// by hash is also what makes the comparison safe: how long it takes says nothing about the secret.
+func hashSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// expiry is when a credential made at created ends, if it is used now and then not again.
+func (k Kind) expiry(created, now time.Time) time.Time {
+	if k == KindToken {
+		return created.Add(TokenLife)
+	}
+	end, idle := created.Add(SessionLife), now.Add(SessionIdle)
+	if idle.Before(end) {
+		return idle
+	}
+	return end
+}
+
+// authenticate is the hottest statement of the program: it runs before every request.
+const authenticate = `
+SELECT c.id, c.created_at, c.expires_at, c.revoked_at IS NOT NULL, m.id, m.role, m.account_id, m.is_active AND u.is_active AND t.is_active,
+  u.id, u.email, u.name, coalesce(u.language, '')
+FROM credentials AS c
+JOIN memberships AS m ON m.tenant_id = c.tenant_id AND m.id = c.membership_id
+JOIN users AS u ON u.id = m.user_id
+JOIN tenants AS t ON t.id = c.tenant_id
+WHERE c.tenant_id = $1 AND c.secret_hash = $2 AND c.kind = $3`
+
+// Authenticate gives who acts with a secret: one read transaction with one statement, and nothing is cached, so that a
+// revoked secret is dead for every replica at once. Unknown, expired and revoked secrets are ErrInvalidCredential. A
+// deactivation revokes as well; its victim is told so, with ErrUserInactive.
+func (s *Service) Authenticate(ctx context.Context, secret string, kind Kind) (auth.Principal, error) {
+	tenant, ok := tenantOf(kind, secret)
+	if !ok {
+		return auth.Principal{}, ErrInvalidCredential
+	}
+	p := auth.Principal{Kind: auth.KindUser, TenantID: tenant}
+	var created, expires time.Time
+	var revoked, active bool
+	var account uuid.NullUUID
+	inTenant := tenancy.AsSystem(ctx, tenant, "authenticate")
+	err := tenancy.Read(inTenant, s.db, func(ctx context.Context, tx bun.Tx) error {
+		return database.Hot(tx).QueryRowContext(ctx, authenticate, tenant, hashSecret(secret), string(kind)).
+			Scan(&p.CredentialID, &created, &expires, &revoked, &p.MembershipID, &p.Role, &account, &active, &p.UserID, &p.Label, &p.Name, &p.Language)
+	})
+	now := s.now()
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return auth.Principal{}, ErrInvalidCredential
+	case err != nil:
+		return auth.Principal{}, fmt.Errorf("look up credential: %w", err)
+	case !active:
+		return auth.Principal{}, ErrUserInactive
+	case revoked || !now.Before(expires):
+		return auth.Principal{}, ErrInvalidCredential
+	}
+	p.AccountID = account.UUID
+	p.Permissions = auth.PermissionsOf(p.Role)
+	if end := kind.expiry(created, now); end.Sub(expires) >= renewEvery {
+		return p, s.renew(inTenant, p.CredentialID, end)
+	}
+	return p, nil
+}
+
+// renew moves the end of a session that is in use.
+func (s *Service) renew(ctx context.Context, credential uuid.UUID, end time.Time) error {
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*Credential)(nil)).Set("expires_at = ?", end).
+			Where("c.tenant_id = ?", tenancy.ID(ctx)).Where("c.id = ?", credential).
+			Where("c.revoked_at IS NULL").Where("c.expires_at < ?", end).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("renew session: %w", err)
+		}
+		return nil
+	})
+}
+
+// Logout ends the credential with which ctx was authenticated. Ending it twice is no error.
+func (s *Service) Logout(ctx context.Context) error {
+	p, err := auth.Require(ctx, "")
+	if err != nil {
+		return err
+	}
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewUpdate().Model((*Credential)(nil)).Set("revoked_at = ?", s.now()).
+			Where("c.tenant_id = ?", tenancy.ID(ctx)).Where("c.id = ?", p.CredentialID).Where("c.revoked_at IS NULL").Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("revoke credential: %w", err)
+		}
+		if n, _ := res.RowsAffected(); n == 0 {
+			return nil
+		}
+		return audit.Write(ctx, audit.Record{Action: "auth.logout", ObjectType: "user", ObjectID: p.UserID, AccountID: p.AccountID})
+	})
+}
+
+// revokeAll ends every credential of a membership.
+func (s *Service) revokeAll(ctx context.Context, tx bun.Tx, membership uuid.UUID) error {
+	_, err := tx.NewUpdate().Model((*Credential)(nil)).Set("revoked_at = ?", s.now()).
+		Where("c.tenant_id = ?", tenancy.ID(ctx)).Where("c.membership_id = ?", membership).Where("c.revoked_at IS NULL").Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("revoke credentials: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package billing
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"countersign/billing/credits"
+	"countersign/billing/decisions"
+	"countersign/billing/evidence"
+	"countersign/billing/invoices"
+	"countersign/billing/ledger"
+	"countersign/billing/paymentmethods"
+	"countersign/billing/payments"
+	"countersign/internal/apps"
+	"countersign/internal/outbox"
+)
+
+// Deps are what the billing apps work with; all are required.
+type Deps struct {
+	DB     *bun.DB
+	Outbox *outbox.Outbox
+	Files  evidence.Storage
+	Secret []byte // at least 32 bytes
+	Now    func() time.Time
+}
+
+// Billing holds the services of the billing apps.
+type Billing struct {
+	Methods   *paymentmethods.Service
+	Evidence  *evidence.Service
+	Decisions *decisions.Service
+	Invoices  *invoices.Service
+	Payments  *payments.Service
+	ledger    apps.App
+	credits   apps.App
+}
+
+// New builds the services, the lowest first.
+func New(d Deps) *Billing {
+	b := &Billing{}
+	b.Methods = paymentmethods.New(d.DB, d.Outbox)
+	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)
+	b.Decisions = decisions.New(d.DB, d.Outbox)
+	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
+	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Secret: d.Secret, Now: d.Now})
+	b.ledger, b.credits = ledger.App(d.DB, d.Outbox), credits.App(d.DB)
+	return b
+}
+
+// Apps lists what the billing apps bring along.
+func (b *Billing) Apps() []apps.App {
+	return []apps.App{b.ledger, b.credits, b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
+}

@@ -1,0 +1,105 @@
+package credits
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/ledger"
+	"countersign/internal/web"
+)
+
+// Balance is what a customer has.
+type Balance struct {
+	Credits int64
+	Money   []Owed // by currency
+}
+
+// Owed is money that we owe a customer, in minor units.
+type Owed struct {
+	Currency    string
+	AmountMinor int64
+}
+
+// BalanceOf gives what an account has, from the ledger's cached balances: it is for showing.
+func BalanceOf(ctx context.Context, db bun.IDB, account uuid.UUID) (Balance, error) {
+	cached, err := ledger.CachedBalances(ctx, db, account)
+	if err != nil {
+		return Balance{}, err
+	}
+	var b Balance
+	for _, c := range cached {
+		switch c.Code {
+		case ledger.CodeCredits:
+			b.Credits = -c.AmountMinor
+		case ledger.CodeCustomerCredit:
+			b.Money = append(b.Money, Owed{c.Currency, -c.AmountMinor})
+		}
+	}
+	return b, nil
+}
+
+// Type is what a change of credits was, in the words of the customer's dashboard.
+type Type string
+
+// The types.
+const (
+	TypePurchase     Type = "purchase"
+	TypeSubscription Type = "subscription"
+	TypeRefund       Type = "refund"
+	TypeDeduction    Type = "deduction"
+	TypeAdjustment   Type = "adjustment"
+)
+
+// typeOf reads the type from the kind of a ledger transaction. Kinds that it does not know are adjustments.
+func typeOf(kind string) Type {
+	switch kind {
+	case ledger.KindCreditsGranted:
+		return TypePurchase
+	case ledger.KindSubscriptionCreditsGranted:
+		return TypeSubscription
+	case ledger.KindPaymentRefunded:
+		return TypeRefund
+	case ledger.KindCreditsUsed:
+		return TypeDeduction
+	default:
+		return TypeAdjustment
+	}
+}
+
+// describe says in a sentence what happened.
+func describe(kind string) string {
+	switch kind {
+	case ledger.KindCreditsGranted:
+		return "Credits bought"
+	case ledger.KindSubscriptionCreditsGranted:
+		return "Credits of the subscription"
+	case ledger.KindPaymentRefunded:
+		return "Refund"
+	case ledger.KindCreditsUsed:
+		return "Credits used"
+	case ledger.KindPaymentSettled:
+		return "Paid more than was due"
+	case ledger.KindReversal:
+		return "Correction"
+	default:
+		return "Adjustment"
+	}
+}
+
+// transactionsOf lists what changed an account's credits and money, newest first.
+func transactionsOf(ctx context.Context, db bun.IDB, account uuid.UUID, l ledger.EntryList) (web.Page[ledger.PostedEntry], error) {
+	currency, narrowed := web.Value[string](l.List, "currency")
+	cached, err := ledger.CachedBalances(ctx, db, account)
+	if err != nil {
+		return web.Page[ledger.PostedEntry]{}, err
+	}
+	l.AccountIDs = []uuid.UUID{}
+	for _, c := range cached {
+		if (c.Code == ledger.CodeCredits || c.Code == ledger.CodeCustomerCredit) && (!narrowed || c.Currency == currency) {
+			l.AccountIDs = append(l.AccountIDs, c.AccountID)
+		}
+	}
+	return ledger.Entries(ctx, db, l)
+}

@@ -1,0 +1,20 @@
+package credits
+
+import (
+	"net/http"
+
+	"countersign/internal/auth"
+	"countersign/internal/errs"
+	"countersign/internal/web"
+)
+
+func (v *views) urls() []web.Route {
+	return []web.Route{
+		{Method: http.MethodGet, Path: "/billing/credits/balance/", Permission: auth.BillingView, Handler: v.balance,
+			Tag: "Credits", Summary: "Service credits and money owed to an account; staff name it with ?account=", Response: BalanceResponse{},
+			Errors: []*errs.Error{ErrAccountRequired}},
+		{Method: http.MethodGet, Path: "/billing/credits/transactions/", Permission: auth.BillingView, Handler: v.transactions,
+			Tag: "Credits", Summary: "What changed an account's credits and money", Response: TransactionResponse{}, List: transactionSpec,
+			Errors: []*errs.Error{ErrAccountRequired}},
+	}
+}

@@ -1,0 +1,12 @@
+package decisions
+
+import "countersign/internal/errs"
+
+var (
+	// ErrDigestRequired means that a decision does not say what it was based on.
+	ErrDigestRequired = errs.Invalid("digest_required", "Send the digest of what you saw: it is part of the object you decide about.")
+	// ErrAlreadyDecided means that this person has decided about this subject before.
+	ErrAlreadyDecided = errs.Conflict("already_approved", "You have already decided about this. A second approval is for somebody else.")
+	// ErrPolicyRank means that two rules of the ladder have one rank.
+	ErrPolicyRank = errs.Conflict("policy_rank_taken", "Another rule has this rank.")
+)

@@ -1,0 +1,89 @@
+package decisions
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/audit"
+	"countersign/internal/auth"
+	"countersign/internal/database"
+	"countersign/internal/outbox"
+	"countersign/tenancy"
+)
+
+const insertDecision = `
+INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, note, required)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+
+// Record writes a verdict of the person of ctx into the caller's transaction. The caller holds the lock on the subject
+// and has compared the digest. A person who has decided before gets ErrAlreadyDecided.
+func Record(ctx context.Context, tx bun.Tx, d *Decision) error {
+	p, ok := auth.From(ctx)
+	if !ok || p.UserID == uuid.Nil {
+		return fmt.Errorf("record a decision: only people decide")
+	}
+	d.TenantID, d.ID, d.UserID, d.UserLabel = tenancy.ID(ctx), uuid.Must(uuid.NewV7()), p.UserID, p.Label
+	_, err := database.Hot(tx).ExecContext(ctx, insertDecision, d.TenantID, d.ID, d.SubjectType, d.SubjectID, string(d.Verdict), d.UserID, d.UserLabel,
+		d.Digest, d.ReceivedMinor, d.Note, d.Required)
+	if database.IsUnique(err, "decisions_person_key") {
+		return ErrAlreadyDecided
+	}
+	if err != nil {
+		return fmt.Errorf("record a decision: %w", err)
+	}
+	return nil
+}
+
+// Service changes the ladder.
+type Service struct {
+	db     *bun.DB
+	outbox *outbox.Outbox
+}
+
+// New gives the service.
+func New(db *bun.DB, box *outbox.Outbox) *Service { return &Service{db, box} }
+
+// SetLadder replaces the tenant's whole ladder: rules only make sense together. It needs tenant.manage.
+func (s *Service) SetLadder(ctx context.Context, rungs []Policy) ([]Policy, error) {
+	var saved []Policy
+	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		before, err := Ladder(ctx, tx, SubjectPayment)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Model((*Policy)(nil)).Where("ap.tenant_id = ?", tenancy.ID(ctx)).Exec(ctx); err != nil {
+			return fmt.Errorf("clear the ladder: %w", err)
+		}
+		saved = make([]Policy, len(rungs))
+		for i, p := range rungs {
+			p.TenantID, p.ID, p.SubjectType = tenancy.ID(ctx), uuid.Must(uuid.NewV7()), SubjectPayment
+			saved[i] = p
+		}
+		if len(saved) > 0 {
+			if _, err := tx.NewInsert().Model(&saved).Exec(ctx); err != nil {
+				if database.IsUnique(err, "approval_policies_rank_key") {
+					return ErrPolicyRank
+				}
+				return fmt.Errorf("insert the ladder: %w", err)
+			}
+		}
+		if err := s.outbox.Emit(ctx, outbox.Event{Type: "approval_policies.replaced", ObjectType: "tenant", ObjectID: tenancy.ID(ctx),
+			Payload: map[string]any{"rules": len(saved)}}); err != nil {
+			return err
+		}
+		return audit.Write(ctx, audit.Record{Action: "approval_policies.replace", ObjectType: "tenant", ObjectID: tenancy.ID(ctx),
+			Before: map[string]any{"rules": facts(before)}, After: map[string]any{"rules": facts(saved)}})
+	})
+	return saved, err
+}
+
+func facts(rungs []Policy) []PolicyResponse {
+	out := make([]PolicyResponse, len(rungs))
+	for i, p := range rungs {
+		out[i] = newPolicyResponse(p)
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package evidence_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"countersign/billing/evidence"
+	"countersign/internal/web"
+)
+
+func value(name, content string) string {
+	return "Content-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + content
+}
+
+func file(name, filename, content string) string {
+	return "Content-Disposition: form-data; name=\"" + name + "\"; filename=\"" + filename + "\"\r\nContent-Type: text/html\r\n\r\n" + content
+}
+
+func TestReceiveForm(t *testing.T) {
+	t.Parallel()
+
+	t.Run("reads values and several files, in any order", func(t *testing.T) {
+		t.Parallel()
+		form, err := evidence.ReceiveForm(formRequest(t, file("evidence", "a.pdf", smallPDF), value("notes", "paid"),
+			file("evidence", "b.pdf", smallPDF+"\n"), value("evidence_ids", "1"), value("evidence_ids", "2")), "evidence", 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer form.Close()
+		if diff := cmp.Diff(map[string][]string{"notes": {"paid"}, "evidence_ids": {"1", "2"}}, form.Values); diff != "" {
+			t.Error(diff)
+		}
+		if len(form.Files) != 2 || form.Files[0].Filename != "a.pdf" || form.Files[1].Filename != "b.pdf" {
+			t.Fatalf("got %d files", len(form.Files))
+		}
+		if content, err := io.ReadAll(form.Files[1].File); err != nil || string(content) != smallPDF+"\n" {
+			t.Errorf("got %q, %v", content, err)
+		}
+	})
+
+	t.Run("takes a form in which no file was chosen", func(t *testing.T) {
+		t.Parallel()
+		form, err := evidence.ReceiveForm(formRequest(t, file("evidence", "", ""), value("notes", "paid")), "evidence", 2)
+		if err != nil || len(form.Files) != 0 || len(form.Values) != 1 {
+			t.Errorf("got %v, %v", form, err)
+		}
+	})
+
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = value("a", "")
+	}
+	refused := []struct {
+		name  string
+		parts []string
+		want  error
+	}{
+		{"more files than the limit", []string{file("f", "a", smallPDF), file("f", "b", smallPDF), file("f", "c", smallPDF)}, evidence.ErrTooManyFiles},
+		{"a file in another field", []string{file("g", "a", smallPDF)}, web.ErrUnknownField},
+		{"a wrong type among right ones", []string{file("f", "a", smallPDF), file("f", "b.pdf", "<html>")}, evidence.ErrUnsupportedType},
+		{"an empty file", []string{file("f", "a.pdf", "")}, evidence.ErrEmpty},
+		{"long values", []string{value("notes", strings.Repeat("a", 100<<10)), value("more", strings.Repeat("a", 100<<10))}, web.ErrBodyTooLarge},
+		{"a file above the limit", []string{file("f", "a", smallPDF+strings.Repeat(" ", int(evidence.MaxSize)))}, evidence.ErrTooLarge},
+		{"very many parts", many, evidence.ErrMalformedForm},
+	}
+	for _, tt := range refused {
+		t.Run("refuses "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := evidence.ReceiveForm(formRequest(t, tt.parts...), "f", 2); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+
+	for name, tt := range map[string]struct {
+		contentType, body string
+		want              error
+	}{
+		"no form":               {"application/json", "{}", evidence.ErrFormRequired},
+		"no type":               {"", "", evidence.ErrFormRequired},
+		"no boundary":           {"multipart/form-data", "", evidence.ErrMalformedForm},
+		"nothing":               {"multipart/form-data; boundary=b", "", evidence.ErrMalformedForm},
+		"another boundary":      {"multipart/form-data; boundary=b", "--c\r\n\r\n--c--", evidence.ErrMalformedForm},
+		"an end inside a file":  {"multipart/form-data; boundary=b", "--b\r\n" + file("f", "a", smallPDF), evidence.ErrIncomplete},
+		"an end inside a value": {"multipart/form-data; boundary=b", "--b\r\n" + value("a", "b"), evidence.ErrIncomplete},
+	} {
+		t.Run("refuses "+name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(tt.body))
+			r.Header.Set("Content-Type", tt.contentType)
+			if _, err := evidence.ReceiveForm(r, "f", 1); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+
+	t.Run("does not begin to read what announces too much", func(t *testing.T) {
+		t.Parallel()
+		r := formRequest(t, file("f", "a", smallPDF))
+		body := &countingBody{r: r.Body}
+		r.Body, r.ContentLength = body, 2*evidence.MaxSize
+		if _, err := evidence.ReceiveForm(r, "f", 1); !errors.Is(err, evidence.ErrTooLarge) || body.read > 0 {
+			t.Errorf("got %v after %d bytes", err, body.read)
+		}
+	})
+
+	t.Run("stops reading a file that turns out too large", func(t *testing.T) {
+		t.Parallel()
+		body := &countingBody{r: io.NopCloser(io.MultiReader(strings.NewReader("--b\r\n"+file("f", "a", smallPDF)), spaces{}))}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil)
+		r.Body, r.ContentLength = body, -1
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		if _, err := evidence.ReceiveForm(r, "f", 1); !errors.Is(err, evidence.ErrTooLarge) || body.read > evidence.MaxSize+(1<<18) {
+			t.Errorf("got %v after %d bytes", err, body.read)
+		}
+	})
+}
+
+type countingBody struct {
+	r    io.ReadCloser
+	read int64
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.read += int64(n)
+	return n, err
+}
+
+func (b *countingBody) Close() error { return b.r.Close() }
+
+// Not parallel: the temporary directory and the open files belong to the whole process.
+func TestReceiveFormLeavesNothingBehind(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	if _, err := evidence.ReceiveForm(formRequest(t, file("f", "a", smallPDF), file("f", "b", "<html>")), "f", 2); err == nil {
+		t.Error("accepted")
+	}
+	form, err := evidence.ReceiveForm(formRequest(t, file("f", "a", smallPDF), file("f", "b", smallPDF)), "f", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open := openTemporaryFiles(t, dir); open != 2 {
+		t.Errorf("while in use: %d files", open)
+	}
+	if err := form.Close(); err != nil {
+		t.Error(err)
+	}
+	if open := openTemporaryFiles(t, dir); open != 0 {
+		t.Errorf("afterwards: %d files", open)
+	}
+}
+
+func TestSafeFilename(t *testing.T) {
+	t.Parallel()
+
+	t.Run("drops what ends a header or turns a line around", func(t *testing.T) {
+		t.Parallel()
+		for given, want := range map[string]string{
+			"a\r\nX-Evil: 1\x00.pdf": "aX-Evil: 1.pdf", "a\u202efdp.exe": "afdp.exe", "a\u2028b\u0085c.png": "abc.png", "a\xff.png": "a.png",
+			" . a . ": "a", "x/../": "", "": "",
+		} {
+			if got := evidence.SafeFilename(given); got != want {
+				t.Errorf("%q: got %q, want %q", given, got, want)
+			}
+		}
+	})
+
+	t.Run("makes any text a short name that stays as it is", func(t *testing.T) {
+		t.Parallel()
+		rapid.Check(t, func(rt *rapid.T) {
+			given := rapid.OneOf(rapid.String(), rapid.StringN(150, 400, -1),
+				rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(rt, "name")
+			got := evidence.SafeFilename(given)
+			if len(got) > 200 || !utf8.ValidString(got) || strings.ContainsAny(got, "/\\\r\n\x00") {
+				rt.Errorf("%q became %q", given, got)
+			}
+			if again := evidence.SafeFilename(got); again != got {
+				rt.Errorf("%q became %q and then %q", given, got, again)
+			}
+		})
+	})
+}
+
+func FuzzReceiveForm(f *testing.F) {
+	f.Add("--b\r\n" + file("f", "a.pdf", smallPDF) + "\r\n--b--\r\n")
+	f.Add("--b\r\n" + value("notes", "paid") + "\r\n--b--\r\n")
+	f.Add("--b\r\n\r\n\r\n--b\r\n--b--")
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		form, err := evidence.ReceiveForm(r, "f", 2)
+		if err != nil {
+			if e := web.Public(r, err); web.Status(e.Kind) >= 500 {
+				t.Errorf("a client's fault became %v", err)
+			}
+			return
+		}
+		if err := form.Close(); err != nil || len(form.Files) > 2 {
+			t.Errorf("%d files, %v", len(form.Files), err)
+		}
+	})
+}

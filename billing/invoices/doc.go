@@ -1,0 +1,18 @@
+// Package invoices owns what accounts are billed: invoices with their lines, their numbers and their state.
+//
+//	draft ──finalize──▶ open ──payment──▶ partially_paid ──payment──▶ paid
+//	draft, open ──void──▶ void
+//	open, partially_paid ──given up──▶ uncollectible ──payment──▶ partially_paid, paid
+//	paid, partially_paid ──refund──▶ partially_paid, open
+//
+// An invoice whose total is nothing is paid as soon as it is finalised. Totals are always the server's. A number is
+// given in the finalising transaction, without gaps for each tenant, prefix and year. What was finalised stays as it
+// is; the database refuses to change it. Overdue is derived: time in which a payment waits for a decision or for its
+// settlement never counts against the payer.
+//
+// It posts what finalising and voiding mean to the ledger. It does not own payments: they lock invoices with Lock and
+// write to them with AddClaim, DropClaim and ApplyPayments only.
+//
+// Lock order: payments, then invoices by id, then the account (shared), then the number series, then what the ledger
+// locks.
+package invoices

@@ -1,0 +1,52 @@
+package invoices
+
+import "countersign/internal/errs"
+
+var (
+	// ErrNotFound means an unknown invoice, somebody else's, or for members one that is not finalised.
+	ErrNotFound = errs.NotFound("invoice_not_found", "There is no such invoice, or it is not yours.")
+	// ErrNotFinalized means that a draft cannot be paid.
+	ErrNotFinalized = errs.Invalid("invoice_not_finalized", "This invoice is still a draft. It can be paid once it is finalised.")
+	// ErrAlreadyPaid means that nothing is owed any more (S3-27).
+	ErrAlreadyPaid = errs.Invalid("invoice_already_paid", "This invoice is already paid.")
+	// ErrVoid means that the invoice was cancelled.
+	ErrVoid = errs.Invalid("invoice_void", "This invoice was voided. It cannot be paid.")
+	// ErrNotDraft means that the invoice was finalised or voided: what was billed stays as it is.
+	ErrNotDraft = errs.Conflict("invoice_not_draft", "Only a draft can be changed or finalised. Void this invoice and make a new one.")
+	// ErrNotOpen means that an invoice in this state cannot be voided.
+	ErrNotOpen = errs.Conflict("invoice_not_open", "Only a draft or an open invoice can be voided.")
+	// ErrHasPayments means that money was received for the invoice.
+	ErrHasPayments = errs.Conflict("invoice_has_payments", "Money was received for this invoice. Refund it before you void the invoice.")
+	// ErrPaymentPending means that a payment for the invoice is not decided or not settled.
+	ErrPaymentPending = errs.Conflict("payment_pending", "A payment for this invoice is still under way. Decide it first.")
+	// ErrNumberTaken means that another invoice has the number (S2-26).
+	ErrNumberTaken = errs.Conflict("invoice_number_taken", "Another invoice has this number.")
+	// ErrNumberReserved means that a client's number looks like the ones that finalisation gives.
+	ErrNumberReserved = errs.Invalid("invoice_number_reserved", "Numbers of this form are given at finalisation. Leave the number out, or use a series of your own.")
+	// ErrExternalIDTaken means that another invoice has the external id.
+	ErrExternalIDTaken = errs.Conflict("external_id_taken", "Another invoice has this external id.")
+	// ErrPatientMismatch means that the account belongs to another patient (S2-25).
+	ErrPatientMismatch = errs.Invalid("patient_mismatch", "This account does not belong to this patient.")
+	// ErrDueBeforeInvoice means that payment would be due before the invoice is dated (S2-27).
+	ErrDueBeforeInvoice = errs.Invalid("due_before_invoice_date", "The due date must not be before the invoice date.")
+	// ErrInitialStatus means that a new invoice was to be something else than a draft (S2-84).
+	ErrInitialStatus = errs.Invalid("initial_status", "A new invoice is a draft. Finalise it with finalize/, pay it with a payment.")
+	// ErrNotPositive names a quantity of nothing or less.
+	ErrNotPositive = errs.Invalid("not_positive", "This must be more than zero.")
+	// ErrNegative names an amount or price below zero.
+	ErrNegative = errs.Invalid("negative", "This must not be below zero.")
+	// ErrTaxRate means a rate outside 0 to 1.
+	ErrTaxRate = errs.Invalid("invalid_tax_rate", "A tax rate is a fraction from 0 to 1: 0.15 is 15 %.")
+	// ErrDiscountAboveNet means that a line's discount exceeds its price (S2-43).
+	ErrDiscountAboveNet = errs.Invalid("discount_above_net", "The discount must not be above the net amount of the line, {{.net}}.")
+	// ErrForms means that one amount was given in two forms that differ.
+	ErrForms = errs.Invalid("amounts_disagree", "The amount and its minor units say different things.")
+	// ErrTotalsDiffer means that the client's totals are not ours, and that it asked for strict handling (S2-83).
+	ErrTotalsDiffer = errs.Invalid("totals_differ", "Your totals differ from those computed from the lines.")
+	// ErrComputed says what a client's total would have to be.
+	ErrComputed = errs.Invalid("total_differs", "{{.given}} was given, {{.computed}} was computed.")
+	// ErrCurrencyNeedsLines means that a draft's currency changes only together with its lines.
+	ErrCurrencyNeedsLines = errs.Invalid("currency_needs_lines", "Send the lines again when you change the currency: their amounts are in it.")
+	// ErrDate names a text that is no calendar day.
+	ErrDate = errs.Invalid("invalid_date", "This is not a date such as 2026-01-31.")
+)

@@ -1,0 +1,52 @@
+package invoices
+
+import (
+	"github.com/google/uuid"
+
+	"countersign/billing/money"
+	"countersign/internal/outbox"
+)
+
+// The events of an invoice. Drafts are nobody's business but the staff's, so their events name no account.
+const (
+	EventCreated        = "invoice.created"
+	EventUpdated        = "invoice.updated"
+	EventFinalized      = "invoice.finalized"
+	EventVoided         = "invoice.voided"
+	EventPartiallyPaid  = "invoice.partially_paid"
+	EventPaid           = "invoice.paid"
+	EventCreditsGranted = "credits.granted"
+)
+
+// Event is the payload of an invoice's events.
+type Event struct {
+	InvoiceID     uuid.UUID      `json:"invoice_id"`
+	AccountID     uuid.UUID      `json:"account_id"`
+	InvoiceNumber string         `json:"invoice_number,omitempty"`
+	Status        Status         `json:"status"`
+	Currency      money.Currency `json:"currency"`
+	TotalMinor    int64          `json:"total_amount_minor"`
+	PaidMinor     int64          `json:"paid_amount_minor"`
+	BalanceMinor  int64          `json:"balance_amount_minor"`
+}
+
+// CreditsEvent is the payload of credits.granted.
+type CreditsEvent struct {
+	InvoiceID uuid.UUID `json:"invoice_id"`
+	AccountID uuid.UUID `json:"account_id"`
+	Credits   int64     `json:"credits"`
+}
+
+func newEvent(name string, inv *Invoice) outbox.Event {
+	e := outbox.Event{Type: name, ObjectType: "invoice", ObjectID: inv.ID, Payload: Event{InvoiceID: inv.ID, AccountID: inv.AccountID,
+		InvoiceNumber: inv.Number, Status: inv.Status, Currency: inv.Currency, TotalMinor: inv.TotalMinor, PaidMinor: inv.PaidMinor, BalanceMinor: inv.BalanceMinor}}
+	if !inv.FinalizedAt.IsZero() {
+		e.AccountID = inv.AccountID
+	}
+	return e
+}
+
+func newCreditsEvent(inv *Invoice) outbox.Event {
+	return outbox.Event{Type: EventCreditsGranted, ObjectType: "invoice", ObjectID: inv.ID, AccountID: inv.AccountID,
+		Payload: CreditsEvent{InvoiceID: inv.ID, AccountID: inv.AccountID, Credits: inv.Credits}}
+}

@@ -1,0 +1,14 @@
+package ledger
+
+import (
+	"github.com/uptrace/bun"
+
+	"countersign/internal/apps"
+	"countersign/internal/outbox"
+)
+
+// App hands the ledger's routes, its nightly task and its checks to the project.
+func App(db *bun.DB, out *outbox.Outbox) apps.App {
+	v := &views{db: db}
+	return apps.App{Name: "ledger", URLs: v.urls(), Tasks: []apps.Task{integrityTask(db, out)}, Checks: checks(db)}
+}

@@ -1,0 +1,233 @@
+package ledger_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/ledger"
+	"countersign/internal/apps"
+	"countersign/internal/outbox"
+	"countersign/internal/testkit"
+	"countersign/tenancy"
+)
+
+// tamper changes the database past all guards, as only a superuser can.
+func tamper(t testing.TB, query string, args ...any) {
+	t.Helper()
+	err := testkit.OwnerDB(t).RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.ExecContext(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		if n, _ := res.RowsAffected(); n == 0 {
+			t.Fatal("nothing was tampered with: " + query)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		check  string
+		tamper func(t *testing.T, b *book, tr *ledger.Transaction)
+	}{
+		{"a changed amount", "ledger.E001", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE tenant_id = ? AND transaction_id = ? AND line = 1", b.tenant, tr.ID)
+		}},
+		{"a lost line", "ledger.E002", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "DELETE FROM ledger_entries WHERE tenant_id = ? AND transaction_id = ? AND line = 1", b.tenant, tr.ID)
+		}},
+		{"a header without entries", "ledger.E002", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "DELETE FROM ledger_entries WHERE tenant_id = ? AND transaction_id = ?", b.tenant, tr.ID)
+		}},
+		{"a lost header", "ledger.E003", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "DELETE FROM ledger_transactions WHERE tenant_id = ? AND id = ?", b.tenant, tr.ID)
+		}},
+		{"a lost account", "ledger.E004", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "DELETE FROM ledger_accounts WHERE tenant_id = ? AND id = ?", b.tenant, tr.Entries[0].AccountID)
+		}},
+		{"a changed currency", "ledger.E004", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "UPDATE ledger_entries SET currency = 'EUR' WHERE tenant_id = ? AND transaction_id = ?", b.tenant, tr.ID)
+		}},
+		{"a changed cache", "ledger.E005", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "UPDATE ledger_balances SET amount_minor = 0 WHERE tenant_id = ?", b.tenant)
+		}},
+		{"a lost cache", "ledger.E005", func(t *testing.T, b *book, tr *ledger.Transaction) {
+			tamper(t, "DELETE FROM ledger_balances WHERE tenant_id = ?", b.tenant)
+		}},
+	} {
+		t.Run("finds "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBook(t)
+			p := payment(b.customer(), 500)
+			b.mustPost(p, move("untouched", ledger.Cash("USD"), ledger.Revenue("USD"), 100))
+			if found, err := ledger.Verify(b.ctx, b.db); err != nil || len(found) > 0 {
+				t.Fatalf("before anything is broken: %v %v", found, err)
+			}
+			tr := b.transactionOf(p.Cause)
+			tt.tamper(t, b, tr)
+			found, err := ledger.Verify(b.ctx, b.db)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range found {
+				if f.Check == tt.check {
+					return
+				}
+			}
+			t.Errorf("found %v, want %s", found, tt.check)
+		})
+	}
+}
+
+func TestIntegrityTask(t *testing.T) {
+	t.Parallel()
+	run := func(b *book) {
+		t.Helper()
+		app := ledger.App(b.db, outbox.New(nil, outbox.NewBell(b.db)))
+		task := app.Tasks[0]
+		if task.Name != "ledger.integrity" || task.DailyAt != "02:30" {
+			t.Fatalf("the task is %+v", task)
+		}
+		done := false
+		ctx := tenancy.AsSystem(t.Context(), b.tenant, "worker ledger.integrity")
+		if err := task.Run(ctx, apps.Job{Done: func(context.Context, bun.Tx) error { done = true; return nil }}); err != nil {
+			t.Fatal(err)
+		}
+		if !done {
+			t.Error("the job is not marked done")
+		}
+	}
+	events := func(b *book) (payloads []string) {
+		b.read(func(ctx context.Context, tx bun.Tx) error {
+			return tx.NewRaw("SELECT payload::text FROM events WHERE tenant_id = ? AND type = ?", b.tenant, ledger.EventIntegrityBroken).Scan(ctx, &payloads)
+		})
+		return payloads
+	}
+	b, neighbour := newBook(t), newBook(t)
+	p := move("c", ledger.Cash("USD"), ledger.Revenue("USD"), 100)
+	b.mustPost(p)
+	neighbour.mustPost(p)
+
+	run(b)
+	if got := events(b); len(got) != 0 {
+		t.Fatalf("an intact ledger raises an alarm: %v", got)
+	}
+	broken := b.transactionOf("c").ID
+	tamper(t, "UPDATE ledger_entries SET amount_minor = amount_minor * 2 WHERE tenant_id = ? AND transaction_id = ? AND line = 2", b.tenant, broken)
+	run(b)
+	run(neighbour)
+	if got := events(neighbour); len(got) != 0 {
+		t.Errorf("the neighbour's ledger raises an alarm: %v", got)
+	}
+	got := events(b)
+	if len(got) != 1 {
+		t.Fatalf("%d alarms, want 1", len(got))
+	}
+	var finding ledger.IntegrityBroken
+	if err := json.Unmarshal([]byte(got[0]), &finding); err != nil {
+		t.Fatal(err)
+	}
+	if finding.Count != 1 || finding.Problems[0].Check != "ledger.E001" || finding.Problems[0].Object != broken {
+		t.Errorf("the alarm says %+v, want ledger.E001 of %s", finding, broken)
+	}
+	var audited int
+	b.read(func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw("SELECT count(*) FROM audit_log WHERE tenant_id = ? AND action = 'ledger.integrity_broken'", b.tenant).Scan(ctx, &audited)
+	})
+	if audited != 1 {
+		t.Errorf("%d audit records, want 1", audited)
+	}
+	for _, c := range ledger.App(b.db, nil).Checks {
+		found, err := c.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.ID == "ledger.E001" && found == nil {
+			t.Error("the deep check over all tenants does not see it")
+		}
+	}
+}
+
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+
+	t.Run("restores a corrupted cache and reports the drift", func(t *testing.T) {
+		t.Parallel()
+		b := newBook(t)
+		customers := b.customers(3)
+		for i, c := range customers {
+			b.mustPost(payment(c, int64(100*(i+1))))
+		}
+		zeroed, lost := ledger.Receivable(customers[0], "USD"), ledger.Receivable(customers[1], "USD")
+		tamper(t, "UPDATE ledger_balances SET amount_minor = 0 WHERE tenant_id = ? AND ledger_account_id = ?", b.tenant, zeroed.ID(b.ctx))
+		tamper(t, "DELETE FROM ledger_balances WHERE tenant_id = ? AND ledger_account_id = ?", b.tenant, lost.ID(b.ctx))
+		drifts, err := ledger.Rebuild(b.ctx, b.db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[uuid.UUID][2]int64{}
+		for _, d := range drifts {
+			got[d.AccountID] = [2]int64{d.CachedMinor, d.TrueMinor}
+		}
+		if len(got) != 2 || got[zeroed.ID(b.ctx)] != [2]int64{0, -100} || got[lost.ID(b.ctx)] != [2]int64{0, -200} {
+			t.Errorf("the drifts are %v", got)
+		}
+		if b.cached(zeroed) != -100 || b.cached(lost) != -200 {
+			t.Error("the cache is still wrong")
+		}
+		if again, err := ledger.Rebuild(b.ctx, b.db); err != nil || len(again) != 0 {
+			t.Errorf("a second rebuild finds %v %v", again, err)
+		}
+		var audited int
+		b.read(func(ctx context.Context, tx bun.Tx) error {
+			return tx.NewRaw("SELECT count(*) FROM audit_log WHERE tenant_id = ? AND action = 'ledger.rebuild'", b.tenant).Scan(ctx, &audited)
+		})
+		if audited != 2 {
+			t.Errorf("%d audit records, want 2", audited)
+		}
+	})
+
+	t.Run("disturbs no postings that run meanwhile", func(t *testing.T) {
+		t.Parallel()
+		b := newBook(t)
+		customers := b.customers(5)
+		outcomes := parallel(6, func(w int) error {
+			for range 8 {
+				if w < 2 {
+					if drifts, err := ledger.Rebuild(b.ctx, b.db); err != nil || len(drifts) > 0 {
+						t.Errorf("a rebuild beside postings: %v %v", drifts, err)
+						return err
+					}
+					continue
+				}
+				for _, c := range customers {
+					if err := b.post(payment(c, 1)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if outcomes[nil] != 6 {
+			t.Fatalf("outcomes: %v", outcomes)
+		}
+		for _, c := range customers {
+			if got := b.cached(ledger.Receivable(c, "USD")); got != -32 {
+				t.Errorf("the cache is %d, want -32", got)
+			}
+		}
+	})
+}

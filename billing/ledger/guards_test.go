@@ -1,0 +1,126 @@
+package ledger_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/ledger"
+	"countersign/internal/database"
+	"countersign/internal/testkit"
+	"countersign/tenancy"
+)
+
+// exec runs SQL as the program's role, in the tenant.
+func (b *book) exec(query string, args ...any) error {
+	return tenancy.InTx(b.ctx, b.db, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
+}
+
+// TestDatabase shows that the database itself keeps the books, whatever a program does (S1-23 to S1-27).
+func TestDatabase(t *testing.T) { // not parallel: TRUNCATE waits for everybody
+	b := newBook(t)
+	b.mustPost(move("given", ledger.Cash("USD"), ledger.Revenue("USD"), 100), move("euro", ledger.Cash("EUR"), ledger.Revenue("EUR"), 100))
+	given := b.transactionOf("given")
+	cash, revenue := ledger.Cash("USD").ID(b.ctx), ledger.Revenue("USD").ID(b.ctx)
+
+	// insert writes a header of the given lines and the entries in one statement, as Post does.
+	insert := func(lines int, entries string, args ...any) error {
+		id := uuid.Must(uuid.NewV7())
+		return b.exec(`WITH h AS (INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, posted_by) VALUES (?, ?, ?, 'raw', ?, 'raw'))
+			INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
+			SELECT ?, ?, l.line, l.account::uuid, l.amount, l.currency FROM (VALUES `+entries+`) AS l(line, account, amount, currency)`,
+			append([]any{b.tenant, id, id.String(), lines, b.tenant, id}, args...)...)
+	}
+	if err := insert(2, "(1, ?, 5, 'USD'), (2, ?, -5, 'USD')", cash, revenue); err != nil {
+		t.Fatalf("a good transaction is refused: %v", err)
+	}
+
+	for _, tt := range []struct {
+		name       string
+		constraint string
+		err        func() error
+	}{
+		{"does not balance", "ledger_entries_balance", func() error { return insert(2, "(1, ?, 5, 'USD'), (2, ?, -4, 'USD')", cash, revenue) }},
+		{"balances only over two currencies", "ledger_entries_balance", func() error {
+			return insert(2, "(1, ?, 5, 'USD'), (2, ?, -5, 'EUR')", cash, ledger.Revenue("EUR").ID(b.ctx))
+		}},
+		{"has fewer lines than its header says", "ledger_entries_complete", func() error { return insert(3, "(1, ?, 5, 'USD'), (2, ?, -5, 'USD')", cash, revenue) }},
+		{"has a gap in its lines", "ledger_entries_complete", func() error { return insert(2, "(1, ?, 5, 'USD'), (3, ?, -5, 'USD')", cash, revenue) }},
+		{"is one line", "ledger_transactions_lines_check", func() error { return insert(1, "(1, ?, 5, 'USD')", cash) }},
+		{"moves nothing", "ledger_entries_amount_minor_check", func() error { return insert(2, "(1, ?, 0, 'USD'), (2, ?, 0, 'USD')", cash, revenue) }},
+		{"is in another currency than its account", "ledger_entries_account", func() error { return insert(2, "(1, ?, 5, 'EUR'), (2, ?, -5, 'EUR')", cash, revenue) }},
+		{"names an unknown account", "ledger_entries_account", func() error { return insert(2, "(1, ?, 5, 'USD'), (2, ?, -5, 'USD')", cash, uuid.New()) }},
+		{"adds lines to a posted transaction", "ledger_entries_complete", func() error {
+			return b.exec(`INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
+				VALUES (?, ?, 3, ?, 5, 'USD'), (?, ?, 4, ?, -5, 'USD')`, b.tenant, given.ID, cash, b.tenant, given.ID, revenue)
+		}},
+		{"has no header", "ledger_entries_complete", func() error {
+			id := uuid.New()
+			return b.exec(`INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
+				VALUES (?, ?, 1, ?, 5, 'USD'), (?, ?, 2, ?, -5, 'USD')`, b.tenant, id, cash, b.tenant, id, revenue)
+		}},
+		{"reverses a transaction a second time", "ledger_transactions_corrects_key", func() error {
+			return b.exec(`INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, corrects, posted_by)
+				VALUES (?, gen_random_uuid(), 'r1', 'raw', 2, ?, 'raw'), (?, gen_random_uuid(), 'r2', 'raw', 2, ?, 'raw')`, b.tenant, given.ID, b.tenant, given.ID)
+		}},
+	} {
+		t.Run("refuses a group that "+tt.name, func(t *testing.T) {
+			err := tt.err()
+			if !database.IsCheck(err, tt.constraint) && !database.IsUnique(err, tt.constraint) {
+				t.Errorf("got %v, want a violation of %s", err, tt.constraint)
+			}
+		})
+	}
+
+	for _, table := range []string{"ledger_entries", "ledger_transactions", "ledger_accounts"} {
+		for verb, query := range map[string]string{
+			"UPDATE":   "UPDATE " + table + " SET created_at = now() WHERE tenant_id = '" + b.tenant.String() + "'",
+			"DELETE":   "DELETE FROM " + table + " WHERE tenant_id = '" + b.tenant.String() + "'",
+			"TRUNCATE": "TRUNCATE " + table + " CASCADE",
+		} {
+			t.Run("refuses "+verb+" of "+table+" for the program and for its owner", func(t *testing.T) {
+				if err := b.exec(query); err == nil || !strings.Contains(err.Error(), "permission denied") {
+					t.Errorf("the program: %v, want permission denied", err)
+				}
+				if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), query); err == nil || !strings.Contains(err.Error(), "append-only") {
+					t.Errorf("the owner: %v, want append-only", err)
+				}
+			})
+		}
+	}
+
+	t.Run("looks accounts and transactions up by key, whatever the planner believes", func(t *testing.T) {
+		var settings []string
+		if err := testkit.OwnerDB(t).NewRaw("SELECT unnest(proconfig) FROM pg_proc WHERE proname = 'ledger_entries_balance'").Scan(t.Context(), &settings); err != nil {
+			t.Fatal(err)
+		}
+		if len(settings) != 1 || settings[0] != "enable_seqscan=off" {
+			t.Errorf("the trigger's settings are %v: its kept plan may scan whole tables", settings)
+		}
+	})
+}
+
+// TestSchema holds S1-11 and S1-12: no binary fraction anywhere on disk, and no balance kept as the truth (S1-23).
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	var columns int
+	var floats []string
+	owner := testkit.OwnerDB(t)
+	if err := owner.NewRaw("SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'").Scan(t.Context(), &columns); err != nil {
+		t.Fatal(err)
+	}
+	err := owner.NewRaw(`SELECT table_name || '.' || column_name || ' ' || data_type FROM information_schema.columns
+		WHERE table_schema = 'public' AND (data_type IN ('real', 'double precision', 'money') OR udt_name IN ('_float4', '_float8', '_money'))`).Scan(t.Context(), &floats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if columns < 100 || len(floats) > 0 {
+		t.Errorf("of %d columns these hold binary fractions: %v", columns, floats)
+	}
+}

@@ -1,0 +1,80 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/audit"
+	"countersign/tenancy"
+)
+
+// Drift is a cached balance that was not the sum of its entries.
+type Drift struct {
+	AccountID   uuid.UUID `bun:"id"`
+	Code        string    `bun:"code"`
+	Owner       string    `bun:"owner"`
+	Currency    string    `bun:"currency"`
+	CachedMinor int64     `bun:"cached_minor"`
+	TrueMinor   int64     `bun:"true_minor"`
+}
+
+// Rebuild replays all cached balances of the tenant of ctx and gives those that were wrong, now corrected (S1-10). It
+// may run at any time: it locks the cached rows and then sums, and a posting commits its entries and its share of the
+// cached row together, so what is summed and what is added later never overlap.
+func Rebuild(ctx context.Context, db *bun.DB) ([]Drift, error) {
+	var drifts []Drift
+	err := tenancy.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
+		tenant := tenancy.ID(ctx)
+		// a row that was lost is made first: only a row can be locked
+		if _, err := tx.NewRaw(`INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, amount_minor)
+			SELECT a.tenant_id, a.id, a.customer_id, 0 FROM ledger_accounts a WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL ORDER BY a.id
+			ON CONFLICT DO NOTHING`, tenant).Exec(ctx); err != nil {
+			return fmt.Errorf("make missing cached balances: %w", err)
+		}
+		if _, err := tx.NewRaw(`SELECT count(*) FROM (SELECT 1 FROM ledger_balances b WHERE b.tenant_id = ? ORDER BY b.ledger_account_id FOR UPDATE) AS locked`,
+			tenant).Exec(ctx); err != nil {
+			return fmt.Errorf("lock cached balances: %w", err)
+		}
+		drifts = nil
+		if err := tx.NewRaw(driftsQuery, tenant, tenant, tenant).Scan(ctx, &drifts); err != nil {
+			return fmt.Errorf("replay balances: %w", err)
+		}
+		for _, d := range drifts { // few, or something is very wrong: then slow is fine
+			if _, err := tx.NewRaw(`UPDATE ledger_balances SET amount_minor = ?, updated_at = now() WHERE tenant_id = ? AND ledger_account_id = ?`,
+				d.TrueMinor, tenant, d.AccountID).Exec(ctx); err != nil {
+				return fmt.Errorf("correct cached balance of %s: %w", d.AccountID, err)
+			}
+		}
+		return audit.Write(ctx, audit.Record{Action: "ledger.rebuild", ObjectType: "tenant", ObjectID: tenant, After: map[string]any{"drifts": summary(drifts)}})
+	})
+	return drifts, err
+}
+
+// driftsQuery compares the cached balances with the sums of entries: one row for each that differs. A missing cached
+// row counts as zero; a cached row of an account that has none has the code "unknown".
+const driftsQuery = `
+SELECT coalesce(c.id, b.ledger_account_id) AS id, coalesce(c.code, 'unknown') AS code, coalesce(c.owner, '') AS owner, coalesce(c.currency, '') AS currency,
+  coalesce(b.amount_minor, 0) AS cached_minor, coalesce(c.sum, 0)::bigint AS true_minor
+FROM (
+  SELECT a.id, a.code, a.owner, a.currency, s.sum
+  FROM ledger_accounts a
+  LEFT JOIN (SELECT e.ledger_account_id, sum(e.amount_minor) AS sum FROM ledger_entries e WHERE e.tenant_id = ? GROUP BY e.ledger_account_id) s ON s.ledger_account_id = a.id
+  WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL
+) c
+FULL JOIN (SELECT l.ledger_account_id, l.amount_minor FROM ledger_balances l WHERE l.tenant_id = ?) b ON b.ledger_account_id = c.id
+WHERE coalesce(b.amount_minor, 0) <> coalesce(c.sum, 0)
+ORDER BY 1`
+
+// summaryLimit is how many findings a record or event names; the number of all is always told.
+const summaryLimit = 100
+
+func summary(drifts []Drift) map[string]any {
+	named := make([]map[string]any, 0, min(len(drifts), summaryLimit))
+	for _, d := range drifts[:min(len(drifts), summaryLimit)] {
+		named = append(named, map[string]any{"account": d.AccountID, "cached_minor": d.CachedMinor, "true_minor": d.TrueMinor, "currency": d.Currency})
+	}
+	return map[string]any{"count": len(drifts), "accounts": named}
+}

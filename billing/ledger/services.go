@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/audit"
+	"countersign/internal/auth"
+	"countersign/internal/database"
+	"countersign/tenancy"
+)
+
+// Entry is a movement on one account: positive is a debit, negative a credit, in minor units or credits.
+type Entry struct {
+	Account     Ref
+	AmountMinor int64
+}
+
+// Posting is a transaction to be: at least two accounts move, and the sum is zero in each currency.
+type Posting struct {
+	Cause      string    // what makes it happen once, such as payment:<id>:settle
+	Kind       string    // such as payment_settled
+	CustomerID uuid.UUID // the account whose members may see it; zero: none
+	InvoiceID  uuid.UUID // zero: none
+	PaymentID  uuid.UUID // zero: none
+	Entries    []Entry
+
+	corrects uuid.UUID
+}
+
+// Post books the postings in the caller's transaction, in one statement whatever their number. Entries of one account
+// within a posting become one line, and zero lines are dropped. Missing chart rows are made.
+//
+// It fails with ErrAlreadyPosted when a cause has been posted before, and with ErrInvalidPosting when a posting is
+// wrong in itself. After an error the transaction must be rolled back.
+func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
+	if len(postings) == 0 {
+		return nil
+	}
+	p, ok := auth.From(ctx)
+	if !ok || p.IsMember() {
+		return fmt.Errorf("%w: only staff and programs of the tenant post", ErrInvalidPosting)
+	}
+	b, err := newBatch(tenancy.ID(ctx), postings)
+	if err != nil {
+		return err
+	}
+	_, err = database.Hot(tx).ExecContext(ctx, insertPostings, b.args(p.Label)...)
+	switch {
+	case database.IsUnique(err, "ledger_transactions_cause_key"):
+		return ErrAlreadyPosted.Because(err)
+	case database.IsUnique(err, "ledger_transactions_corrects_key"):
+		return ErrAlreadyReversed.Because(err)
+	case err != nil:
+		return fmt.Errorf("post %d ledger transactions: %w", len(postings), err)
+	}
+	return nil
+}
+
+// insertPostings writes everything in one round trip. The trigger on ledger_entries runs at the end of the statement,
+// so it finds the chart rows and transactions of the same statement. Parts that nothing refers to are run by PostgreSQL
+// from the last to the first: balances come last and are locked for the shortest time. Nothing depends on that order.
+const insertPostings = `
+WITH cached AS (
+  INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, amount_minor)
+  SELECT $1, r.id, r.customer_id, r.amount_minor FROM unnest($2::uuid[], $3::uuid[], $4::bigint[]) AS r(id, customer_id, amount_minor)
+  ON CONFLICT (tenant_id, ledger_account_id) DO UPDATE SET amount_minor = b.amount_minor + excluded.amount_minor, updated_at = now()
+), posted AS (
+  INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects, posted_by)
+  SELECT $1, r.id, r.cause, r.kind, r.lines, nullif(r.customer_id, $25), nullif(r.invoice_id, $25), nullif(r.payment_id, $25), nullif(r.corrects, $25), $5
+  FROM unnest($6::uuid[], $7::text[], $8::text[], $9::smallint[], $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[])
+    AS r(id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects)
+), chart AS (
+  INSERT INTO ledger_accounts (tenant_id, id, code, owner, currency, class, customer_id)
+  SELECT $1, r.id, r.code, r.owner, r.currency, r.class, nullif(r.customer_id, $25)
+  FROM unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::uuid[]) AS r(id, code, owner, currency, class, customer_id)
+  ON CONFLICT DO NOTHING
+)
+INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
+SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.currency
+FROM unnest($20::uuid[], $21::smallint[], $22::uuid[], $23::bigint[], $24::text[]) AS r(transaction_id, line, ledger_account_id, amount_minor, currency)`
+
+// Reverse posts the negation of a transaction, which points at it. A transaction is reversed at most once, else
+// ErrAlreadyReversed; one that does not exist is web.ErrNotFound. reason is for the audit log and must not be empty.
+func Reverse(ctx context.Context, tx bun.Tx, transactionID uuid.UUID, cause, reason string) error {
+	if reason == "" {
+		return fmt.Errorf("%w: a reversal needs a reason", ErrInvalidPosting)
+	}
+	original, err := transaction(ctx, tx, "t.id = ?", transactionID)
+	if err != nil {
+		return err
+	}
+	p := Posting{Cause: cause, Kind: KindReversal, CustomerID: original.CustomerID, InvoiceID: original.InvoiceID, PaymentID: original.PaymentID,
+		corrects: original.ID}
+	for _, l := range original.Entries {
+		p.Entries = append(p.Entries, Entry{l.Account.ref(), -l.AmountMinor})
+	}
+	if err := Post(ctx, tx, p); err != nil {
+		return err
+	}
+	return audit.Write(ctx, audit.Record{Action: "ledger.reverse", ObjectType: "ledger_transaction", ObjectID: original.ID,
+		AccountID: original.CustomerID, After: map[string]any{"cause": cause}, Reason: reason})
+}

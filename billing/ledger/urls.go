@@ -1,0 +1,25 @@
+package ledger
+
+import (
+	"net/http"
+
+	"countersign/internal/auth"
+	"countersign/internal/web"
+)
+
+func (v *views) urls() []web.Route {
+	return []web.Route{
+		{Method: http.MethodGet, Path: "/billing/ledger/accounts/", Staff: true, Permission: auth.BillingLedgerView, Handler: v.accounts,
+			Tag: "Ledger", Summary: "The chart of accounts with balances", Response: AccountResponse{}, List: accountSpec},
+		{Method: http.MethodGet, Path: "/billing/ledger/accounts/{id}/", Staff: true, Permission: auth.BillingLedgerView, Handler: v.account,
+			Tag: "Ledger", Summary: "One ledger account with its balance", Response: AccountResponse{}},
+		{Method: http.MethodGet, Path: "/billing/ledger/accounts/{id}/balance/", Staff: true, Permission: auth.BillingLedgerView, Handler: v.balance,
+			Tag: "Ledger", Summary: "The balance of a ledger account, now or at ?as_of=", Response: BalanceResponse{}},
+		{Method: http.MethodGet, Path: "/billing/ledger/entries/", Staff: true, Permission: auth.BillingLedgerView, Handler: v.entries,
+			Tag: "Ledger", Summary: "Entries in the order of posting", Response: EntryResponse{}, List: entrySpec},
+		{Method: http.MethodGet, Path: "/billing/ledger/trial-balance/", Staff: true, Permission: auth.BillingLedgerView, Handler: v.trialBalance,
+			Tag: "Ledger", Summary: "Debits and credits by code and currency, now or at ?as_of=", Response: TrialResponse{}},
+		{Method: http.MethodPost, Path: "/billing/ledger/rebuild/", Staff: true, Permission: auth.TenantManage, Handler: v.rebuild,
+			Tag: "Ledger", Summary: "Replay the cached balances and name those that were wrong", Response: RebuildResponse{}},
+	}
+}

@@ -1,0 +1,36 @@
+package payments
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/apps"
+	"countersign/tenancy"
+)
+
+// App hands the routes and background work of payments to the project.
+func (s *Service) App() apps.App {
+	v := &Views{service: s}
+	return apps.App{Name: "payments", URLs: v.urls(), Doorbells: []apps.Doorbell{s.settleDoorbell()}}
+}
+
+// OfInvoice gives the payments for an invoice as its readers see them; it joins the invoice's answer to them without
+// the invoices knowing payments.
+func OfInvoice(ctx context.Context, db bun.IDB, invoice uuid.UUID) ([]any, error) {
+	list := []*Payment{}
+	err := db.NewSelect().Model(&list).
+		Where("p.tenant_id = ?", tenancy.ID(ctx)).
+		Where("p.invoice_id = ?", invoice).
+		Where("p.deleted_at IS NULL").
+		OrderExpr("p.created_at DESC").Limit(100).Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]any, len(list))
+	for i, p := range list {
+		out[i] = newResponse(p, nil)
+	}
+	return out, nil
+}

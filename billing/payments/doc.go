@@ -1,0 +1,18 @@
+// Package payments owns claims and what becomes of them: submission, decision, settlement.
+//
+//	created ──▶ pending ──▶ processing ──▶ succeeded ──▶ partially_refunded ──▶ refunded
+//	   │           │            ▲
+//	   ▼           ▼            │ last approval
+//	 pending_approval ──────────┘
+//	   │
+//	   └──▶ failed (rejected) · cancelled (withdrawn) · expired
+//
+// A payment that somebody claims is not yet money. SubmitManual stores the claim and nothing else changes. Approve and
+// Reject are bound by digest to what the approver saw. Approval posts nothing: Settle takes what is approved in sets,
+// posts it once to the ledger, pays the invoice, grants its credits and books what is too much as the customer's credit.
+//
+// It does not own invoices, files, the ladder of approvals or the ledger; it calls them. Whoever must react to a
+// payment subscribes to its events.
+//
+// Lock order, everywhere: payment → invoice → ledger balances, and within one kind by id.
+package payments

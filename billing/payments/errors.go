@@ -1,0 +1,48 @@
+package payments
+
+import "countersign/internal/errs"
+
+var (
+	// ErrNotFound is the answer for every payment the caller cannot see.
+	ErrNotFound = errs.NotFound("not_found", "There is nothing here, or it is not yours.")
+	// ErrInvoiceNotFound is the answer for every invoice the caller cannot see (S3-26).
+	ErrInvoiceNotFound = errs.NotFound("invoice_not_found", "There is no such invoice in this account.")
+	// ErrPending means that another claim for the invoice is undecided or not settled yet (S3-31).
+	ErrPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. Withdraw it or wait until it is decided.")
+	// ErrNotPending means that the payment was already decided. Reload and show its state.
+	ErrNotPending = errs.Conflict("payment_not_pending", "This payment has already been decided.")
+	// ErrChanged means that what the approver saw is no longer what is there. Reload, look again, decide again.
+	ErrChanged = errs.Conflict("payment_changed", "This payment has changed since you opened it. Look at it again before you decide.")
+	// ErrFourEyes means that the submitter tried to decide about his own claim.
+	ErrFourEyes = errs.Forbidden("submitter_cannot_decide", "You submitted this payment, so somebody else must decide about it.")
+	// ErrNotSubmitter means that somebody else's claim was to be withdrawn.
+	ErrNotSubmitter = errs.Forbidden("not_submitter", "Only the person who submitted this payment may withdraw or change it.")
+	// ErrReceivedDiffers means that two approvers state different received amounts.
+	ErrReceivedDiffers = errs.Conflict("received_amount_differs", "The first approver stated {{.amount}} as received. Approve the same amount or reject.")
+	// ErrReferenceRequired means that the claim has no reference (S3-23).
+	ErrReferenceRequired = errs.Invalid("reference_required", "Give the reference of the transfer, as the bank or wallet shows it.")
+	// ErrReferencesDiffer means that transaction_reference and reference say different things (S3-24).
+	ErrReferencesDiffer = errs.Invalid("references_differ", "transaction_reference and reference must be the same when both are given.")
+	// ErrReferenceEmpty means that the reference holds neither a letter nor a digit.
+	ErrReferenceEmpty = errs.Invalid("reference_without_content", "A reference has at least one letter or digit.")
+	// ErrAmountsDiffer means that amount and amount_minor say different things.
+	ErrAmountsDiffer = errs.Invalid("amounts_differ", "amount and amount_minor must say the same when both are given.")
+	// ErrAmountNotPositive means that an amount is zero or negative.
+	ErrAmountNotPositive = errs.Invalid("amount_not_positive", "The amount must be more than zero.")
+	// ErrNotManual means that the method is not one that customers claim (S3-22).
+	ErrNotManual = errs.Invalid("not_a_manual_method", "This must be one of: bank_transfer, local_wallet.")
+	// ErrEvidenceRequired means that the method or the ladder asks for a receipt.
+	ErrEvidenceRequired = errs.Invalid("evidence_required", "A receipt is required for this payment.")
+	// ErrPaidInFuture means that the payer says that he will have paid.
+	ErrPaidInFuture = errs.Invalid("paid_in_future", "The time of payment lies in the future.")
+	// ErrRetryOf means that retry_of names no refused claim for the same invoice.
+	ErrRetryOf = errs.Invalid("invalid_retry", "retry_of must be a failed, cancelled or expired payment for the same invoice.")
+	// ErrReasonRequired means that a rejection gives no reason.
+	ErrReasonRequired = errs.Invalid("reason_required", "Say why the payment is rejected: the customer will read it.")
+	// ErrNotDeletable means that the payment has a history and stays (C-11).
+	ErrNotDeletable = errs.Conflict("payment_not_deletable", "Only a payment that was never started can be deleted.")
+	// ErrNotSetAside means that the settlement has not set the payment aside.
+	ErrNotSetAside = errs.Conflict("payment_not_set_aside", "The settlement has not set this payment aside.")
+	// ErrUnknownDetail names a key that the details of a manual payment do not know (S0-23).
+	ErrUnknownDetail = errs.Invalid("unknown_field", "This field is unknown here.")
+)

@@ -1,0 +1,103 @@
+package payments
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"countersign/internal/audit"
+	"countersign/internal/outbox"
+)
+
+// The events. Every change of a payment also gives one EventUpdated, with what was before and after (S0-73).
+const (
+	EventCreated          = "payment.created"
+	EventSubmitted        = "payment.submitted"
+	EventUpdated          = "payment.updated"
+	EventApprovalRecorded = "payment.approval_recorded" // one of two approvals is there
+	EventApproved         = "payment.approved"
+	EventRejected         = "payment.rejected"
+	EventCancelled        = "payment.cancelled"
+	EventSucceeded        = "payment.succeeded"
+	EventDeleted          = "payment.deleted"
+	EventSetAside         = "payment.set_aside" // the settlement could not take it
+	EventResumed          = "payment.resumed"
+)
+
+// Snapshot is the payload of a payment's events: ids, states and amounts, never a reference or a text.
+type Snapshot struct {
+	PaymentID     uuid.UUID      `json:"payment_id"`
+	InvoiceID     uuid.UUID      `json:"invoice_id"`
+	AccountID     uuid.UUID      `json:"account_id"`
+	PaymentMethod string         `json:"payment_method"`
+	Status        Status         `json:"status"`
+	AmountMinor   int64          `json:"amount_minor"`
+	ReceivedMinor *int64         `json:"received_minor,omitempty"`
+	AppliedMinor  *int64         `json:"applied_minor,omitempty"`
+	ExcessMinor   *int64         `json:"excess_minor,omitempty"`
+	Currency      string         `json:"currency"`
+	Before        map[string]any `json:"before,omitempty"`
+	After         map[string]any `json:"after,omitempty"`
+}
+
+func snapshot(p *Payment) Snapshot {
+	return Snapshot{PaymentID: p.ID, InvoiceID: p.InvoiceID, AccountID: p.AccountID, PaymentMethod: string(p.Method), Status: p.Status, AmountMinor: p.AmountMinor,
+		ReceivedMinor: p.ReceivedMinor, AppliedMinor: p.AppliedMinor, ExcessMinor: p.ExcessMinor, Currency: string(p.Currency)}
+}
+
+// history collects the events and audit records of one transaction, so that a set of any size costs two statements.
+type history struct {
+	events  []outbox.Event
+	records []audit.Record
+}
+
+// created tells of a new payment.
+func (h *history) created(p *Payment, action string) {
+	h.event(EventCreated, p, snapshot(p))
+	h.records = append(h.records, audit.Record{Action: action, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, After: p.state()})
+}
+
+// changed tells of a change from before to p as it is now: the named event, EventUpdated and an audit record.
+func (h *history) changed(event, action string, before map[string]any, p *Payment, reason string) {
+	after := p.state()
+	h.event(event, p, snapshot(p))
+	updated := snapshot(p)
+	updated.Before, updated.After = before, after
+	h.event(EventUpdated, p, updated)
+	h.records = append(h.records, audit.Record{Action: action, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, Before: before, After: after, Reason: reason})
+}
+
+func (h *history) event(name string, p *Payment, payload Snapshot) {
+	h.events = append(h.events, outbox.Event{Type: name, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, Payload: payload})
+}
+
+// write adds everything to the transaction of ctx; it travels with COMMIT.
+func (h *history) write(ctx context.Context, box *outbox.Outbox) error {
+	if err := audit.Write(ctx, h.records...); err != nil {
+		return err
+	}
+	return box.Emit(ctx, h.events...)
+}
+
+// state is what events and the audit log say of a payment's changeable side.
+func (p *Payment) state() map[string]any {
+	m := map[string]any{"status": p.Status, "amount_minor": p.AmountMinor, "currency": p.Currency}
+	if p.ReceivedMinor != nil {
+		m["received_minor"] = *p.ReceivedMinor
+	}
+	if p.AppliedMinor != nil {
+		m["applied_minor"], m["excess_minor"] = *p.AppliedMinor, *p.ExcessMinor
+	}
+	if p.FailureCode != "" {
+		m["failure_code"] = p.FailureCode
+	}
+	if p.SetAside != "" {
+		m["set_aside"] = p.SetAside
+	}
+	return m
+}
+
+// note adds an audit record of something that leaves the payment's state as it is.
+func (h *history) note(action string, p *Payment, reason string) {
+	h.records = append(h.records, audit.Record{Action: action, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, After: p.state(), Reason: reason})
+}

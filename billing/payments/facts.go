@@ -1,0 +1,192 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/decisions"
+	"countersign/billing/evidence"
+	"countersign/billing/invoices"
+	"countersign/internal/database"
+	"countersign/tenancy"
+)
+
+// Facts is what an approver sees of a claim. Its digest binds his decision: whatever is in here cannot change between
+// his look and his word.
+type Facts struct {
+	Payment     *Payment
+	Invoice     *invoices.Invoice
+	Files       []*evidence.Evidence
+	Decisions   []decisions.Decision
+	Signals     []Signal
+	Requirement decisions.Requirement
+	Digest      decisions.Digest
+	threshold   decisions.Threshold
+	ladder      []decisions.Policy
+}
+
+// digested are the facts in the form that is hashed: plain values in a fixed order.
+type digested struct {
+	ID, Account, Invoice, Method, Status   string
+	Amount                                 int64
+	Currency, Reference, Notes, PaidAt     string
+	Details                                map[string]string
+	Version                                int
+	InvoiceNumber, InvoiceStatus           string
+	InvoiceTotal, InvoicePaid, InvoiceRest int64
+	Files, Decisions, Signals              []string
+	Approvals                              int
+	RequiresEvidence                       bool
+}
+
+// factsOf gathers the facts about payments that the caller has read or locked, with a number of statements that does
+// not depend on how many they are.
+func (s *Service) factsOf(ctx context.Context, tx bun.Tx, list ...*Payment) ([]*Facts, error) {
+	ids, invoiceIDs := make([]uuid.UUID, len(list)), make([]uuid.UUID, len(list))
+	for i, p := range list {
+		ids[i], invoiceIDs[i] = p.ID, p.InvoiceID
+	}
+	invs, err := invoices.ByIDs(ctx, tx, invoiceIDs...)
+	if err != nil {
+		return nil, err
+	}
+	files, err := filesOf(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	decided, err := decisions.Of(ctx, tx, decisions.SubjectPayment, ids...)
+	if err != nil {
+		return nil, err
+	}
+	signals, err := s.Signals(ctx, tx, list, invs, files)
+	if err != nil {
+		return nil, err
+	}
+	ladder, err := decisions.Ladder(ctx, tx, decisions.SubjectPayment)
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := tenancy.Current(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Facts, len(list))
+	for i, p := range list {
+		f := &Facts{Payment: p, Invoice: invs[p.InvoiceID], Files: files[p.ID], Signals: signals[p.ID], ladder: ladder,
+			threshold: decisions.Threshold{Above: tenant.TwoApprovalThresholdMinor, Currency: tenant.DefaultCurrency}}
+		for _, d := range decided {
+			if d.SubjectID == p.ID {
+				f.Decisions = append(f.Decisions, d)
+			}
+		}
+		f.Requirement = f.require(p.AmountMinor)
+		if f.Digest, err = f.digest(); err != nil {
+			return nil, err
+		}
+		out[i] = f
+	}
+	return out, nil
+}
+
+// require asks the ladder what the claim needs when received is what an approver states.
+func (f *Facts) require(received int64) decisions.Requirement {
+	amount := f.Payment.Amount()
+	amount.Minor = max(amount.Minor, received)
+	for _, d := range f.Decisions {
+		if d.ReceivedMinor != nil {
+			amount.Minor = max(amount.Minor, *d.ReceivedMinor)
+		}
+	}
+	codes := make([]string, len(f.Signals))
+	for i, s := range f.Signals {
+		codes[i] = s.Code
+	}
+	return decisions.Require(f.ladder, f.threshold, decisions.Claim{PaymentMethod: string(f.Payment.Method), Amount: amount, Signals: codes})
+}
+
+func (f *Facts) digest() (decisions.Digest, error) {
+	p := f.Payment
+	d := digested{ID: p.ID.String(), Account: p.AccountID.String(), Invoice: p.InvoiceID.String(), Method: string(p.Method), Status: string(p.Status),
+		Amount: p.AmountMinor, Currency: string(p.Currency), Reference: p.Reference, Notes: p.Notes, PaidAt: p.PaidAt.UTC().String(), Details: p.Details,
+		Version: p.Version, Approvals: f.Requirement.Approvals, RequiresEvidence: f.Requirement.RequiresEvidence}
+	if f.Invoice != nil {
+		d.InvoiceNumber, d.InvoiceStatus = f.Invoice.Number, string(f.Invoice.Status)
+		d.InvoiceTotal, d.InvoicePaid, d.InvoiceRest = f.Invoice.TotalMinor, f.Invoice.PaidMinor, f.Invoice.BalanceMinor
+	}
+	for _, e := range f.Files {
+		d.Files = append(d.Files, fmt.Sprintf("%s %x", e.ID, e.SHA256))
+	}
+	for _, v := range f.Decisions {
+		received := int64(0)
+		if v.ReceivedMinor != nil {
+			received = *v.ReceivedMinor
+		}
+		d.Decisions = append(d.Decisions, fmt.Sprintf("%s %s %d", v.UserID, v.Verdict, received))
+	}
+	for _, s := range f.Signals {
+		if s.Code == SignalFirstPayment {
+			continue // it only goes away, when another claim is settled; nobody needs to look again for that
+		}
+		d.Signals = append(d.Signals, s.Code+" "+s.Sentence)
+	}
+	return decisions.NewDigest(d)
+}
+
+// Approvals counts the approvals so far.
+func (f *Facts) Approvals() int {
+	n := 0
+	for _, d := range f.Decisions {
+		if d.Verdict == decisions.Approve {
+			n++
+		}
+	}
+	return n
+}
+
+// statedReceived gives the received amount that an earlier approver stated; nil when none has approved yet.
+func (f *Facts) statedReceived() *int64 {
+	for _, d := range f.Decisions {
+		if d.Verdict == decisions.Approve && d.ReceivedMinor != nil {
+			return d.ReceivedMinor
+		}
+	}
+	return nil
+}
+
+const evidenceOfPayments = `SELECT payment_id, evidence_id FROM payment_evidence WHERE tenant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id, evidence_id`
+
+// filesOf gives the evidence of payments.
+func filesOf(ctx context.Context, tx bun.Tx, ids []uuid.UUID) (map[uuid.UUID][]*evidence.Evidence, error) {
+	rows, err := database.Hot(tx).QueryContext(ctx, evidenceOfPayments, tenancy.ID(ctx), ids)
+	if err != nil {
+		return nil, fmt.Errorf("read the evidence of payments: %w", err)
+	}
+	defer rows.Close()
+	links := map[uuid.UUID][]uuid.UUID{}
+	var all []uuid.UUID
+	for rows.Next() {
+		var payment, file uuid.UUID
+		if err := rows.Scan(&payment, &file); err != nil {
+			return nil, fmt.Errorf("read the evidence of payments: %w", err)
+		}
+		links[payment] = append(links[payment], file)
+		all = append(all, file)
+	}
+	if err := rows.Err(); err != nil || len(all) == 0 {
+		return nil, err
+	}
+	files, err := evidence.ByIDs(ctx, tx, all...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[uuid.UUID][]*evidence.Evidence{}
+	for payment, linked := range links {
+		for _, id := range linked {
+			out[payment] = append(out[payment], files[id])
+		}
+	}
+	return out, nil
+}

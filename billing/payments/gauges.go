@@ -1,0 +1,35 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"countersign/tenancy"
+)
+
+// Gauges gives what monitoring watches across all tenants: how many claims wait and for how long. It reads as the
+// observer, who sees states and times and no amounts.
+func (s *Service) Gauges(ctx context.Context) (map[string]float64, error) {
+	var undecided, unsettled, setAside, oldest, lag float64
+	err := tenancy.Observe(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw(`SELECT count(*) FILTER (WHERE p.status = 'pending_approval'),
+			coalesce(extract(epoch FROM now() - min(p.created_at) FILTER (WHERE p.status = 'pending_approval')), 0),
+			count(*) FILTER (WHERE p.status = 'processing' AND p.set_aside = ''),
+			coalesce(extract(epoch FROM now() - min(p.approved_at) FILTER (WHERE p.status = 'processing' AND p.set_aside = '')), 0),
+			count(*) FILTER (WHERE p.status = 'processing' AND p.set_aside <> '')
+			FROM tenants AS t JOIN payments AS p ON p.tenant_id = t.id AND p.status IN ('pending_approval', 'processing')`).
+			Scan(ctx, &undecided, &oldest, &unsettled, &lag, &setAside)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what waits: %w", err)
+	}
+	return map[string]float64{
+		"countersign_payments_undecided":                    undecided,
+		"countersign_payments_oldest_undecided_age_seconds": max(0, oldest),
+		"countersign_payments_unsettled":                    unsettled,
+		"countersign_payments_settlement_lag_seconds":       max(0, lag),
+		"countersign_payments_set_aside":                    setAside,
+	}, nil
+}

@@ -1,0 +1,176 @@
+package payments
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/money"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/database"
+	"countersign/internal/web"
+	"countersign/tenancy"
+)
+
+const zeroID = `'00000000-0000-0000-0000-000000000000'`
+
+const lockPayment = `
+SELECT id, account_id, coalesce(invoice_id, ` + zeroID + `), coalesce(external_id, ''), method, gateway, amount_minor, received_minor, applied_minor, excess_minor,
+  currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details::text, notes, failure_code, failure_reason,
+  paid_at, coalesce(submitted_by, ` + zeroID + `), coalesce(retry_of, ` + zeroID + `), set_aside, version, created_at, updated_at,
+  approved_at, processed_at, failed_at, cancelled_at
+FROM payments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE`
+
+// lock reads a payment and keeps everybody else from changing it. It is the first lock of every path.
+func lock(ctx context.Context, tx bun.Tx, id uuid.UUID) (*Payment, error) {
+	p := &Payment{TenantID: tenancy.ID(ctx)}
+	var details string
+	var paid, approved, processed, failed, cancelled sql.NullTime
+	err := database.Hot(tx).QueryRowContext(ctx, lockPayment, p.TenantID, id).Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
+		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, &p.Currency, &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
+		&p.Reference, &p.ReferenceNorm, &details, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
+		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock payment %s: %w", id, err)
+	}
+	if err := json.Unmarshal([]byte(details), &p.Details); err != nil {
+		return nil, fmt.Errorf("read details of payment %s: %w", id, err)
+	}
+	p.PaidAt, p.ApprovedAt, p.ProcessedAt, p.FailedAt, p.CancelledAt = paid.Time, approved.Time, processed.Time, failed.Time, cancelled.Time
+	return p, nil
+}
+
+// Get gives one payment of the caller's tenant, and for members of their account. text is an id or an external id.
+func Get(ctx context.Context, tx bun.Tx, text string) (*Payment, error) {
+	p := &Payment{}
+	q := tx.NewSelect().Model(p).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.deleted_at IS NULL")
+	if id, err := web.ParseID(text); err == nil {
+		q = q.Where("p.id = ?", id)
+	} else {
+		q = q.Where("p.external_id = ?", text)
+	}
+	err := q.Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read payment: %w", err)
+	}
+	return p, nil
+}
+
+// listSpec says what the list of payments can be filtered and ordered by (W-32).
+func listSpec(words map[string]selection) *web.ListSpec {
+	methods := map[string]paymentmethods.Method{}
+	for _, m := range paymentmethods.Methods() {
+		methods[string(m)] = m
+	}
+	gateways := map[string]string{}
+	for _, g := range []string{"stripe", "click", "payme", "octo", "cash", "integrator", "paypal", "manual", "voucher", "bkash", "nagad", "rocket", "dbbl", "sslcommerz"} {
+		gateways[g] = g
+	}
+	return &web.ListSpec{
+		Filters: []web.Filter{
+			web.Choice("status", "A status word of any seed, such as pending_approval, succeeded or completed", words),
+			web.Choice("payment_method", "What the payer uses", methods),
+			web.Choice("gateway", "Which adapter serves it", gateways),
+			web.Identifier("invoice", "Payments for this invoice"),
+			web.Identifier("account", "Payments of this account"),
+			{Name: "currency", Doc: "ISO 4217 code", Parse: func(raw string) (any, error) { return money.ParseCurrency(raw) }},
+			web.Instant("created_after", "Created at or after"),
+			web.Instant("created_before", "Created before"),
+			web.Text("search", "The beginning of a reference, or a whole id"),
+		},
+		Ordering: map[string]string{"created_at": "created_at"},
+		Default:  "-created_at",
+	}
+}
+
+// List selects the payments that a list asks for. Members are narrowed to their account here and by the database.
+// invoice narrows the list to one invoice; zero: all.
+func List(ctx context.Context, tx bun.Tx, l web.List, account, invoice uuid.UUID) (web.Page[*Payment], error) {
+	q := filtered(ctx, tx, l, account)
+	if invoice != uuid.Nil {
+		q = q.Where("p.invoice_id = ?", invoice)
+	}
+	return web.Paginate(ctx, q, l, "p", func(p *Payment) (time.Time, uuid.UUID) { return p.CreatedAt, p.ID })
+}
+
+// Count counts what List would give, exactly (S0-102).
+func Count(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) (int64, error) {
+	n, err := filtered(ctx, tx, l, account).Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count payments: %w", err)
+	}
+	return n, nil
+}
+
+func filtered(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) *bun.SelectQuery {
+	q := tx.NewSelect().Model((*Payment)(nil)).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.deleted_at IS NULL")
+	if account != uuid.Nil {
+		q = q.Where("p.account_id = ?", account)
+	}
+	if sel, ok := web.Value[selection](l, "status"); ok {
+		q = q.Where("p.status IN (?)", bun.List(sel.Statuses))
+		if sel.Settled {
+			q = q.Where("p.settlement_status = 'settled'")
+		}
+	}
+	if m, ok := web.Value[paymentmethods.Method](l, "payment_method"); ok {
+		q = q.Where("p.method = ?", m)
+	}
+	if g, ok := web.Value[string](l, "gateway"); ok {
+		q = q.Where("p.gateway = ?", g)
+	}
+	if id, ok := web.Value[uuid.UUID](l, "invoice"); ok {
+		q = q.Where("p.invoice_id = ?", id)
+	}
+	if id, ok := web.Value[uuid.UUID](l, "account"); ok {
+		q = q.Where("p.account_id = ?", id)
+	}
+	if c, ok := web.Value[money.Currency](l, "currency"); ok {
+		q = q.Where("p.currency = ?", c)
+	}
+	if t, ok := web.Value[time.Time](l, "created_after"); ok {
+		q = q.Where("p.created_at >= ?", t)
+	}
+	if t, ok := web.Value[time.Time](l, "created_before"); ok {
+		q = q.Where("p.created_at < ?", t)
+	}
+	if text, ok := web.Value[string](l, "search"); ok && text != "" {
+		if id, err := web.ParseID(text); err == nil {
+			q = q.Where("p.id = ?", id)
+		} else {
+			q = q.Where("p.reference_norm <> '' AND p.reference_norm LIKE ?", escapeLike(normalise(text))+"%")
+		}
+	}
+	return q
+}
+
+// escapeLike keeps letters and digits, which is all that a normalised reference has.
+func escapeLike(text string) string {
+	return strings.NewReplacer(`\`, ``, `%`, ``, `_`, ``).Replace(text)
+}
+
+// Undecided gives the claims that wait for a decision, the oldest first, up to limit.
+func Undecided(ctx context.Context, tx bun.Tx, limit int64) ([]*Payment, error) {
+	list := []*Payment{}
+	err := tx.NewSelect().Model(&list).
+		Where("p.tenant_id = ?", tenancy.ID(ctx)).
+		Where("p.status = ?", StatusPendingApproval).
+		OrderExpr("p.id").Limit(limit).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read undecided payments: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,61 @@
+package payments
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"countersign/billing/evidence"
+	"countersign/billing/invoices"
+	"countersign/internal/outbox"
+)
+
+// Deps are what the service works with; all are required.
+type Deps struct {
+	DB       *bun.DB
+	Outbox   *outbox.Outbox
+	Invoices *invoices.Service
+	Evidence *evidence.Service
+	// Secret keys the fingerprints by which references are recognised across tenants without being told. Changing it
+	// forgets what was seen.
+	Secret []byte
+	Now    func() time.Time
+}
+
+// Service changes payments. The API, the console, the worker and commands all call it.
+type Service struct {
+	db       *bun.DB
+	outbox   *outbox.Outbox
+	invoices *invoices.Service
+	evidence *evidence.Service
+	secret   []byte
+	now      func() time.Time
+}
+
+// New gives the service; it panics when something is missing, which shows at start-up.
+func New(d Deps) *Service {
+	switch {
+	case d.DB == nil:
+		panic("payments: Deps.DB is missing")
+	case d.Outbox == nil:
+		panic("payments: Deps.Outbox is missing")
+	case d.Invoices == nil:
+		panic("payments: Deps.Invoices is missing")
+	case d.Evidence == nil:
+		panic("payments: Deps.Evidence is missing")
+	case len(d.Secret) == 0:
+		panic("payments: Deps.Secret is missing")
+	case d.Now == nil:
+		panic("payments: Deps.Now is missing")
+	}
+	return &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
+}
+
+// fingerprint is a keyed hash: the same text gives the same 32 bytes, and nobody without the key can tell which text.
+func (s *Service) fingerprint(kind, text string) []byte {
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write([]byte(kind + "\x00" + text))
+	return mac.Sum(nil)
+}

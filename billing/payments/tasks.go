@@ -1,0 +1,29 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/apps"
+)
+
+// settleDoorbell rings when a payment is approved. It names a tenant and no payment: the worker takes what waits.
+func (s *Service) settleDoorbell() apps.Doorbell {
+	return apps.Doorbell{Name: "payments.settle", On: []string{EventApproved, EventResumed}, Queue: "critical", Timeout: 2 * time.Minute,
+		Waiting: waiting, Run: s.Settle}
+}
+
+// waiting gives the tenants with approved payments. It runs as the observer, once a second.
+func waiting(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	var tenants []uuid.UUID
+	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE EXISTS (
+		SELECT FROM payments AS p WHERE p.tenant_id = t.id AND p.status = 'processing' AND p.set_aside = '')`).Scan(ctx, &tenants)
+	if err != nil {
+		return nil, fmt.Errorf("look for approved payments: %w", err)
+	}
+	return tenants, nil
+}

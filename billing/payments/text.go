@@ -1,0 +1,32 @@
+package payments
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// invoiceNumber finds what may be an invoice number in a reference: words of letters and digits joined by - or /,
+// with at least four digits in a row somewhere.
+var invoiceNumber = regexp.MustCompile(`[A-Za-z0-9]+(?:[-/][A-Za-z0-9]+)*`)
+
+var fourDigits = regexp.MustCompile(`[0-9]{4}`)
+
+func numbersIn(reference string) []string {
+	var list []string
+	for _, word := range invoiceNumber.FindAllString(reference, 20) {
+		if fourDigits.MatchString(word) {
+			list = append(list, strings.ToUpper(word))
+		}
+	}
+	return list
+}
+
+func fill(text string, params map[string]any) string {
+	for name, value := range params {
+		text = strings.ReplaceAll(text, "{{."+name+"}}", fmt.Sprint(value))
+	}
+	return text
+}
+
+func join(words []string) string { return strings.Join(words, ", ") }

@@ -1,0 +1,50 @@
+package payments
+
+import (
+	"net/http"
+
+	"countersign/billing/decisions"
+	"countersign/billing/invoices"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/auth"
+	"countersign/internal/errs"
+	"countersign/internal/web"
+)
+
+func (v *Views) urls() []web.Route {
+	const tag = "Payments"
+	decision := []*errs.Error{decisions.ErrDigestRequired, ErrChanged, ErrNotPending, ErrFourEyes, decisions.ErrAlreadyDecided, ErrEvidenceRequired}
+	return []web.Route{
+		{Method: http.MethodGet, Path: "/billing/payments/", Permission: auth.BillingView, Handler: v.list,
+			Tag: tag, Summary: "Payments, newest first", List: listSpec(words()), Response: Response{}},
+		{Method: http.MethodGet, Path: "/billing/payments/count/", Permission: auth.BillingView, Handler: v.count,
+			Tag: tag, Summary: "How many payments a filter matches", Query: listSpec(words()), Response: CountResponse{}},
+		{Method: http.MethodPost, Path: "/billing/payments/manual/", Permission: auth.BillingCreate, Handler: v.submitManual,
+			Tag: tag, Summary: "Submit a bank transfer or wallet payment for an invoice", Request: SubmitManualRequest{}, Files: "evidence", Response: Response{}, Status: http.StatusCreated,
+			Errors: []*errs.Error{ErrInvoiceNotFound, invoices.ErrAlreadyPaid, invoices.ErrVoid, invoices.ErrNotFinalized, ErrPending, paymentmethods.ErrMethodUnavailable, ErrEvidenceRequired}},
+		{Method: http.MethodPost, Path: "/billing/payments/bulk_approve/", Staff: true, Permission: auth.BillingApprove, Handler: v.bulkApprove,
+			Tag: tag, Summary: "Approve several payments, each on its own", Request: BulkApproveRequest{}, Response: BulkApproveResponse{}},
+		{Method: http.MethodGet, Path: "/billing/payments/{id}/", Permission: auth.BillingView, Handler: v.get,
+			Tag: tag, Summary: "One payment; staff also see digest, signals and approvals", Response: Detail{}},
+		{Method: http.MethodPatch, Path: "/billing/payments/{id}/", Permission: auth.BillingCreate, Handler: v.edit,
+			Tag: tag, Summary: "Change the notes of your own undecided payment", Request: EditRequest{}, Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
+		{Method: http.MethodDelete, Path: "/billing/payments/{id}/", Permission: auth.BillingCreate, Handler: v.delete,
+			Tag: tag, Summary: "Delete a payment that was never started", Status: http.StatusNoContent, Errors: []*errs.Error{ErrNotDeletable}},
+		{Method: http.MethodGet, Path: "/billing/payments/{id}/status/", Permission: auth.BillingView, Handler: v.status,
+			Tag: tag, Summary: "Where a payment stands, in all vocabularies", Response: StatusResponse{}},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/approve/", Staff: true, Permission: auth.BillingApprove, Handler: v.approve,
+			Tag: tag, Summary: "Approve what you saw", Request: ApproveRequest{}, Response: Detail{}, Errors: append([]*errs.Error{ErrReceivedDiffers}, decision...)},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/reject/", Staff: true, Permission: auth.BillingApprove, Handler: v.reject,
+			Tag: tag, Summary: "Reject what you saw, with a reason", Request: RejectRequest{}, Response: Detail{}, Errors: append([]*errs.Error{ErrReasonRequired}, decision...)},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/cancel/", Permission: auth.BillingCreate, Handler: v.cancel,
+			Tag: tag, Summary: "Withdraw an undecided payment", Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/resume/", Staff: true, Permission: auth.BillingJobsManage, Handler: v.resume,
+			Tag: tag, Summary: "Give a payment that was set aside back to the worker", Response: Response{}, Errors: []*errs.Error{ErrNotSetAside}},
+		{Method: http.MethodGet, Path: "/billing/invoices/{id}/payments/", Permission: auth.BillingView, Handler: v.ofInvoice,
+			Tag: "Invoices", Summary: "The payments for an invoice", List: listSpec(words()), Response: Response{}},
+		{Method: http.MethodGet, Path: "/billing/transactions/", Permission: auth.BillingView, Handler: v.transactions,
+			Tag: "Transactions", Summary: "Payments in the words of the transactions interface", List: listSpec(transactionWords()), Response: TransactionResponse{}},
+		{Method: http.MethodGet, Path: "/billing/transactions/{id}/", Permission: auth.BillingView, Handler: v.transaction,
+			Tag: "Transactions", Summary: "One payment in the words of the transactions interface", Response: TransactionResponse{}},
+	}
+}

@@ -1,0 +1,84 @@
+// Package apps says what an app brings along, as plain data: routes, console pages, background work, checks and
+// commands. cmd/countersign lists the apps by name; nothing registers itself.
+package apps
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/admin"
+	"countersign/internal/web"
+)
+
+// App is what one package contributes to the project.
+type App struct {
+	Name      string
+	URLs      []web.Route // below /api/v1/
+	Admin     []admin.Section
+	Tasks     []Task
+	Doorbells []Doorbell
+	Checks    []Check
+}
+
+// Task is a unit of background work. Each run has a row in the outbox, which is marked done in the commit of the
+// run's effect; what is committed and not done is handed over again, so running twice must equal running once.
+type Task struct {
+	Name string
+	// On lists the events that hand it work, one run for each event.
+	On []string
+	// Every makes it periodic, once for each tenant and tick. At most one of Every and DailyAt is set.
+	Every time.Duration
+	// DailyAt is a time of day in UTC, such as "02:30".
+	DailyAt string
+	// After names a periodic task of the same tick that must have succeeded first.
+	After string
+	Queue string // empty: default
+	// Timeout ends a run; it is handed over again afterwards. Zero means one minute.
+	Timeout time.Duration
+	// MaxAttempts is after how many failed runs the task is dead: visible, alarmed, restartable. Zero means 12.
+	MaxAttempts int
+	// Run does the work in the job's tenant, as a system principal. A business refusal is success with a log line;
+	// an error means: try again later.
+	Run func(ctx context.Context, job Job) error
+}
+
+// Job is one run of a task.
+type Job struct {
+	ID      uuid.UUID // of the outbox row
+	Task    string
+	Cause   string
+	Payload json.RawMessage // ids only; the handler loads what they mean
+	// Done marks the row as done inside tx, so that the effect and its mark are one commit.
+	Done func(ctx context.Context, tx bun.Tx) error
+}
+
+// Doorbell is background work whose list of what is to do is the domain's own table: whatever waits is done, in sets,
+// by whoever hears the bell. There is no row for each ring, so a ring may be lost: Waiting is asked every second.
+type Doorbell struct {
+	Name string
+	// On lists the events that ring it.
+	On []string
+	// Waiting gives the tenants that have work. It runs as the observer.
+	Waiting func(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error)
+	Queue   string
+	Timeout time.Duration
+	// Run does what waits in one tenant until nothing waits.
+	Run func(ctx context.Context) error
+}
+
+// Check is a system check of `countersign check`, in Django's manner: an id such as payments.W002, and a hint.
+type Check struct {
+	ID   string
+	Run  func(ctx context.Context) (*Finding, error)
+	Deep bool // reads the whole ledger or log: part of `countersign verify`
+}
+
+// Finding is what a check has to complain about.
+type Finding struct {
+	What string
+	Hint string
+}

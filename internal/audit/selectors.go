@@ -1,0 +1,74 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/database"
+	"countersign/internal/web"
+)
+
+// entriesSpec is the list of the audit log.
+var entriesSpec = web.ListSpec{
+	Filters: []web.Filter{
+		web.Text("action", "An action such as payment.approve."),
+		web.Text("object_type", "What was acted on, such as payment."),
+		web.Identifier("object_id", "The id of what was acted on."),
+		{Name: "actor", Doc: "Who acted: a user's id or e-mail address, or the name of a program.", Parse: parseActor},
+		web.Instant("created_after", "At this time or later."),
+		web.Instant("created_before", "Before this time."),
+	},
+	Ordering: map[string]string{"created_at": "created_at"},
+	Default:  "-created_at",
+}
+
+// actor is a user's id or a label.
+type actor struct {
+	id    uuid.UUID
+	label string
+}
+
+func parseActor(raw string) (any, error) {
+	if id, err := web.ParseID(raw); err == nil {
+		return actor{id: id}, nil
+	}
+	label, err := web.Text("actor", "").Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	return actor{label: label.(string)}, nil
+}
+
+// Entries gives a page of the current tenant's log.
+func Entries(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Entry], error) {
+	q := tx.NewSelect().Model((*Entry)(nil)).
+		Column("id", "created_at", "actor_kind", "actor_id", "actor_label", "action", "object_type", "object_id", "account_id",
+			"before", "after", "reason", "request_id", "ip", "user_agent", "chain_seq").
+		Where("a.tenant_id = ?", database.ScopeFrom(ctx).TenantID)
+	if v, ok := web.Value[string](l, "action"); ok {
+		q = q.Where("a.action = ?", v)
+	}
+	if v, ok := web.Value[string](l, "object_type"); ok {
+		q = q.Where("a.object_type = ?", v)
+	}
+	if v, ok := web.Value[uuid.UUID](l, "object_id"); ok {
+		q = q.Where("a.object_id = ?", v)
+	}
+	if v, ok := web.Value[actor](l, "actor"); ok {
+		if v.id != uuid.Nil {
+			q = q.Where("a.actor_id = ?", v.id)
+		} else {
+			q = q.Where("a.actor_label = ?", v.label)
+		}
+	}
+	if v, ok := web.Value[time.Time](l, "created_after"); ok {
+		q = q.Where("a.created_at >= ?", v)
+	}
+	if v, ok := web.Value[time.Time](l, "created_before"); ok {
+		q = q.Where("a.created_at < ?", v)
+	}
+	return web.Paginate(ctx, q, l, "a", func(e Entry) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
+}

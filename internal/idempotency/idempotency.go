@@ -1,0 +1,142 @@
+// Package idempotency makes a repeated request harmless: the first answer is stored under the client's key in the
+// commit of the effect, and given again to whoever repeats the request (S1-42 to S1-47, C-20).
+package idempotency
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/auth"
+	"countersign/internal/database"
+	"countersign/internal/errs"
+	"countersign/internal/web"
+)
+
+var (
+	// ErrReused means that the key was used before with another body.
+	ErrReused = errs.Conflict("idempotency_key_reused", "This idempotency key was used before for a different request. Use a new key.")
+	// ErrInProgress means that the first request with this key is still running.
+	ErrInProgress = errs.Conflict("idempotency_in_progress", "A request with this idempotency key is still running. Wait and repeat it.").After(time.Second)
+	// ErrInvalidKey means that the key is empty, longer than 255 characters or holds invisible ones (S1-17).
+	ErrInvalidKey = errs.Invalid("invalid_idempotency_key", "An idempotency key has 1 to 255 visible characters.")
+)
+
+// Once is the client's wish that a request has one effect. The zero value wishes nothing.
+type Once struct {
+	scope    string
+	key      string
+	bodyHash [32]byte
+	replayed bool
+}
+
+// FromRequest reads the Idempotency-Key header. scope names the operation, and target the object in the path; request
+// is the decoded body, so that two spellings of one body are the same.
+func FromRequest(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
+	keys := r.Header.Values("Idempotency-Key")
+	if len(keys) == 0 {
+		return &Once{}, nil
+	}
+	if len(keys) > 1 || !visible(keys[0]) {
+		return nil, ErrInvalidKey
+	}
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("hash the request: %w", err)
+	}
+	return &Once{scope: scope, key: keys[0], bodyHash: sha256.Sum256(append(target[:], raw...))}, nil
+}
+
+func visible(key string) bool {
+	if len(key) == 0 || len(key) > 255 {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+const claim = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
+
+const stored = `SELECT body_hash, answer FROM idempotency_keys WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
+
+const keep = `UPDATE idempotency_keys SET answer = $5 WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
+
+// Do runs fn inside the transaction tx, once for each key: a repetition gets the first answer without running fn.
+// A concurrent repetition waits for the first to commit. T is the answer as the caller sees it.
+func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error)) (T, error) {
+	if once == nil || once.key == "" {
+		return fn()
+	}
+	var zero T
+	p, ok := auth.From(ctx)
+	if !ok {
+		return zero, auth.ErrRequired
+	}
+	res, err := database.Hot(tx).ExecContext(ctx, claim, p.TenantID, p.AccountID, once.scope, once.key, once.bodyHash[:])
+	if database.IsLockTimeout(err) {
+		return zero, ErrInProgress
+	}
+	if err != nil {
+		return zero, fmt.Errorf("claim idempotency key: %w", err)
+	}
+	if n, _ := res.RowsAffected(); n == 0 {
+		return replay[T](ctx, tx, p, once)
+	}
+	answer, err := fn()
+	if err != nil {
+		return zero, err // nothing happened, so the key is free again
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return zero, fmt.Errorf("store the answer: %w", err)
+	}
+	database.Defer(ctx, keep, p.TenantID, p.AccountID, once.scope, once.key, string(raw))
+	return answer, nil
+}
+
+func replay[T any](ctx context.Context, tx bun.Tx, p auth.Principal, once *Once) (T, error) {
+	var answer T
+	var hash []byte
+	var text sql.NullString
+	err := database.Hot(tx).QueryRowContext(ctx, stored, p.TenantID, p.AccountID, once.scope, once.key).Scan(&hash, &text)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !text.Valid {
+		return answer, ErrInProgress
+	}
+	if err != nil {
+		return answer, fmt.Errorf("read the stored answer: %w", err)
+	}
+	if [32]byte(hash) != once.bodyHash {
+		return answer, ErrReused
+	}
+	if err := json.Unmarshal([]byte(text.String), &answer); err != nil {
+		return answer, fmt.Errorf("read the stored answer: %w", err)
+	}
+	once.replayed = true
+	return answer, nil
+}
+
+// Answer writes data with status; a replay says so in its header.
+func (o *Once) Answer(w http.ResponseWriter, status int, data any, message string) error {
+	if o.replayed {
+		w.Header().Set("Idempotent-Replayed", "true")
+	}
+	return web.Answer(w, status, data, message)
+}
+
+// Replayed says whether the answer was given before.
+func (o *Once) Replayed() bool { return o.replayed }
+
+// MarkReplayed says that an answer was found by the request's natural key instead of a client's key (C-08).
+func (o *Once) MarkReplayed() { o.replayed = true }

@@ -1,0 +1,138 @@
+// Package outbox stores events with the change that they tell of, and the work that they hand out. Nothing else may
+// start background work: what is in the outbox is committed, so it is done at last, even when Redis loses everything.
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"countersign/internal/apps"
+	"countersign/internal/auth"
+	"countersign/internal/database"
+)
+
+// Channel is where a commit with new work is announced. An announcement is a hint: it may be lost.
+const Channel = "countersign_work"
+
+// Event is something that happened to one object.
+type Event struct {
+	Type       string // such as payment.approved
+	ObjectType string
+	ObjectID   uuid.UUID
+	AccountID  uuid.UUID // whose members may read it; zero: staff only
+	Payload    any       // a struct or map of ids, states and amounts
+}
+
+// Outbox knows who is told of which event.
+type Outbox struct {
+	declared []apps.Task         // all of them, in the order of the apps
+	tasks    map[string][]string // event type → tasks with a row for each event
+	bells    map[string]bool     // event types that ring
+	bell     *Bell
+}
+
+// New reads from the apps' tasks which events hand out which work. bell is told of every commit that brought some.
+func New(list []apps.App, bell *Bell) *Outbox {
+	o := &Outbox{tasks: map[string][]string{}, bells: map[string]bool{}, bell: bell}
+	for _, app := range list {
+		o.subscribe(app)
+	}
+	return o
+}
+
+// subscribe adds what one app listens to. Apps are built with the outbox they write to, so they are added afterwards.
+func (o *Outbox) subscribe(app apps.App) {
+	o.declared = append(o.declared, app.Tasks...)
+	for _, t := range app.Tasks {
+		for _, event := range t.On {
+			o.tasks[event] = append(o.tasks[event], t.Name)
+		}
+	}
+	for _, d := range app.Doorbells {
+		for _, event := range d.On {
+			o.bells[event] = true
+		}
+	}
+}
+
+// Subscribe adds the apps that were built after the outbox. It is called once, before anything runs.
+func (o *Outbox) Subscribe(list []apps.App) {
+	for _, app := range list {
+		o.subscribe(app)
+	}
+}
+
+const insertEvents = `
+INSERT INTO events (tenant_id, id, type, object_type, object_id, account_id, payload, actor, request_id)
+SELECT $1, e.id, e.type, e.object_type, e.object_id, nullif(e.account_id, '00000000-0000-0000-0000-000000000000'), e.payload::jsonb, $2, $3
+FROM unnest($4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[]) AS e(id, type, object_type, object_id, account_id, payload)`
+
+const insertWork = `
+INSERT INTO outbox (tenant_id, id, task, cause, payload)
+SELECT $1, w.id, w.task, w.cause, w.payload::jsonb
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS w(id, task, cause, payload)
+ON CONFLICT (tenant_id, task, cause) DO NOTHING`
+
+// Emit adds events, and the work they hand out, to the transaction of ctx. They travel with its COMMIT.
+func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
+	p, ok := auth.From(ctx)
+	if !ok {
+		return fmt.Errorf("emit %s: nobody acts in this context", events[0].Type)
+	}
+	n := len(events)
+	ids, objects, accounts := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
+	types, objectTypes, payloads := make([]string, n), make([]string, n), make([]string, n)
+	var work work
+	ring := false
+	for i, e := range events {
+		raw, err := json.Marshal(e.Payload)
+		if err != nil {
+			return fmt.Errorf("emit %s: %w", e.Type, err)
+		}
+		ids[i], objects[i], accounts[i] = uuid.Must(uuid.NewV7()), e.ObjectID, e.AccountID
+		types[i], objectTypes[i], payloads[i] = e.Type, e.ObjectType, string(raw)
+		for _, task := range o.tasks[e.Type] {
+			work.add(task, "event:"+ids[i].String(), payloads[i])
+		}
+		ring = ring || o.bells[e.Type]
+	}
+	database.Defer(ctx, insertEvents, p.TenantID, p.Label, auth.RequestFrom(ctx).ID, ids, types, objectTypes, objects, accounts, payloads)
+	work.insert(ctx, p.TenantID)
+	if ring || len(work.ids) > 0 {
+		database.AfterCommit(ctx, func() { o.bell.Ring(p.TenantID) })
+	}
+	return nil
+}
+
+// Schedule adds one run of a task to the transaction of ctx and gives its id. cause makes it happen once: tick:<time>
+// for the clock, manual:<id> for a person. When the run is there already nothing happens, and the id means nothing.
+func (o *Outbox) Schedule(ctx context.Context, tenant uuid.UUID, task, cause string) uuid.UUID {
+	var w work
+	w.add(task, cause, "{}")
+	w.insert(ctx, tenant)
+	database.AfterCommit(ctx, func() { o.bell.Ring(tenant) })
+	return w.ids[0]
+}
+
+// work collects outbox rows for one statement.
+type work struct {
+	ids                     []uuid.UUID
+	tasks, causes, payloads []string
+}
+
+func (w *work) add(task, cause, payload string) {
+	w.ids = append(w.ids, uuid.Must(uuid.NewV7()))
+	w.tasks = append(w.tasks, task)
+	w.causes = append(w.causes, cause)
+	w.payloads = append(w.payloads, payload)
+}
+
+func (w *work) insert(ctx context.Context, tenant uuid.UUID) {
+	if len(w.ids) > 0 {
+		database.Defer(ctx, insertWork, tenant, slices.Clip(w.ids), w.tasks, w.causes, w.payloads)
+	}
+}

@@ -1,0 +1,178 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/auth"
+	"countersign/internal/web"
+)
+
+func selectJobs(ctx context.Context, db bun.IDB, model any) *bun.SelectQuery {
+	return db.NewSelect().Model(model).
+		Column("id", "task", "cause", "created_at", "next_at", "attempts", "done_at", "dead_at", "last_error").
+		ColumnExpr(stateColumn, states[StateDone], states[StateDead], states[StateRunning]).
+		Where("j.tenant_id = ?", tenantOf(ctx))
+}
+
+// jobsSpec is the list of jobs.
+var jobsSpec = web.ListSpec{
+	Filters: []web.Filter{
+		web.Text("task", "The name of a task."),
+		web.Choice("state", "Where the job stands.", map[string]State{
+			"waiting": StateWaiting, "running": StateRunning, "done": StateDone, "dead": StateDead}),
+	},
+	Ordering: map[string]string{"created_at": "created_at"},
+	Default:  "-created_at",
+}
+
+// Jobs gives a page of the current tenant's jobs.
+func Jobs(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Job], error) {
+	q := selectJobs(ctx, tx, (*Job)(nil))
+	if task, ok := web.Value[string](l, "task"); ok {
+		q = q.Where("j.task = ?", task)
+	}
+	if state, ok := web.Value[State](l, "state"); ok {
+		q = q.Where("?", states[state])
+	}
+	return web.Paginate(ctx, q, l, "j", func(j Job) (time.Time, uuid.UUID) { return j.CreatedAt, j.ID })
+}
+
+// JobByID gives one job of the current tenant, or web.ErrNotFound.
+func JobByID(ctx context.Context, db bun.IDB, id uuid.UUID) (*Job, error) {
+	j := &Job{}
+	err := selectJobs(ctx, db, j).Where("j.id = ?", id).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, web.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read job: %w", err)
+	}
+	return j, nil
+}
+
+// A row for each task that was asked about: when the newest of its done runs ended, and how many are dead.
+const taskStates = `
+SELECT t.name,
+  (SELECT o.done_at FROM outbox AS o WHERE o.tenant_id = $1 AND o.task = t.name AND o.done_at IS NOT NULL ORDER BY o.created_at DESC LIMIT 1),
+  (SELECT count(*) FROM outbox AS o WHERE o.tenant_id = $1 AND o.task = t.name AND o.dead_at IS NOT NULL)
+FROM unnest($2::text[]) WITH ORDINALITY AS t(name, place) ORDER BY t.place`
+
+// TaskStates says how the declared tasks are doing in the current tenant, in the order of their declaration.
+func (o *Outbox) TaskStates(ctx context.Context, tx bun.Tx) ([]TaskState, error) {
+	names := make([]string, len(o.declared))
+	for i, t := range o.declared {
+		names[i] = t.Name
+	}
+	rows, err := tx.Tx.QueryContext(ctx, taskStates, tenantOf(ctx), names)
+	if err != nil {
+		return nil, fmt.Errorf("read states of tasks: %w", err)
+	}
+	defer rows.Close()
+	list := make([]TaskState, 0, len(names))
+	for rows.Next() {
+		var s TaskState
+		var last sql.NullTime
+		if err := rows.Scan(&s.Task, &last, &s.Dead); err != nil {
+			return nil, fmt.Errorf("read states of tasks: %w", err)
+		}
+		s.LastSuccess = last.Time
+		list = append(list, s)
+	}
+	return list, rows.Err()
+}
+
+// eventTypes is what ?type= stands for: one type, or the two words of the first seed, which has one event for a new
+// payment and one for each change of it (S0-72, S0-73).
+type eventTypes struct {
+	only    string
+	created bool
+	updated bool
+}
+
+// The event of a new payment. Every other event of a payment is a change of it.
+const paymentCreated = "payment.submitted"
+
+func parseEventType(raw string) (any, error) {
+	switch raw {
+	case "TransactionCreatedEvent", "payment.created":
+		return eventTypes{created: true}, nil
+	case "TransactionUpdatedEvent", "payment.updated":
+		return eventTypes{updated: true}, nil
+	}
+	text, err := web.Text("type", "").Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	return eventTypes{only: text.(string)}, nil
+}
+
+// eventsSpec is the list of events.
+var eventsSpec = web.ListSpec{
+	Filters: []web.Filter{
+		{Name: "type", Parse: parseEventType,
+			Doc: "A type such as payment.approved. TransactionCreatedEvent finds new payments, TransactionUpdatedEvent every change of one."},
+		web.Text("object_type", "What it happened to, such as payment."),
+		web.Identifier("object_id", "The id of what it happened to."),
+		web.Identifier("account", "The account that it concerns."),
+		web.Instant("created_after", "At this time or later."),
+		web.Instant("created_before", "Before this time."),
+	},
+	Ordering: map[string]string{"created_at": "created_at"},
+	Default:  "-created_at",
+}
+
+// Events gives a page of what happened in the current tenant.
+func Events(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Told], error) {
+	q := tx.NewSelect().Model((*Told)(nil)).
+		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
+		Where("e.tenant_id = ?", tenantOf(ctx))
+	if t, ok := web.Value[eventTypes](l, "type"); ok {
+		switch {
+		case t.created:
+			q = q.Where("e.type = ?", paymentCreated)
+		case t.updated:
+			q = q.Where("e.object_type = 'payment' AND e.type <> ?", paymentCreated)
+		default:
+			q = q.Where("e.type = ?", t.only)
+		}
+	}
+	if v, ok := web.Value[string](l, "object_type"); ok {
+		q = q.Where("e.object_type = ?", v)
+	}
+	if v, ok := web.Value[uuid.UUID](l, "object_id"); ok {
+		q = q.Where("e.object_id = ?", v)
+	}
+	if v, ok := web.Value[uuid.UUID](l, "account"); ok {
+		q = q.Where("e.account_id = ?", v)
+	}
+	if v, ok := web.Value[time.Time](l, "created_after"); ok {
+		q = q.Where("e.created_at >= ?", v)
+	}
+	if v, ok := web.Value[time.Time](l, "created_before"); ok {
+		q = q.Where("e.created_at < ?", v)
+	}
+	return web.Paginate(ctx, q, l, "e", func(e Told) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
+}
+
+// EventsOf gives what happened to one object, the oldest first, at most a thousand events. Members are told of what
+// concerns their account.
+func EventsOf(ctx context.Context, tx bun.Tx, object uuid.UUID) ([]Told, error) {
+	list := []Told{}
+	q := tx.NewSelect().Model(&list).
+		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
+		Where("e.tenant_id = ?", tenantOf(ctx)).Where("e.object_id = ?", object)
+	if p, _ := auth.From(ctx); p.IsMember() {
+		q = q.Where("e.account_id = ?", p.AccountID)
+	}
+	if err := q.OrderExpr("e.created_at, e.id").Limit(1000).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("read events of %s: %w", object, err)
+	}
+	return list, nil
+}

@@ -1,0 +1,9 @@
+package tenancy
+
+import "countersign/internal/apps"
+
+// App hands the tenant's routes to the project.
+func (s *Service) App() apps.App {
+	v := &views{db: s.db, service: s}
+	return apps.App{Name: "tenancy", URLs: v.urls()}
+}

@@ -1,0 +1,53 @@
+package tenancy
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/internal/auth"
+	"countersign/internal/database"
+)
+
+// Enter returns a context in which p acts in his tenant and, for members, in his account only.
+func Enter(ctx context.Context, p auth.Principal) context.Context {
+	ctx = auth.With(ctx, p)
+	return database.WithScope(ctx, database.Scope{TenantID: p.TenantID, AccountID: p.AccountID})
+}
+
+// AsSystem returns a context in which a program acts in a tenant under a name, such as "worker payments.settle".
+func AsSystem(ctx context.Context, tenant uuid.UUID, name string) context.Context {
+	return Enter(ctx, auth.Principal{Kind: auth.KindSystem, Label: name, TenantID: tenant})
+}
+
+// ID gives the tenant of ctx. It panics outside a tenant, which InTx and Read have excluded before any query runs.
+func ID(ctx context.Context) uuid.UUID {
+	id := database.ScopeFrom(ctx).TenantID
+	if id == uuid.Nil {
+		panic("tenancy: no tenant in this context")
+	}
+	return id
+}
+
+// InTx runs fn in one transaction of the tenant of ctx and commits it. It refuses to nest; fn may run again after a
+// lost deadlock or serialization race, so it changes nothing outside the transaction and sends nothing.
+func InTx(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
+	if database.ScopeFrom(ctx).TenantID == uuid.Nil {
+		return ErrNoTenant
+	}
+	return database.InTx(ctx, db, fn)
+}
+
+// Read runs fn in one read-only transaction of the tenant of ctx.
+func Read(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
+	if database.ScopeFrom(ctx).TenantID == uuid.Nil {
+		return ErrNoTenant
+	}
+	return database.Read(ctx, db, fn)
+}
+
+// Observe runs fn as the observer, who sees across tenants which work waits and how old it is, and nothing else.
+func Observe(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
+	return database.Read(database.WithScope(ctx, database.Scope{Role: database.Observer}), db, fn)
+}

@@ -1,0 +1,59 @@
+package tenancy
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+)
+
+// Current gives the tenant of ctx.
+func Current(ctx context.Context, db bun.IDB) (*Tenant, error) {
+	t := &Tenant{}
+	err := db.NewSelect().Model(t).Where("t.id = ?", ID(ctx)).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoTenant
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read tenant: %w", err)
+	}
+	return t, nil
+}
+
+// All gives the ids of the active tenants. It runs as the observer.
+func All(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	if err := tx.NewSelect().TableExpr("tenants AS t").ColumnExpr("t.id").Where("t.is_active").OrderExpr("t.id").Scan(ctx, &ids); err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	return ids, nil
+}
+
+// BySlug finds a tenant by its short name, for the operator's commands. It runs as the observer.
+func BySlug(ctx context.Context, tx bun.Tx, slug string) (uuid.UUID, error) {
+	var id uuid.UUID
+	err := tx.NewSelect().TableExpr("tenants AS t").ColumnExpr("t.id").Where("t.slug = ?", slug).Scan(ctx, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return uuid.Nil, ErrUnknownSlug.With("slug", slug)
+	}
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("find tenant %s: %w", slug, err)
+	}
+	return id, nil
+}
+
+// NextNumber takes the next number of a series, from 1 without gaps: the series stays locked until the caller's
+// transaction ends, and a rolled-back number is given again. year is 0 for a series that does not start again each year.
+func NextNumber(ctx context.Context, tx bun.Tx, series string, year int) (int64, error) {
+	var n int64
+	err := tx.NewRaw(`INSERT INTO number_series AS s (tenant_id, series, year, last_value) VALUES (?, ?, ?, 1)
+		ON CONFLICT (tenant_id, series, year) DO UPDATE SET last_value = s.last_value + 1 RETURNING last_value`,
+		ID(ctx), series, year).Scan(ctx, &n)
+	if err != nil {
+		return 0, fmt.Errorf("take a number of series %s: %w", series, err)
+	}
+	return n, nil
+}

@@ -1,0 +1,169 @@
+package tenancy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/biter777/countries"
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/money"
+	"countersign/internal/audit"
+	"countersign/internal/database"
+	"countersign/internal/errs"
+)
+
+// Service changes tenants.
+type Service struct {
+	db *bun.DB
+}
+
+// New gives the service. db acts as the program's own role.
+func New(db *bun.DB) *Service { return &Service{db} }
+
+// CreateInput is what a new tenant needs.
+type CreateInput struct {
+	Slug            string
+	Name            string
+	Country         string // ISO 3166 alpha-2
+	DefaultCurrency string // ISO 4217
+	Timezone        string // IANA name; empty: UTC
+	Locale          string // en, ru, uz or bn; empty: en
+}
+
+// Create makes a tenant. Only the operator may: it is called by commands, under the name by.
+func (s *Service) Create(ctx context.Context, by string, in CreateInput) (*Tenant, error) {
+	currency, err := money.ParseCurrency(in.DefaultCurrency)
+	if err != nil {
+		return nil, err
+	}
+	country, err := ParseCountry(in.Country)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := time.LoadLocation(in.Timezone); err != nil {
+		return nil, ErrTimezone
+	}
+	t := &Tenant{ID: uuid.Must(uuid.NewV7()), Slug: in.Slug, Name: in.Name, Country: country, DefaultCurrency: currency,
+		Timezone: orDefault(in.Timezone, "UTC"), Locale: orDefault(in.Locale, "en"), InvoicePrefix: "INV", PaymentTermsDays: 30, IsActive: true}
+	err = InTx(AsSystem(ctx, t.ID, by), s.db, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewInsert().Model(t).Returning("created_at, updated_at").Exec(ctx); err != nil {
+			if database.IsUnique(err, "tenants_slug_key") {
+				return ErrSlugTaken
+			}
+			return fmt.Errorf("insert tenant: %w", err)
+		}
+		return audit.Write(ctx, audit.Record{Action: "tenant.create", ObjectType: "tenant", ObjectID: t.ID,
+			After: map[string]any{"slug": t.Slug, "country": t.Country, "default_currency": t.DefaultCurrency}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// ParseCountry normalises an ISO 3166 alpha-2 code or an English country name to the code (Z-37).
+func ParseCountry(text string) (string, error) {
+	c := countries.ByName(text)
+	if c == countries.Unknown {
+		return "", ErrCountry
+	}
+	return c.Alpha2(), nil
+}
+
+// UpdateInput names what changes; nil leaves a setting as it is.
+type UpdateInput struct {
+	Name                      *string
+	Country                   *string
+	DefaultCurrency           *string
+	Timezone                  *string
+	Locale                    *string
+	InvoicePrefix             *string
+	PaymentTermsDays          *int
+	TwoApprovalThresholdMinor *int64 // zero switches the second approval off
+	AllowParallelClaims       *bool
+}
+
+// Update changes the settings of the caller's tenant. It needs tenant.manage.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (*Tenant, error) {
+	var t *Tenant
+	err := InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		t = &Tenant{}
+		if err := tx.NewSelect().Model(t).Where("t.id = ?", ID(ctx)).For("UPDATE").Scan(ctx); err != nil {
+			return fmt.Errorf("lock tenant: %w", err)
+		}
+		before := settings(t)
+		if err := in.apply(t); err != nil {
+			return err
+		}
+		err := tx.NewUpdate().Model(t).
+			Column("name", "country", "default_currency", "timezone", "locale", "invoice_prefix", "payment_terms_days",
+				"two_approval_threshold_minor", "allow_parallel_claims").
+			Set("updated_at = now()").Where("t.id = ?", t.ID).Returning("updated_at").Scan(ctx)
+		if err != nil {
+			return fmt.Errorf("update tenant: %w", err)
+		}
+		return audit.Write(ctx, audit.Record{Action: "tenant.update", ObjectType: "tenant", ObjectID: t.ID, Before: before, After: settings(t)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (in UpdateInput) apply(t *Tenant) error {
+	var fields errs.Fields
+	if in.Country != nil {
+		country, err := ParseCountry(*in.Country)
+		if err != nil {
+			fields.Add("country", ErrCountry)
+		}
+		t.Country = country
+	}
+	if in.DefaultCurrency != nil {
+		currency, err := money.ParseCurrency(*in.DefaultCurrency)
+		if err != nil {
+			fields.Add("default_currency", money.ErrUnknownCurrency)
+		}
+		t.DefaultCurrency = currency
+	}
+	if in.Timezone != nil {
+		if _, err := time.LoadLocation(*in.Timezone); err != nil || *in.Timezone == "" || *in.Timezone == "Local" {
+			fields.Add("timezone", ErrTimezone)
+		}
+		t.Timezone = *in.Timezone
+	}
+	set(&t.Name, in.Name)
+	set(&t.Locale, in.Locale)
+	set(&t.InvoicePrefix, in.InvoicePrefix)
+	set(&t.PaymentTermsDays, in.PaymentTermsDays)
+	set(&t.AllowParallelClaims, in.AllowParallelClaims)
+	if in.TwoApprovalThresholdMinor != nil {
+		t.TwoApprovalThresholdMinor = in.TwoApprovalThresholdMinor
+		if *in.TwoApprovalThresholdMinor == 0 {
+			t.TwoApprovalThresholdMinor = nil
+		}
+	}
+	return fields.Err()
+}
+
+func set[T any](dst *T, value *T) {
+	if value != nil {
+		*dst = *value
+	}
+}
+
+func settings(t *Tenant) map[string]any {
+	return map[string]any{"name": t.Name, "country": t.Country, "default_currency": t.DefaultCurrency, "timezone": t.Timezone, "locale": t.Locale,
+		"invoice_prefix": t.InvoicePrefix, "payment_terms_days": t.PaymentTermsDays,
+		"two_approval_threshold_minor": t.TwoApprovalThresholdMinor, "allow_parallel_claims": t.AllowParallelClaims}
+}
