@@ -1,9 +1,13 @@
 package accounts
 
-import "countersign/internal/apps"
+import (
+	"countersign/internal/admin"
+	"countersign/internal/apps"
+)
 
-// App hands the routes of accounts, users and credentials to the project.
+// App hands the routes and console pages of accounts, users and credentials to the project.
 func (s *Service) App() apps.App {
 	v := &views{db: s.db, service: s}
-	return apps.App{Name: "accounts", URLs: v.urls()}
+	c := &console{service: s}
+	return apps.App{Name: "accounts", URLs: v.urls(), Admin: []admin.Section{c.accountSection(), c.userSection()}}
 }

@@ -22,6 +22,18 @@ const (
 // Kinds lists the kinds of account.
 func Kinds() []string { return []string{KindOrganization, KindPatient, KindRefugee} }
 
+// KindLabel is the English word for a kind of account.
+func KindLabel(kind string) string {
+	switch kind {
+	case KindPatient:
+		return "Patient"
+	case KindRefugee:
+		return "Refugee"
+	default:
+		return "Organisation"
+	}
+}
+
 // Methods lists the payment methods that an account can be allowed (C-07). What a country offers is paymentmethods' matter.
 func Methods() []string {
 	return []string{"cash", "card", "mobile_banking", "voucher", "bank_transfer", "local_wallet", "paypal", "gateway_link", "other"}

@@ -43,3 +43,25 @@ func PeopleByIDs(ctx context.Context, db bun.IDB, ids ...uuid.UUID) (map[uuid.UU
 	}
 	return found, nil
 }
+
+// Choices gives active accounts for a select, by their holders, at most limit of them.
+func Choices(ctx context.Context, db bun.IDB, limit int64) ([]*Account, error) {
+	list := []*Account{}
+	err := db.NewSelect().Model(&list).Apply(visible(ctx, "a.id")).Where("a.tenant_id = ?", tenancy.ID(ctx)).Where("a.is_active").
+		OrderExpr("a.holder_key, a.id").Limit(limit).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	return list, nil
+}
+
+// Members gives the users of an account, at most a hundred.
+func Members(ctx context.Context, db bun.IDB, account uuid.UUID) ([]*Person, error) {
+	list := []*Person{}
+	err := people(ctx, db.NewSelect().Model(&list)).Apply(visible(ctx, "m.account_id")).Where("m.account_id = ?", account).
+		OrderExpr("m.created_at, m.id").Limit(100).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read users of account %s: %w", account, err)
+	}
+	return list, nil
+}

@@ -16,7 +16,7 @@ CREATE TABLE payments (
   settlement_status     text NOT NULL DEFAULT 'unsettled' CHECK (settlement_status IN ('unsettled', 'settled')),
   reconciliation_status text NOT NULL DEFAULT 'unmatched' CHECK (reconciliation_status IN ('unmatched', 'matched', 'mismatch', 'manual')),
   reference             text NOT NULL DEFAULT '', -- as submitted, trimmed
-  reference_norm        text NOT NULL DEFAULT '', -- upper case letters and digits only
+  reference_norm        text COLLATE "C" NOT NULL DEFAULT '', -- upper case letters and digits only; compared bytewise, so that a prefix is a range
   details               jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object'),
   notes                 text NOT NULL DEFAULT '',
   failure_code          text NOT NULL DEFAULT '',
@@ -57,7 +57,7 @@ CREATE INDEX payments_account_idx ON payments (tenant_id, account_id, created_at
 --bun:split
 CREATE INDEX payments_invoice_idx ON payments (tenant_id, invoice_id, created_at DESC) WHERE invoice_id IS NOT NULL;
 --bun:split
-CREATE INDEX payments_reference_idx ON payments (tenant_id, reference_norm text_pattern_ops) WHERE reference_norm <> '';
+CREATE INDEX payments_reference_idx ON payments (tenant_id, reference_norm) WHERE reference_norm <> '';
 --bun:split
 -- What waits, for the approvers and for the worker: small, however many payments there are.
 CREATE INDEX payments_waiting_idx ON payments (tenant_id, status, id) WHERE status IN ('pending_approval', 'processing');

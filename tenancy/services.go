@@ -74,10 +74,19 @@ func orDefault(value, fallback string) string {
 // ParseCountry normalises an ISO 3166 alpha-2 code or an English country name to the code (Z-37).
 func ParseCountry(text string) (string, error) {
 	c := countries.ByName(text)
-	if c == countries.Unknown {
+	code := c.Alpha2()
+	if len(code) != 2 { // the library also knows what is no country, such as International
 		return "", ErrCountry
 	}
-	return c.Alpha2(), nil
+	return code, nil
+}
+
+// CountryName gives the English name of a country by its code, or the code itself when it is no country's.
+func CountryName(code string) string {
+	if c := countries.ByName(code); c != countries.Unknown {
+		return c.String()
+	}
+	return code
 }
 
 // UpdateInput names what changes; nil leaves a setting as it is.

@@ -75,7 +75,7 @@ func nobody(context.Context, bun.Tx) ([]uuid.UUID, error) { return nil, nil }
 // quick is a configuration in which everything that takes time takes little.
 func quick(db *bun.DB, databaseURL string, queue *workers.Queue) workers.Config {
 	return workers.Config{DB: db, DatabaseURL: databaseURL, Queue: queue, Logger: slog.New(slog.DiscardHandler), Concurrency: 4,
-		Poll: 100 * time.Millisecond, Fetch: 10 * time.Millisecond, Handover: 400 * time.Millisecond, Grace: 200 * time.Millisecond,
+		Poll: 100 * time.Millisecond, Fetch: 10 * time.Millisecond, Handover: 1500 * time.Millisecond, Grace: 200 * time.Millisecond,
 		Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Pause: 100 * time.Millisecond, BellLock: 300 * time.Millisecond,
 		Shutdown: 2 * time.Second}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,13 @@ type Queue struct {
 	stats     *stats
 }
 
+// silent drops what go-redis would print about each connection that it cannot open. Whoever asked for it gets the error.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+var silence sync.Once
+
 // Open connects to Redis lazily. The forms of the URL:
 //
 //	redis://[user:password@]host:port[/db]    one server; rediss:// with TLS
@@ -32,6 +40,7 @@ type Queue struct {
 //
 // The password of a sentinel URL is that of the sentinels and of the servers behind them.
 func Open(redisURL string) (*Queue, error) {
+	silence.Do(func() { redis.SetLogger(silent{}) })
 	opt, err := parseURL(redisURL)
 	if err != nil {
 		return nil, err

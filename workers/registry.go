@@ -119,9 +119,7 @@ func (r *registry) checkName(name string, incomplete bool) error {
 }
 
 func (r *registry) addQueue(name string, weight int) {
-	if r.queues[name] == 0 {
-		r.queues[name] = weight
-	}
+	r.queues[name] = max(r.queues[name], weight)
 }
 
 // checkChain follows After to a task with a clock.

@@ -32,11 +32,10 @@ const (
 // relay hands to asynq what is due: rows of the outbox, and doorbells of tenants for whom something waits.
 type relay struct {
 	*Config
-	reg      *registry
-	work     *tray // tenants whose rows are to be claimed
-	bells    *tray // tenants whose doorbells are to be rung
-	listened atomic.Bool
-	down     atomic.Bool // Redis did not answer the last time
+	reg   *registry
+	work  *tray       // tenants whose rows are to be claimed
+	bells *tray       // tenants whose doorbells are to be rung
+	down  atomic.Bool // Redis did not answer the last time
 }
 
 func newRelay(cfg *Config, reg *registry) *relay {
@@ -45,11 +44,10 @@ func newRelay(cfg *Config, reg *registry) *relay {
 
 // listen hears announcements. A broken connection is opened again; until then the poll finds what waits.
 func (r *relay) listen(ctx context.Context) {
-	for wait := r.Poll / 4; ; wait = min(2*wait, 30*time.Second) {
-		err := database.Listen(ctx, r.DatabaseURL, outbox.Channel, func() {
-			wait = r.Poll / 4
-			r.listened.Store(true)
-		}, func(payload string) {
+	const first, last = 250 * time.Millisecond, 10 * time.Second
+	deaf := false
+	for wait := first; ; wait = min(2*wait, last) {
+		err := database.Listen(ctx, r.DatabaseURL, outbox.Channel, func() { wait, deaf = first, false }, func(payload string) {
 			tenant, err := uuid.Parse(payload)
 			if err != nil {
 				r.Logger.WarnContext(ctx, "an announcement names no tenant", "channel", outbox.Channel)
@@ -61,9 +59,10 @@ func (r *relay) listen(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if r.listened.Swap(false) {
+		if !deaf {
 			r.Logger.WarnContext(ctx, "announcements of work are not heard, work may start a second later", "error", err)
 		}
+		deaf = true
 		if !sleep(ctx, wait) {
 			return
 		}

@@ -104,3 +104,20 @@ func (w *World) owner(query string, into any) {
 	w.t.Helper()
 	w.must(testkit.OwnerDB(w.t).NewRaw(query, w.Tenant.ID).Scan(w.t.Context(), into))
 }
+
+// snapshotTables hold everything that a payment can touch.
+var snapshotTables = []string{"payments", "payment_evidence", "invoices", "decisions", "evidence", "events", "audit_log", "outbox",
+	"idempotency_keys", "ledger_transactions", "ledger_entries", "ledger_balances"}
+
+// Snapshot gives a hash of all rows of the tenant for each table that a payment can touch. Two equal snapshots mean that
+// nothing happened in between.
+func (w *World) Snapshot() map[string]string {
+	w.t.Helper()
+	all := map[string]string{}
+	for _, table := range snapshotTables {
+		var hash []string
+		w.owner("SELECT coalesce(md5(string_agg(r::text, ';' ORDER BY r::text)), 'empty') FROM "+table+" AS r WHERE tenant_id = ?", &hash)
+		all[table] = hash[0]
+	}
+	return all
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -47,13 +48,18 @@ func (w *World) Invoice(id uuid.UUID) *invoices.Invoice {
 	return inv
 }
 
-// Claim is what Submit submits: a bank transfer over the invoice's balance with a reference of its own.
+// Claim is what Submit submits: a bank transfer over the invoice's balance, with a reference that no other world has.
 func (w *World) Claim(invoice uuid.UUID, change ...func(*payments.SubmitManualInput)) payments.SubmitManualInput {
-	in := payments.SubmitManualInput{Invoice: invoice.String(), Method: paymentmethods.BankTransfer, Reference: fmt.Sprintf("REF %d", w.references.Add(1))}
+	in := payments.SubmitManualInput{Invoice: invoice.String(), Method: paymentmethods.BankTransfer, Reference: w.Reference()}
 	for _, f := range change {
 		f(&in)
 	}
 	return in
+}
+
+// Reference gives a reference that was never used. Approvers are told when one was, also elsewhere in the installation.
+func (w *World) Reference() string {
+	return fmt.Sprintf("%s %d", strings.ToUpper(w.Tenant.Slug), w.references.Add(1))
 }
 
 // Submit claims a payment of an invoice, as w.Member.

@@ -82,7 +82,7 @@ func (w *World) create(email, name string) {
 	if cast.made[email] {
 		return
 	}
-	home, err := w.Tenancy.Create(w.t.Context(), "test", tenancy.CreateInput{Slug: "home-" + randomHex(8), Name: "Home", Country: "BD", DefaultCurrency: "USD"})
+	home, err := w.Tenancy.Create(w.t.Context(), "test", tenancy.CreateInput{Slug: "home-" + randomLetters(), Name: "Home", Country: "BD", DefaultCurrency: "USD"})
 	w.must(err)
 	_, err = w.Accounts.CreateUser(tenancy.AsSystem(w.t.Context(), home.ID, "test"),
 		accounts.CreateUserInput{Email: email, Name: "Test " + name, Password: password, Role: auth.RoleViewer})

@@ -14,7 +14,6 @@ package billingtest
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"net/http"
 	"strings"
 	"sync"
@@ -80,7 +79,7 @@ func NewOn(t testing.TB, db *bun.DB) *World {
 	t.Helper()
 	w := &World{t: t, DB: db, Clock: &Clock{now: Start}}
 	w.wire()
-	tenant, err := w.Tenancy.Create(t.Context(), "test", tenancy.CreateInput{Slug: "w-" + randomHex(8), Name: "World", Country: "BD",
+	tenant, err := w.Tenancy.Create(t.Context(), "test", tenancy.CreateInput{Slug: "w-" + randomLetters(), Name: "World", Country: "BD",
 		DefaultCurrency: "USD", Timezone: "Asia/Dhaka"})
 	w.must(err)
 	w.Tenant = tenant
@@ -189,8 +188,12 @@ func (c *Clock) Move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-func randomHex(n int) string {
-	raw := make([]byte, n)
+// randomLetters are not taken for an invoice number or a card in a reference.
+func randomLetters() string {
+	raw := make([]byte, 12)
 	rand.Read(raw)
-	return hex.EncodeToString(raw)
+	for i := range raw {
+		raw[i] = 'a' + raw[i]%26
+	}
+	return string(raw)
 }

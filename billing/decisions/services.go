@@ -16,7 +16,8 @@ import (
 
 const insertDecision = `
 INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, note, required)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+RETURNING created_at`
 
 // Record writes a verdict of the person of ctx into the caller's transaction. The caller holds the lock on the subject
 // and has compared the digest. A person who has decided before gets ErrAlreadyDecided.
@@ -26,8 +27,8 @@ func Record(ctx context.Context, tx bun.Tx, d *Decision) error {
 		return fmt.Errorf("record a decision: only people decide")
 	}
 	d.TenantID, d.ID, d.UserID, d.UserLabel = tenancy.ID(ctx), uuid.Must(uuid.NewV7()), p.UserID, p.Label
-	_, err := database.Hot(tx).ExecContext(ctx, insertDecision, d.TenantID, d.ID, d.SubjectType, d.SubjectID, string(d.Verdict), d.UserID, d.UserLabel,
-		d.Digest, d.ReceivedMinor, d.Note, d.Required)
+	err := database.Hot(tx).QueryRowContext(ctx, insertDecision, d.TenantID, d.ID, d.SubjectType, d.SubjectID, string(d.Verdict), d.UserID, d.UserLabel,
+		d.Digest, d.ReceivedMinor, d.Note, d.Required).Scan(&d.CreatedAt)
 	if database.IsUnique(err, "decisions_person_key") {
 		return ErrAlreadyDecided
 	}

@@ -226,3 +226,14 @@ func overdue(q *bun.SelectQuery, want bool, c clock) *bun.SelectQuery {
 	}
 	return q.Where(late, c.now.In(c.loc).Format(time.DateOnly), c.now, c.loc.String())
 }
+
+// recentCurrencies gives the currencies of the tenant's latest thousand invoices.
+func recentCurrencies(ctx context.Context, tx bun.Tx) ([]money.Currency, error) {
+	latest := tx.NewSelect().Model((*Invoice)(nil)).Column("currency").
+		Where("i.tenant_id = ?", tenancy.ID(ctx)).OrderExpr("i.created_at DESC, i.id DESC").Limit(1000)
+	list := []money.Currency{}
+	if err := tx.NewSelect().TableExpr("(?) AS latest", latest).ColumnExpr("DISTINCT currency").OrderExpr("currency").Scan(ctx, &list); err != nil {
+		return nil, fmt.Errorf("read currencies of invoices: %w", err)
+	}
+	return list, nil
+}

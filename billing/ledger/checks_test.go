@@ -200,6 +200,44 @@ func TestRebuild(t *testing.T) {
 		}
 	})
 
+	t.Run("waits for a posting that holds the row and counts it", func(t *testing.T) {
+		t.Parallel()
+		b := newBook(t)
+		customer := b.customer()
+		ref := ledger.Receivable(customer, "USD")
+		b.mustPost(payment(customer, 100))
+		tamper(t, "UPDATE ledger_balances SET amount_minor = 5 WHERE tenant_id = ?", b.tenant)
+		rebuilt := make(chan error, 1)
+		err := tenancy.InTx(b.ctx, b.db, func(ctx context.Context, tx bun.Tx) error {
+			if err := ledger.Post(ctx, tx, payment(customer, 7)); err != nil {
+				return err
+			}
+			var pid int
+			if err := tx.NewRaw("SELECT pg_backend_pid()").Scan(ctx, &pid); err != nil {
+				return err
+			}
+			go func() {
+				_, err := ledger.Rebuild(b.ctx, b.db)
+				rebuilt <- err
+			}()
+			testkit.Eventually(t, "the rebuild waits for the posting", func() bool {
+				var waits bool
+				err := testkit.OwnerDB(t).NewRaw("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE ? = ANY (pg_blocking_pids(pid)))", pid).Scan(t.Context(), &waits)
+				return err == nil && waits
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-rebuilt; err != nil {
+			t.Fatal(err)
+		}
+		if sum, cached := b.balance(ref), b.cached(ref); sum != -107 || cached != -107 {
+			t.Errorf("sum %d and cache %d, want both -107", sum, cached)
+		}
+	})
+
 	t.Run("disturbs no postings that run meanwhile", func(t *testing.T) {
 		t.Parallel()
 		b := newBook(t)

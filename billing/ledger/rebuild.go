@@ -39,14 +39,10 @@ func Rebuild(ctx context.Context, db *bun.DB) ([]Drift, error) {
 			return fmt.Errorf("lock cached balances: %w", err)
 		}
 		drifts = nil
-		if err := tx.NewRaw(driftsQuery, tenant, tenant, tenant).Scan(ctx, &drifts); err != nil {
+		if err := tx.NewRaw(`UPDATE ledger_balances b SET amount_minor = d.true_minor, updated_at = now() FROM (`+driftsQuery+`) d
+			WHERE b.tenant_id = ? AND b.ledger_account_id = d.id
+			RETURNING d.id, d.code, d.owner, d.currency, d.cached_minor, d.true_minor`, tenant, tenant, tenant, tenant).Scan(ctx, &drifts); err != nil {
 			return fmt.Errorf("replay balances: %w", err)
-		}
-		for _, d := range drifts { // few, or something is very wrong: then slow is fine
-			if _, err := tx.NewRaw(`UPDATE ledger_balances SET amount_minor = ?, updated_at = now() WHERE tenant_id = ? AND ledger_account_id = ?`,
-				d.TrueMinor, tenant, d.AccountID).Exec(ctx); err != nil {
-				return fmt.Errorf("correct cached balance of %s: %w", d.AccountID, err)
-			}
 		}
 		return audit.Write(ctx, audit.Record{Action: "ledger.rebuild", ObjectType: "tenant", ObjectID: tenant, After: map[string]any{"drifts": summary(drifts)}})
 	})

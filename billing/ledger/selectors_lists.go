@@ -203,8 +203,8 @@ func idsFrom(at time.Time) uuid.UUID {
 	return id
 }
 
-// LedgerAccountsOf gives the ledger accounts that id stands for: itself, or all those of a customer's account.
-func LedgerAccountsOf(ctx context.Context, db bun.IDB, id uuid.UUID) ([]uuid.UUID, error) {
+// AccountsOf gives the ledger accounts that id stands for: itself, or all those of a customer's account.
+func AccountsOf(ctx context.Context, db bun.IDB, id uuid.UUID) ([]uuid.UUID, error) {
 	ids := []uuid.UUID{}
 	err := db.NewSelect().TableExpr("ledger_accounts AS a").ColumnExpr("a.id").Where("a.tenant_id = ?", tenancy.ID(ctx)).
 		Where("(a.id = ? OR a.customer_id = ?)", id, id).OrderExpr("a.id").Scan(ctx, &ids)

@@ -95,8 +95,11 @@ func Reverse(ctx context.Context, tx bun.Tx, transactionID uuid.UUID, cause, rea
 	}
 	p := Posting{Cause: cause, Kind: KindReversal, CustomerID: original.CustomerID, InvoiceID: original.InvoiceID, PaymentID: original.PaymentID,
 		corrects: original.ID}
-	for _, l := range original.Entries {
-		p.Entries = append(p.Entries, Entry{l.Account.ref(), -l.AmountMinor})
+	for _, e := range original.Entries {
+		if e.Account == nil {
+			return fmt.Errorf("reverse ledger transaction %s: its account %s is lost", original.ID, e.AccountID)
+		}
+		p.Entries = append(p.Entries, Entry{e.Account.ref(), -e.AmountMinor})
 	}
 	if err := Post(ctx, tx, p); err != nil {
 		return err

@@ -91,7 +91,7 @@ func (v *views) entries(w http.ResponseWriter, r *http.Request) error {
 	var page web.Page[PostedEntry]
 	err = tenancy.Read(r.Context(), v.db, func(ctx context.Context, tx bun.Tx) error {
 		if id, ok := web.Value[uuid.UUID](l.List, "account"); ok {
-			if l.AccountIDs, err = LedgerAccountsOf(ctx, tx, id); err != nil {
+			if l.AccountIDs, err = AccountsOf(ctx, tx, id); err != nil {
 				return err
 			}
 		}

@@ -155,6 +155,18 @@ func TestCheck(t *testing.T) {
 		})
 	}
 
+	t.Run("refuses what the account is not allowed", func(t *testing.T) {
+		t.Parallel()
+		narrowed := q
+		narrowed.Allowed = []pm.Method{pm.LocalWallet}
+		if err := w.check(narrowed, pm.BankTransfer, money.New(1, "PKR")); !errors.Is(err, pm.ErrMethodUnavailable) {
+			t.Errorf("got %v", err)
+		}
+		if err := w.check(narrowed, pm.LocalWallet, money.New(10000, "PKR")); err != nil {
+			t.Errorf("got %v for what it is allowed", err)
+		}
+	})
+
 	t.Run("names the limit", func(t *testing.T) {
 		t.Parallel()
 		err := w.check(q, pm.LocalWallet, money.New(1, "PKR"))

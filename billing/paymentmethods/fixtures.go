@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"reflect"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -135,8 +135,22 @@ func (s *Service) upsertConfig(ctx context.Context, tx bun.Tx, in ConfigInput) e
 	if err := in.apply(&wanted); err != nil {
 		return err
 	}
-	if reflect.DeepEqual(wanted, *found[0]) {
-		return nil
+	unchanged, err := sameFacts(&wanted, found[0])
+	if err != nil || unchanged {
+		return err
 	}
 	return s.updateConfig(ctx, tx, found[0], in)
+}
+
+// sameFacts compares rows as JSON, in which details from YAML and from the database look the same.
+func sameFacts(a, b *Config) (bool, error) {
+	left, err := json.Marshal(configFacts(a))
+	if err != nil {
+		return false, fmt.Errorf("compare payment methods: %w", err)
+	}
+	right, err := json.Marshal(configFacts(b))
+	if err != nil {
+		return false, fmt.Errorf("compare payment methods: %w", err)
+	}
+	return bytes.Equal(left, right), nil
 }

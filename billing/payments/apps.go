@@ -13,7 +13,7 @@ import (
 // App hands the routes and background work of payments to the project.
 func (s *Service) App() apps.App {
 	v := &Views{service: s}
-	return apps.App{Name: "payments", URLs: v.urls(), Doorbells: []apps.Doorbell{s.settleDoorbell()}}
+	return apps.App{Name: "payments", URLs: v.urls(), Admin: s.sections(), Doorbells: []apps.Doorbell{s.settleDoorbell()}}
 }
 
 // OfInvoice gives the payments for an invoice as its readers see them; it joins the invoice's answer to them without

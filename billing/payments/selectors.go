@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/billing/money"
 	"countersign/billing/paymentmethods"
+	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/internal/web"
 	"countersign/tenancy"
@@ -26,14 +28,18 @@ SELECT id, account_id, coalesce(invoice_id, ` + zeroID + `), coalesce(external_i
   currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details::text, notes, failure_code, failure_reason,
   paid_at, coalesce(submitted_by, ` + zeroID + `), coalesce(retry_of, ` + zeroID + `), set_aside, version, created_at, updated_at,
   approved_at, processed_at, failed_at, cancelled_at
-FROM payments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE`
+FROM payments WHERE tenant_id = $1 AND id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL FOR NO KEY UPDATE`
 
 // lock reads a payment and keeps everybody else from changing it. It is the first lock of every path.
 func lock(ctx context.Context, tx bun.Tx, id uuid.UUID) (*Payment, error) {
 	p := &Payment{TenantID: tenancy.ID(ctx)}
+	var account *uuid.UUID // members see their own only
+	if principal, _ := auth.From(ctx); principal.IsMember() {
+		account = &principal.AccountID
+	}
 	var details string
 	var paid, approved, processed, failed, cancelled sql.NullTime
-	err := database.Hot(tx).QueryRowContext(ctx, lockPayment, p.TenantID, id).Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
+	err := database.Hot(tx).QueryRowContext(ctx, lockPayment, p.TenantID, id, account).Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
 		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, &p.Currency, &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
 		&p.Reference, &p.ReferenceNorm, &details, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
 		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled)
@@ -52,8 +58,14 @@ func lock(ctx context.Context, tx bun.Tx, id uuid.UUID) (*Payment, error) {
 
 // Get gives one payment of the caller's tenant, and for members of their account. text is an id or an external id.
 func Get(ctx context.Context, tx bun.Tx, text string) (*Payment, error) {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // nothing stored is called so, and no statement can ask for it
+		return nil, ErrNotFound
+	}
 	p := &Payment{}
 	q := tx.NewSelect().Model(p).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.deleted_at IS NULL")
+	if principal, _ := auth.From(ctx); principal.IsMember() {
+		q = q.Where("p.account_id = ?", principal.AccountID)
+	}
 	if id, err := web.ParseID(text); err == nil {
 		q = q.Where("p.id = ?", id)
 	} else {
@@ -151,15 +163,15 @@ func filtered(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) *bu
 		if id, err := web.ParseID(text); err == nil {
 			q = q.Where("p.id = ?", id)
 		} else {
-			q = q.Where("p.reference_norm <> '' AND p.reference_norm LIKE ?", escapeLike(normalise(text))+"%")
+			// a range and not LIKE, which row-level security keeps off the index
+			norm := normalise(text)
+			if norm == "" { // a search for nothing that a reference can hold finds nothing
+				return q.Where("FALSE")
+			}
+			q = q.Where("p.reference_norm <> ''").Where("p.reference_norm >= ?", norm).Where("p.reference_norm < ?", norm+"\U0010FFFF")
 		}
 	}
 	return q
-}
-
-// escapeLike keeps letters and digits, which is all that a normalised reference has.
-func escapeLike(text string) string {
-	return strings.NewReplacer(`\`, ``, `%`, ``, `_`, ``).Replace(text)
 }
 
 // Undecided gives the claims that wait for a decision, the oldest first, up to limit.
@@ -171,6 +183,87 @@ func Undecided(ctx context.Context, tx bun.Tx, limit int64) ([]*Payment, error) 
 		OrderExpr("p.id").Limit(limit).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read undecided payments: %w", err)
+	}
+	return list, nil
+}
+
+// CountUndecided counts the claims that wait for a decision.
+func CountUndecided(ctx context.Context, tx bun.Tx) (int, error) {
+	n, err := tx.NewSelect().Model((*Payment)(nil)).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.status = ?", StatusPendingApproval).Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count undecided payments: %w", err)
+	}
+	return int(n), nil
+}
+
+// ByIDs gives payments, in the order of ids and each once. Unknown ids are absent.
+func ByIDs(ctx context.Context, tx bun.Tx, ids ...uuid.UUID) ([]*Payment, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found := []*Payment{}
+	err := tx.NewSelect().Model(&found).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.deleted_at IS NULL").Where("p.id IN (?)", bun.List(ids)).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read payments: %w", err)
+	}
+	byID := map[uuid.UUID]*Payment{}
+	for _, p := range found {
+		byID[p.ID] = p
+	}
+	list := []*Payment{}
+	for _, id := range ids {
+		if p, ok := byID[id]; ok {
+			list = append(list, p)
+			delete(byID, id)
+		}
+	}
+	return list, nil
+}
+
+// Tally is how many payments of an account ended in a status, and what they came to.
+type Tally struct {
+	Status   Status         `bun:"status"`
+	Currency money.Currency `bun:"currency"`
+	Count    int            `bun:"count"`
+	Minor    int64          `bun:"minor"`
+}
+
+// tallied is how many of an account's latest payments are counted: enough to know a customer.
+const tallied = 1000
+
+// Tallies counts the latest payments of an account, a thousand at most.
+func Tallies(ctx context.Context, tx bun.Tx, account uuid.UUID) ([]Tally, error) {
+	latest := tx.NewSelect().Model((*Payment)(nil)).Column("status", "currency").ColumnExpr("coalesce(p.received_minor, p.amount_minor) AS minor").
+		Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.account_id = ?", account).Where("p.deleted_at IS NULL").
+		OrderExpr("p.created_at DESC, p.id DESC").Limit(tallied)
+	list := []Tally{}
+	err := tx.NewSelect().TableExpr("(?) AS latest", latest).ColumnExpr("status, currency, count(*) AS count").
+		ColumnExpr("least(sum(minor), 9223372036854775807)::bigint AS minor").
+		GroupExpr("status, currency").OrderExpr("currency, status").Scan(ctx, &list)
+	if err != nil {
+		return nil, fmt.Errorf("count the payments of account %s: %w", account, err)
+	}
+	return list, nil
+}
+
+// Latest gives the latest payments of an account.
+func Latest(ctx context.Context, tx bun.Tx, account uuid.UUID, limit int64) ([]*Payment, error) {
+	list := []*Payment{}
+	err := tx.NewSelect().Model(&list).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.account_id = ?", account).Where("p.deleted_at IS NULL").
+		OrderExpr("p.created_at DESC, p.id DESC").Limit(limit).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the payments of account %s: %w", account, err)
+	}
+	return list, nil
+}
+
+// RecentCurrencies gives the currencies of the tenant's latest thousand payments.
+func RecentCurrencies(ctx context.Context, tx bun.Tx) ([]money.Currency, error) {
+	latest := tx.NewSelect().Model((*Payment)(nil)).Column("currency").
+		Where("p.tenant_id = ?", tenancy.ID(ctx)).OrderExpr("p.created_at DESC, p.id DESC").Limit(1000)
+	list := []money.Currency{}
+	if err := tx.NewSelect().TableExpr("(?) AS latest", latest).ColumnExpr("DISTINCT currency").OrderExpr("currency").Scan(ctx, &list); err != nil {
+		return nil, fmt.Errorf("read currencies of payments: %w", err)
 	}
 	return list, nil
 }

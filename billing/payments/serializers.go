@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/errs"
 	"countersign/internal/idempotency"
+	"countersign/internal/outbox"
 	"countersign/internal/web"
 )
 
@@ -40,7 +42,7 @@ func detailKeys() []string {
 }
 
 func (req SubmitManualRequest) input(once *idempotency.Once) (SubmitManualInput, error) {
-	in := SubmitManualInput{Invoice: req.InvoiceID, Notes: req.Notes, Once: once, Amount: amountOf(req.Amount, req.AmountMinor)}
+	in := SubmitManualInput{Invoice: req.InvoiceID, Notes: req.Notes, Once: once, Amount: amountOf("amount", req.Amount, req.AmountMinor)}
 	var fields errs.Fields
 	method, err := paymentmethods.ParseMethod(req.PaymentMethod)
 	if err != nil || !method.IsManual() {
@@ -109,9 +111,9 @@ func details(form web.FreeForm, fields *errs.Fields) map[string]string {
 	return out
 }
 
-// amountOf reads an amount that may be given as a decimal, in minor units, or not at all. Which decimal fits depends
+// amountOf reads an amount of a field that may be given as a decimal, in minor units, or not at all. Which decimal fits depends
 // on the currency, which only the invoice knows.
-func amountOf(text web.Number, minor *int64) func(money.Currency) (*money.Money, error) {
+func amountOf(field string, text web.Number, minor *int64) func(money.Currency) (*money.Money, error) {
 	if text == "" && minor == nil {
 		return nil
 	}
@@ -122,10 +124,10 @@ func amountOf(text web.Number, minor *int64) func(money.Currency) (*money.Money,
 		}
 		m, err := money.Parse(string(text), currency)
 		if err != nil {
-			return nil, errs.As(err).At("amount")
+			return nil, errs.As(err).At(field)
 		}
 		if minor != nil && *minor != m.Minor {
-			return nil, ErrAmountsDiffer.At("amount")
+			return nil, ErrAmountsDiffer.At(field)
 		}
 		return &m, nil
 	}
@@ -313,6 +315,32 @@ type StatusResponse struct {
 	Transaction      string `json:"transaction_status"`
 	SettlementStatus string `json:"settlement_status"`
 	UpdatedAt        string `json:"updated_at"`
+}
+
+// EventsResponse is what happened to a payment, the oldest first.
+type EventsResponse struct {
+	Events []EventResponse `json:"events"`
+	Count  int             `json:"count"`
+}
+
+// EventResponse is one event. Actor is null for members.
+type EventResponse struct {
+	ID        string          `json:"id"`
+	Type      string          `json:"type"`
+	CreatedAt string          `json:"created_at"`
+	Actor     *string         `json:"actor"`
+	Payload   json.RawMessage `json:"payload"`
+}
+
+func newEvents(told []outbox.Told, actors bool) EventsResponse {
+	answer := EventsResponse{Events: make([]EventResponse, len(told)), Count: len(told)}
+	for i, e := range told {
+		answer.Events[i] = EventResponse{ID: e.ID.String(), Type: e.Type, CreatedAt: web.Time(e.CreatedAt), Payload: e.Payload}
+		if actors {
+			answer.Events[i].Actor = optional(e.Actor)
+		}
+	}
+	return answer
 }
 
 // CountResponse is how many payments a filter matches.

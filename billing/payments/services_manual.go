@@ -68,20 +68,15 @@ func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Respo
 }
 
 func (s *Service) submit(ctx context.Context, tx bun.Tx, in SubmitManualInput, norm string) (Response, error) {
-	id, err := invoices.ResolveID(ctx, tx, in.Invoice)
+	inv, err := invoices.LockReference(ctx, tx, in.Invoice)
 	if err != nil {
-		if errs.As(err) != nil {
+		if e := errs.As(err); e != nil && e.Kind == errs.KindNotFound {
 			return Response{}, ErrInvoiceNotFound
 		}
 		return Response{}, err
 	}
-	locked, err := invoices.Lock(ctx, tx, id)
-	if err != nil {
-		return Response{}, err
-	}
-	inv := locked[id]
 	principal, _ := auth.From(ctx)
-	if inv == nil || principal.IsMember() && (inv.AccountID != principal.AccountID || inv.Status == invoices.StatusDraft) {
+	if principal.IsMember() && (inv.AccountID != principal.AccountID || inv.Status == invoices.StatusDraft) {
 		return Response{}, ErrInvoiceNotFound
 	}
 	p := &Payment{TenantID: inv.TenantID, ID: uuid.Must(uuid.NewV7()), AccountID: inv.AccountID, InvoiceID: inv.ID, Method: in.Method,
@@ -102,7 +97,9 @@ func (s *Service) submit(ctx context.Context, tx bun.Tx, in SubmitManualInput, n
 			if same == nil {
 				return Response{}, err
 			}
-			in.Once.MarkReplayed()
+			if in.Once != nil {
+				in.Once.MarkReplayed()
+			}
 			return newResponse(same, inv), nil
 		}
 		tenant, err := tenancy.Current(ctx, tx)
@@ -202,7 +199,7 @@ func (s *Service) checkMethod(ctx context.Context, tx bun.Tx, p *Payment, files 
 	if !account.IsActive {
 		return accounts.ErrAccountInactive
 	}
-	offer, err := paymentmethods.Check(ctx, tx, MethodQuery(account), p.Method, p.Amount())
+	offer, err := paymentmethods.Check(ctx, tx, paymentmethods.QueryOf(account), p.Method, p.Amount())
 	if err != nil {
 		return err
 	}
@@ -210,15 +207,6 @@ func (s *Service) checkMethod(ctx context.Context, tx bun.Tx, p *Payment, files 
 		return ErrEvidenceRequired.At("evidence_ids")
 	}
 	return nil
-}
-
-// MethodQuery is what decides which methods an account is offered.
-func MethodQuery(account *accounts.Account) paymentmethods.Query {
-	q := paymentmethods.Query{Account: account.ID, Country: account.Country, Currency: account.Currency, Default: paymentmethods.Method(account.DefaultPaymentMethod)}
-	for _, m := range account.PaymentMethods {
-		q.Allowed = append(q.Allowed, paymentmethods.Method(m))
-	}
-	return q
 }
 
 func checkRetry(ctx context.Context, tx bun.Tx, p *Payment) error {

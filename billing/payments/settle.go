@@ -86,8 +86,8 @@ FROM payments WHERE tenant_id = $1 AND status = 'processing' AND set_aside = '' 
 ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED`
 
 const finishSettled = `
-UPDATE payments AS p SET status = 'succeeded', applied_minor = s.applied, excess_minor = s.excess, processed_at = $2, updated_at = $2, version = p.version + 1
-FROM unnest($3::uuid[], $4::bigint[], $5::bigint[]) AS s(id, applied, excess)
+UPDATE payments AS p SET status = 'succeeded', applied_minor = s.applied, excess_minor = s.excess, processed_at = clock_timestamp(), updated_at = clock_timestamp(), version = p.version + 1
+FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS s(id, applied, excess)
 WHERE p.tenant_id = $1 AND p.id = s.id AND p.status = 'processing'`
 
 // settleIn does everything that a settlement is, for a set, with a number of statements that does not depend on its
@@ -124,7 +124,7 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]
 	if err := ledger.Post(ctx, tx, append(postings, grants...)...); err != nil {
 		return ids, err
 	}
-	return ids, s.finish(ctx, tx, settled, now)
+	return ids, s.finish(ctx, tx, settled)
 }
 
 func claim(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]*Payment, error) {
@@ -196,17 +196,17 @@ func posting(p *Payment) ledger.Posting {
 	return ledger.Posting{Cause: "payment:" + p.ID.String() + ":settle", Kind: "payment_settled", CustomerID: p.AccountID, InvoiceID: p.InvoiceID, PaymentID: p.ID, Entries: entries}
 }
 
-func (s *Service) finish(ctx context.Context, tx bun.Tx, settled []*Payment, now time.Time) error {
+func (s *Service) finish(ctx context.Context, tx bun.Tx, settled []*Payment) error {
 	n := len(settled)
 	ids, applied, excess := make([]uuid.UUID, n), make([]int64, n), make([]int64, n)
 	var h history
 	for i, p := range settled {
 		ids[i], applied[i], excess[i] = p.ID, *p.AppliedMinor, *p.ExcessMinor
 		before := map[string]any{"status": StatusProcessing, "amount_minor": p.AmountMinor, "currency": p.Currency, "received_minor": *p.ReceivedMinor}
-		p.Status, p.ProcessedAt = StatusSucceeded, now
+		p.Status = StatusSucceeded
 		h.changed(EventSucceeded, "payment.settle", before, p, "")
 	}
-	res, err := database.Hot(tx).ExecContext(ctx, finishSettled, tenancy.ID(ctx), now, ids, applied, excess)
+	res, err := database.Hot(tx).ExecContext(ctx, finishSettled, tenancy.ID(ctx), ids, applied, excess)
 	if err != nil {
 		return fmt.Errorf("finish %d payments: %w", n, err)
 	}

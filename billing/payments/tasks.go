@@ -14,11 +14,11 @@ import (
 // settleDoorbell rings when a payment is approved. It names a tenant and no payment: the worker takes what waits.
 func (s *Service) settleDoorbell() apps.Doorbell {
 	return apps.Doorbell{Name: "payments.settle", On: []string{EventApproved, EventResumed}, Queue: "critical", Timeout: 2 * time.Minute,
-		Waiting: waiting, Run: s.Settle}
+		Waiting: tenantsWaiting, Run: s.Settle}
 }
 
-// waiting gives the tenants with approved payments. It runs as the observer, once a second.
-func waiting(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+// tenantsWaiting gives the tenants with approved payments. It runs as the observer, once a second.
+func tenantsWaiting(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 	var tenants []uuid.UUID
 	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE EXISTS (
 		SELECT FROM payments AS p WHERE p.tenant_id = t.id AND p.status = 'processing' AND p.set_aside = '')`).Scan(ctx, &tenants)

@@ -32,6 +32,8 @@ func (v *Views) urls() []web.Route {
 			Tag: tag, Summary: "Delete a payment that was never started", Status: http.StatusNoContent, Errors: []*errs.Error{ErrNotDeletable}},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/status/", Permission: auth.BillingView, Handler: v.status,
 			Tag: tag, Summary: "Where a payment stands, in all vocabularies", Response: StatusResponse{}},
+		{Method: http.MethodGet, Path: "/billing/payments/{id}/events/", Permission: auth.BillingView, Handler: v.events,
+			Tag: tag, Summary: "What happened to a payment, the oldest first; staff also see who did it", Response: EventsResponse{}},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/approve/", Staff: true, Permission: auth.BillingApprove, Handler: v.approve,
 			Tag: tag, Summary: "Approve what you saw", Request: ApproveRequest{}, Response: Detail{}, Errors: append([]*errs.Error{ErrReceivedDiffers}, decision...)},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/reject/", Staff: true, Permission: auth.BillingApprove, Handler: v.reject,

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/errs"
 	"countersign/internal/i18n"
 	"countersign/internal/idempotency"
+	"countersign/internal/outbox"
 	"countersign/internal/web"
 	"countersign/tenancy"
 )
@@ -145,6 +146,24 @@ func (v *Views) status(w http.ResponseWriter, r *http.Request) error {
 		SettlementStatus: p.SettlementStatus, UpdatedAt: web.Time(p.UpdatedAt)})
 }
 
+// events tells what happened to a payment: to its account as well, but not who of the staff did it.
+func (v *Views) events(w http.ResponseWriter, r *http.Request) error {
+	principal, _ := auth.From(r.Context())
+	var told []outbox.Told
+	err := tenancy.Read(r.Context(), v.service.db, func(ctx context.Context, tx bun.Tx) error {
+		p, err := Get(ctx, tx, chi.URLParam(r, "id"))
+		if err != nil {
+			return err
+		}
+		told, err = outbox.EventsOf(ctx, tx, p.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.OK(w, newEvents(told, !principal.IsMember()))
+}
+
 func (v *Views) transaction(w http.ResponseWriter, r *http.Request) error {
 	p, err := v.read(r)
 	if err != nil {
@@ -260,7 +279,7 @@ func (v *Views) approve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p, err := v.service.Approve(r.Context(), ApproveInput{ID: id, Digest: req.Digest, Note: req.Note,
-		Received: amountOf(req.ReceivedAmount, req.ReceivedAmountMinor), Once: once})
+		Received: amountOf("received_amount", req.ReceivedAmount, req.ReceivedAmountMinor), Once: once})
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (m ModelAdmin[T]) actionRun(a Action[T]) web.Handler {
 			return err
 		}
 		groups := []FieldGroup{{Fields: page.Fields}}
-		page.Error = refusal.refill(groups, form)
+		page.Error = refusal.Refill(groups, form)
 		return RenderStatus(w, r, refusal.Status, "admin/confirm", page)
 	}
 }
@@ -207,7 +207,7 @@ func (m ModelAdmin[T]) formSave(f Form[T], create bool) web.Handler {
 		if err != nil {
 			return err
 		}
-		page.Error = refusal.refill(page.Groups, values)
+		page.Error = refusal.Refill(page.Groups, values)
 		return RenderStatus(w, r, refusal.Status, "admin/form", page)
 	}
 }

@@ -51,6 +51,15 @@ func When(at time.Time) Cell { return Cell{Kind: "time", Time: at} }
 // Day is a date. A date without a time of day should be given as midnight in the tenant's time zone.
 func Day(at time.Time) Cell { return Cell{Kind: "date", Time: at} }
 
+// Date is a calendar day as it is stored and answered: "2026-01-31". It is the same day in every time zone.
+func Date(day string) Cell {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return Text(day)
+	}
+	return Cell{Kind: "day", Time: at}
+}
+
 // Age says how long ago something was.
 func Age(at time.Time) Cell { return Cell{Kind: "age", Time: at} }
 

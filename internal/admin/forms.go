@@ -43,9 +43,9 @@ func Refused(r *http.Request, err error) (Refusal, bool) {
 	}
 }
 
-// refill puts what was typed back into the fields, with what is wrong beside each. What is wrong with a field that
+// Refill puts what was typed back into the fields, with what is wrong beside each. What is wrong with a field that
 // the form does not have is added to the text.
-func (f Refusal) refill(groups []FieldGroup, typed url.Values) string {
+func (f Refusal) Refill(groups []FieldGroup, typed url.Values) string {
 	shown := map[string]bool{}
 	for _, g := range groups {
 		for i := range g.Fields {

@@ -20,6 +20,7 @@ func (set *pageSet) funcs(assets *Assets) template.FuncMap {
 		},
 		"money":    func(v any) (string, error) { return set.reader.amount(v, true) },
 		"number":   func(v any) (string, error) { return set.reader.amount(v, false) },
+		"day":      func(day time.Time) string { return set.reader.Day(day) },
 		"date":     func(at time.Time) string { return set.reader.Date(at) },
 		"datetime": func(at time.Time) string { return set.reader.DateTime(at) },
 		"machine":  func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
@@ -126,6 +127,12 @@ func (r Reader) Date(at time.Time) string {
 	default:
 		return at.In(r.Zone).Format("2 Jan 2006")
 	}
+}
+
+// Day gives a calendar day that is kept as midnight UTC. It is the same day in every time zone.
+func (r Reader) Day(day time.Time) string {
+	r.Zone = time.UTC
+	return r.Date(day)
 }
 
 // DateTime gives day and minute of at in the tenant's time zone.

@@ -57,8 +57,8 @@ type ModelAdmin[T any] struct {
 	Edit   *Form[T]
 	// Actions change one object. Each has a page that says what will happen and asks for what it needs.
 	Actions []Action[T]
-	// Buttons stand above the list, besides the one of Create.
-	Buttons []Button
+	// ListButtons stand above the list, besides the one of Create; nil: none.
+	ListButtons func(auth.Principal) []Button
 	// Routes are further pages below the section.
 	Routes []web.Route
 	// Samples are the section's own pages, for the check at start.
@@ -82,6 +82,9 @@ type Filter struct {
 	Label   string
 	Options []Option
 	Read    func(ctx context.Context) ([]Option, error)
+	// Describe makes it a filter that only links bring, such as one for an account: it has no select, and its chip says
+	// what Describe makes of the value.
+	Describe func(ctx context.Context, value string) string
 }
 
 // Section gives the declaration to apps.App.
@@ -158,8 +161,8 @@ func (m ModelAdmin[T]) ListPage(r *http.Request) (ListPage, error) {
 	page := ListPage{Title: m.Title, Description: m.Description, Filters: filters, Table: m.table(r, l, rows.Items),
 		Pager: PagerOf(r, l, rows.Count, len(rows.Items), rows.Next, rows.Previous), Empty: m.empty(len(filters.Chips) > 0)}
 	p, _ := auth.From(r.Context())
-	for _, b := range m.Buttons {
-		page.Buttons = append(page.Buttons, b)
+	if m.ListButtons != nil {
+		page.Buttons = m.ListButtons(p)
 	}
 	if m.Create != nil && p.Can(orElse(m.Create.Permission, m.Permission)) {
 		page.Buttons = append(page.Buttons, Button{Title: m.Create.Title, URL: URL(m.Name, "new"), Icon: "plus", Primary: true})
@@ -234,6 +237,13 @@ func FiltersOf(r *http.Request, placeholder string, filters []Filter) (Filters, 
 	known := map[string]bool{"search": true, "page": true, "page_size": true, "cursor": true}
 	for _, f := range filters {
 		known[f.Name] = true
+		if f.Describe != nil {
+			if value := query.Get(f.Name); value != "" {
+				out.addChip(r, f.Name, f.Label, f.Describe(r.Context(), value))
+				out.Hidden = append(out.Hidden, Pair{f.Name, value})
+			}
+			continue
+		}
 		options := slices.Clone(f.Options)
 		if f.Read != nil {
 			read, err := f.Read(r.Context())

@@ -52,7 +52,7 @@ func Open(cfg Config) (*bun.DB, error) {
 	if cfg.Trace == nil {
 		cfg.Trace = func(context.Context, string) {}
 	}
-	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg), cfg.Trace})
+	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg, stdlib.OptionAfterConnect(sendUUIDsAsBytes)), cfg.Trace})
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 8 * runtime.GOMAXPROCS(0)
 	}

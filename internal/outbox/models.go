@@ -19,7 +19,7 @@ const (
 	StateDead    State = "dead" // failed too often; it can be restarted
 )
 
-// States says in SQL what each state means, for rows under the alias j.
+// states says in SQL what each state means, for rows under the alias j.
 var states = map[State]bun.Safe{
 	StateDone:    "j.done_at IS NOT NULL",
 	StateDead:    "j.dead_at IS NOT NULL",

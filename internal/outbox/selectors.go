@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/internal/web"
 )
 
@@ -70,7 +71,7 @@ func (o *Outbox) TaskStates(ctx context.Context, tx bun.Tx) ([]TaskState, error)
 	for i, t := range o.declared {
 		names[i] = t.Name
 	}
-	rows, err := tx.Tx.QueryContext(ctx, taskStates, tenantOf(ctx), names)
+	rows, err := database.Hot(tx).QueryContext(ctx, taskStates, tenantOf(ctx), names)
 	if err != nil {
 		return nil, fmt.Errorf("read states of tasks: %w", err)
 	}
@@ -88,36 +89,21 @@ func (o *Outbox) TaskStates(ctx context.Context, tx bun.Tx) ([]TaskState, error)
 	return list, rows.Err()
 }
 
-// eventTypes is what ?type= stands for: one type, or the two words of the first seed, which has one event for a new
-// payment and one for each change of it (S0-72, S0-73).
-type eventTypes struct {
-	only    string
-	created bool
-	updated bool
-}
-
-// The event of a new payment. Every other event of a payment is a change of it.
-const paymentCreated = "payment.submitted"
+// seedWords are the first seed's names of events (S0-72, S0-73).
+var seedWords = map[string]string{"TransactionCreatedEvent": "payment.created", "TransactionUpdatedEvent": "payment.updated"}
 
 func parseEventType(raw string) (any, error) {
-	switch raw {
-	case "TransactionCreatedEvent", "payment.created":
-		return eventTypes{created: true}, nil
-	case "TransactionUpdatedEvent", "payment.updated":
-		return eventTypes{updated: true}, nil
+	if name, ok := seedWords[raw]; ok {
+		return name, nil
 	}
-	text, err := web.Text("type", "").Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	return eventTypes{only: text.(string)}, nil
+	return web.Text("type", "").Parse(raw)
 }
 
 // eventsSpec is the list of events.
 var eventsSpec = web.ListSpec{
 	Filters: []web.Filter{
 		{Name: "type", Parse: parseEventType,
-			Doc: "A type such as payment.approved. TransactionCreatedEvent finds new payments, TransactionUpdatedEvent every change of one."},
+			Doc: "A type such as payment.approved. TransactionCreatedEvent stands for payment.created, TransactionUpdatedEvent for payment.updated."},
 		web.Text("object_type", "What it happened to, such as payment."),
 		web.Identifier("object_id", "The id of what it happened to."),
 		web.Identifier("account", "The account that it concerns."),
@@ -133,15 +119,8 @@ func Events(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Told], error) 
 	q := tx.NewSelect().Model((*Told)(nil)).
 		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
 		Where("e.tenant_id = ?", tenantOf(ctx))
-	if t, ok := web.Value[eventTypes](l, "type"); ok {
-		switch {
-		case t.created:
-			q = q.Where("e.type = ?", paymentCreated)
-		case t.updated:
-			q = q.Where("e.object_type = 'payment' AND e.type <> ?", paymentCreated)
-		default:
-			q = q.Where("e.type = ?", t.only)
-		}
+	if v, ok := web.Value[string](l, "type"); ok {
+		q = q.Where("e.type = ?", v)
 	}
 	if v, ok := web.Value[string](l, "object_type"); ok {
 		q = q.Where("e.object_type = ?", v)

@@ -305,7 +305,7 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 		switch {
 		case !utf8.ValidString(v) || strings.ContainsFunc(v, isControl):
 			fields.Add(path, ErrBadText)
-		case !isUUID(v) && HoldsCardNumber(v): // the digits of an id may look like a card's
+		case HoldsCardNumber(v):
 			fields.Add(path, ErrCardData)
 		}
 	case json.Number:
@@ -324,11 +324,6 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 	}
 }
 
-func isUUID(text string) bool {
-	_, err := ParseID(text)
-	return err == nil
-}
-
 func isControl(c rune) bool {
 	return c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f || c == utf8.RuneError
 }
@@ -340,9 +335,12 @@ var digitRun = regexp.MustCompile(`[0-9](?:[ -]?[0-9]){12,18}`)
 // UnionPay, Mir, Uzcard and Humo. A bank reference of the same length rarely does.
 var cardPrefix = regexp.MustCompile(`^(4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|6011|64[4-9]|65|35|30[0-5]|36|38|62|220[0-4]|8600|5614|9860)`)
 
+// machineWord finds ids, hashes and digests: their digits may look like a card's by chance, and nobody types a card so.
+var machineWord = regexp.MustCompile(`\b(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,})\b`)
+
 // HoldsCardNumber says whether text holds a number that a card could have: right length, right prefix, right check digit.
 func HoldsCardNumber(text string) bool {
-	for _, run := range digitRun.FindAllString(text, -1) {
+	for _, run := range digitRun.FindAllString(machineWord.ReplaceAllString(text, " "), -1) {
 		digits := strings.Map(func(c rune) rune {
 			if c >= '0' && c <= '9' {
 				return c

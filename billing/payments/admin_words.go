@@ -1,0 +1,136 @@
+package payments
+
+import (
+	"slices"
+	"strconv"
+
+	"countersign/billing/evidence"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/admin"
+)
+
+// signalLabel is what a signal is called in a row, and how much it weighs.
+func signalLabel(code string) (admin.Tone, string) {
+	switch code {
+	case SignalSameReceipt:
+		return admin.ToneBad, "receipt seen before"
+	case SignalSamePixels:
+		return admin.ToneBad, "same picture"
+	case SignalReferenceUsed:
+		return admin.ToneBad, "reference seen before"
+	case SignalReferenceSeen:
+		return admin.ToneWait, "reference used elsewhere"
+	case SignalOtherInvoice:
+		return admin.ToneWait, "another invoice"
+	case SignalSimilarReceipt:
+		return admin.ToneWait, "similar receipt"
+	case SignalAmountDiffers:
+		return admin.ToneWait, "amount differs"
+	case SignalManySubmissions:
+		return admin.ToneWait, "many submissions"
+	case SignalFirstPayment:
+		return admin.ToneInfo, "first payment"
+	case SignalNoEvidence:
+		return admin.ToneInfo, "no receipt"
+	default:
+		return admin.ToneMute, code
+	}
+}
+
+func signalTags(r admin.Reader, signals []Signal) []admin.Tag {
+	var tags []admin.Tag
+	for _, s := range translated(r.Language, signals) {
+		tone, label := signalLabel(s.Code)
+		tags = append(tags, admin.Tag{Tone: tone, Label: label, Title: s.Sentence})
+	}
+	return tags
+}
+
+func signalNotes(r admin.Reader, signals []Signal) []admin.Note {
+	var notes []admin.Note
+	for _, s := range translated(r.Language, signals) {
+		tone, _ := signalLabel(s.Code)
+		notes = append(notes, admin.Note{Tone: tone, Text: s.Sentence})
+	}
+	return notes
+}
+
+func hasSignal(signals []Signal, code string) bool {
+	return slices.ContainsFunc(signals, func(s Signal) bool { return s.Code == code })
+}
+
+// statusOptions are the statuses of manual payments, for a filter.
+func statusOptions() []admin.Option {
+	var options []admin.Option
+	for _, s := range []Status{StatusPendingApproval, StatusProcessing, StatusSucceeded, StatusPartiallyRefunded, StatusRefunded, StatusFailed, StatusCancelled,
+		StatusExpired, StatusCreated, StatusPending, StatusAuthorized} {
+		options = append(options, admin.Option{Value: string(s), Label: admin.StatusBadge(string(s)).Label})
+	}
+	return options
+}
+
+func methodOptions(methods ...paymentmethods.Method) []admin.Option {
+	var options []admin.Option
+	for _, m := range methods {
+		options = append(options, admin.Option{Value: string(m), Label: paymentmethods.Label(m)})
+	}
+	return options
+}
+
+// typeLabel names the type of a file.
+func typeLabel(contentType string) string {
+	switch contentType {
+	case evidence.TypePDF:
+		return "PDF"
+	case "image/png":
+		return "PNG picture"
+	case "image/jpeg":
+		return "JPEG picture"
+	case "image/webp":
+		return "WebP picture"
+	default:
+		return contentType
+	}
+}
+
+// sizeText gives a size in the unit that says enough.
+func sizeText(bytes int64) string {
+	switch {
+	case bytes < 1000:
+		return strconv.FormatInt(bytes, 10) + " B"
+	case bytes < 1_000_000:
+		return strconv.FormatInt((bytes+500)/1000, 10) + " KB"
+	default:
+		return strconv.FormatInt(bytes/1_000_000, 10) + "." + strconv.FormatInt(bytes%1_000_000/100_000, 10) + " MB"
+	}
+}
+
+// eventText says what an event of a payment means to people; empty for events that only repeat another one.
+func eventText(kind string) (admin.Tone, string) {
+	switch kind {
+	case EventSubmitted:
+		return admin.ToneWait, "Submitted for approval"
+	case EventApprovalRecorded:
+		return admin.ToneInfo, "First approval recorded"
+	case EventApproved:
+		return admin.ToneInfo, "Approved"
+	case EventRejected:
+		return admin.ToneBad, "Refused"
+	case EventCancelled:
+		return admin.ToneMute, "Withdrawn"
+	case EventSucceeded:
+		return admin.ToneOK, "Posted to the ledger: {{.amount}}"
+	case EventSetAside:
+		return admin.ToneBad, "The settlement could not take it"
+	case EventResumed:
+		return admin.ToneInfo, "Given back to the worker"
+	default:
+		return "", ""
+	}
+}
+
+// reasons are offered for a refusal; they can be changed before they are sent.
+func reasons(r admin.Reader) []string {
+	return []string{r.Say("The transfer is not on the bank statement."), r.Say("The amount does not match."), r.Say("The receipt cannot be read."),
+		r.Say("The receipt belongs to another payment.")}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/accounts"
+	"countersign/internal/auth"
+	"countersign/internal/database"
+	"countersign/tenancy"
+)
+
+// benchTenant is a tenant to measure with.
+type benchTenant struct {
+	id       uuid.UUID
+	approver context.Context
+	token    string
+	accounts int   // customers, numbered from 1
+	payments int64 // made so far
+}
+
+// asOwner runs statements as the owner of the schema.
+func (b *bench) asOwner(ctx context.Context, statements ...string) error {
+	db, err := database.Open(database.Config{URL: b.owner, MaxConns: 1})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if strings.TrimSpace(s) == "" {
+			continue
+		}
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return fmt.Errorf("%.60s…: %w", strings.TrimSpace(s), err)
+		}
+	}
+	return nil
+}
+
+// fill makes tenants with people and accounts, through the services where there are few and by SQL where there are many.
+func (b *bench) fill(ctx context.Context, prefix string, n int) ([]*benchTenant, error) {
+	var list []*benchTenant
+	for i := range n {
+		slug := fmt.Sprintf("bench-%s-%d", prefix, i)
+		t, err := b.tenancy.Create(ctx, "bench", tenancy.CreateInput{Slug: slug, Name: slug, Country: "BD", DefaultCurrency: "USD"})
+		if err != nil {
+			return nil, err
+		}
+		system := tenancy.AsSystem(ctx, t.ID, "bench")
+		email := "approver@" + slug + ".test"
+		person, err := b.accounts.CreateUser(system, accounts.CreateUserInput{Email: email, Name: "Approver", Password: demoPassword, Role: auth.RoleOwner})
+		if err != nil {
+			return nil, err
+		}
+		login, err := b.accounts.Login(ctx, accounts.LoginInput{Email: email, Password: demoPassword, Kind: accounts.KindToken})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := b.accounts.CreateUser(system, accounts.CreateUserInput{Email: "submitter@" + slug + ".test", Name: "Submitter", Password: demoPassword, Role: auth.RoleOwner}); err != nil {
+			return nil, err
+		}
+		err = b.asOwner(ctx, fmt.Sprintf(`INSERT INTO accounts (tenant_id, id, number, kind, holder, holder_key, country, currency)
+			SELECT '%[1]s', %[2]s, 'BENCH-' || g, 'organization', 'Customer ' || g, 'customer ' || g, 'BD', 'USD' FROM generate_series(1, %[3]d) g`, t.ID, benchID("g", t.ID, "a"), b.Accounts/n))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, &benchTenant{id: t.ID, accounts: b.Accounts / n, token: login.Secret, approver: tenancy.Enter(ctx, auth.Principal{Kind: auth.KindUser, UserID: person.UserID, Label: email,
+			TenantID: t.ID, Permissions: auth.PermissionsOf(auth.RoleOwner)})})
+	}
+	return list, nil
+}
+
+// benchID is SQL for the g-th id of a kind in a tenant: ordered in time as real ids are.
+func benchID(g string, tenant uuid.UUID, kind string) string {
+	return fmt.Sprintf(`(lpad(to_hex(1700000000000 + %[1]s), 12, '0') || '7' || lpad(to_hex(%[1]s %% 4096), 3, '0') || '8' || substr(md5('%[2]s%[3]s' || %[1]s), 1, 15))::uuid`, g, tenant, kind)
+}
+
+// claims adds n claims with their invoices to a tenant, in the given status, and gives their ids.
+func (b *bench) claims(ctx context.Context, t *benchTenant, n int, status string) error {
+	from, to := t.payments+1, t.payments+int64(n)
+	t.payments = to
+	stamp := "NULL::timestamptz, NULL::bigint"
+	if status == "processing" {
+		stamp = "now(), 5000::bigint"
+	}
+	account := benchID(fmt.Sprintf("(1 + g %% %d)", t.accounts), t.id, "a")
+	return b.asOwner(ctx,
+		fmt.Sprintf(`INSERT INTO invoices (tenant_id, id, account_id, number, status, currency, invoice_date, due_date, subtotal_minor, discount_minor, tax_minor, total_minor, balance_minor, pending_claims, clock_paused_at, finalized_at)
+			SELECT '%[1]s', %[2]s, %[3]s, 'BENCH-' || g, 'open', 'USD', current_date, current_date, 5000, 0, 0, 5000, 5000, 1, now(), now() FROM generate_series(%[4]d::bigint, %[5]d::bigint) g`, t.id, benchID("g", t.id, "i"), account, from, to),
+		fmt.Sprintf(`INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, submitted_by, approved_at, received_minor, created_at)
+			SELECT '%[1]s', %[2]s, %[3]s, %[4]s, 'bank_transfer', 'manual', 5000, 'USD', '%[5]s', 'REF-' || g, 'REF' || g, u.id, %[6]s, now() - interval '1 day' + g * interval '1 second'
+			FROM generate_series(%[7]d::bigint, %[8]d::bigint) g, (SELECT u.id FROM users u JOIN memberships m ON m.user_id = u.id WHERE m.tenant_id = '%[1]s' AND u.email LIKE 'submitter%%') u`,
+			t.id, benchID("g", t.id, "p"), account, benchID("g", t.id, "i"), status, stamp, from, to),
+		"ANALYZE payments", "ANALYZE invoices")
+}
+
+// idOf gives the id of the g-th claim of a tenant, as benchID made it.
+func (b *bench) idOf(ctx context.Context, t *benchTenant, g int64) (id uuid.UUID, err error) {
+	err = tenancy.Read(t.approver, b.db, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw("SELECT "+benchID(fmt.Sprint(g), t.id, "p")).Scan(ctx, &id)
+	})
+	return id, err
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/png"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/accounts"
+	"countersign/billing/billingtest"
+	"countersign/internal/testkit"
+)
+
+// base is where the billing routes are.
+const base = apiPrefix + "/billing"
+
+// estate is a tenant with a row in every table, and in those of customers with a row for each of its two customers.
+// All of it is made through the program's own HTTP interface.
+type estate struct {
+	*billingtest.World
+	project *project
+	// Config is a row of the payment methods of a country, Job a dead background job, Task a task that runs by hand.
+	Config, Job, Task string
+	First, Second     holding
+}
+
+// holding is what one customer has; all are ids.
+type holding struct {
+	person                                  *billingtest.Person
+	Account, User, Method, Evidence, Ledger string
+	Draft, Open, Paid                       string // invoices
+	Undecided, Settled                      string // payments
+}
+
+func newEstate(t *testing.T) *estate {
+	t.Helper()
+	w := billingtest.New(t)
+	e := &estate{World: w, project: program(t, w)}
+	owner := e.As(e.Owner)
+	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "currency": "EUR", "approvals": 2}}}).Expect(http.StatusOK)
+	e.Config = owner.Post(base+"/payment-method-configs/", map[string]any{"country_code": "PK", "payment_method": "bank_transfer", "display_name": "Bank"}).
+		Expect(http.StatusCreated).Text("data.id")
+	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
+	e.SettleAll()
+	e.Ledger(&e.First)
+	e.Ledger(&e.Second)
+	e.Task = e.runnable(t)
+	e.Job = owner.Post(base+"/jobs/tasks/"+e.Task+"/run/", "{}").Expect(http.StatusAccepted).Text("data.id")
+	if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), "UPDATE outbox SET dead_at = now() WHERE tenant_id = ? AND id = ?", e.Tenant.ID, e.Job); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// furnish gives a customer everything that the program knows.
+func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billingtest.Person) holding {
+	t.Helper()
+	h := holding{person: member, Account: account.ID.String()}
+	owner, customer := e.As(e.Owner), e.As(member).With("Idempotency-Key", "estate")
+	h.User = owner.Post(apiPrefix+"/users/", map[string]any{"email": "u" + uuid.NewString() + "@people.test", "name": "Only here",
+		"password": "correct horse battery", "role": "member", "account_id": h.Account}).Expect(http.StatusCreated).Text("data.id")
+	h.Method = customer.Post(base+"/payment-methods/", map[string]any{"payment_method": "bank_transfer", "display_name": "Mine"}).
+		Expect(http.StatusCreated).Text("data.id")
+	h.Evidence = customer.PostFile(base+"/evidence/", "file", "receipt.png", picture(t), nil).Expect(http.StatusCreated).Text("data.id")
+	h.Draft, h.Open, h.Paid = e.draft(h), e.finalized(h), e.finalized(h)
+	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
+		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
+	h.Settled = customer.With("Idempotency-Key", "settled").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer",
+		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
+	e.As(e.Approver).Post(base+"/payments/"+h.Settled+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(h.Settled))}).Expect(http.StatusOK)
+	return h
+}
+
+func (e *estate) draft(h holding) string {
+	return e.As(e.Owner).Post(base+"/invoices/", map[string]any{"account_id": h.Account,
+		"line_items": []any{map[string]any{"description": "Work", "quantity": "1", "unit_price": "150.00", "credits": 10}}}).Expect(http.StatusCreated).Text("data.id")
+}
+
+func (e *estate) finalized(h holding) string {
+	id := e.draft(h)
+	e.As(e.Owner).Post(base+"/invoices/"+id+"/finalize/", "{}").Expect(http.StatusOK)
+	return id
+}
+
+// Ledger finds the customer's receivable.
+func (e *estate) Ledger(h *holding) {
+	e.Read(func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw("SELECT id::text FROM ledger_accounts WHERE tenant_id = ? AND customer_id = ? AND code = 'receivable'", e.Tenant.ID, h.Account).Scan(ctx, &h.Ledger)
+	})
+}
+
+func (e *estate) runnable(t *testing.T) string {
+	t.Helper()
+	for _, task := range e.As(e.Owner).Get(base + "/jobs/tasks/").Expect(http.StatusOK).List("data.tasks") {
+		if one := task.(map[string]any); one["runnable_by_hand"] == true {
+			return one["name"].(string)
+		}
+	}
+	t.Fatal("no task can be run by hand")
+	return ""
+}
+
+// kinds say what the {id} of a path names, the longer beginnings first. A route that fits none fails the tests that
+// walk the routes, so that a new one gets its place on purpose.
+var kinds = []struct {
+	prefix string
+	id     func(*estate, holding) string
+}{
+	{"/users/", func(_ *estate, h holding) string { return h.User }},
+	{"/billing/accounts/", func(_ *estate, h holding) string { return h.Account }},
+	{"/billing/payment-method-configs/", func(e *estate, _ holding) string { return e.Config }},
+	{"/billing/payment-methods/", func(_ *estate, h holding) string { return h.Method }},
+	{"/billing/evidence/", func(_ *estate, h holding) string { return h.Evidence }},
+	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
+	{"/billing/invoices/", func(_ *estate, h holding) string { return h.Open }},
+	{"/billing/payments/", func(_ *estate, h holding) string { return h.Undecided }},
+	{"/billing/transactions/", func(_ *estate, h holding) string { return h.Settled }},
+	{"/billing/ledger/accounts/", func(_ *estate, h holding) string { return h.Ledger }},
+	{"/billing/jobs/", func(e *estate, _ holding) string { return e.Job }},
+}
+
+// id is the object of h that the {id} of path names.
+func (e *estate) id(t *testing.T, path string, h holding) string {
+	t.Helper()
+	for _, k := range kinds {
+		if strings.HasPrefix(path, k.prefix) {
+			return k.id(e, h)
+		}
+	}
+	t.Fatalf("%s: say in kinds what its id names", path)
+	return ""
+}
+
+// picture is a small PNG that no other is like.
+func picture(t *testing.T) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, 16, 16))
+	seed := uuid.New()
+	for i := range 256 {
+		img.Set(i%16, i/16, color.RGBA{seed[i%16], seed[i/16], byte(i), 255})
+	}
+	var buf bytes.Buffer
+	if err := png.Encode(&buf, img); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}

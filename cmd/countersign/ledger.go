@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"countersign/billing/ledger"
+	"countersign/internal/settings"
+	"countersign/tenancy"
+)
+
+// ledgerCommand groups what looks after the ledger.
+type ledgerCommand struct {
+	Rebuild ledgerRebuildCommand `cmd:"" help:"Replay the entries into the cached balances and report what had drifted."`
+}
+
+// ledgerRebuildCommand replays the cached balances of one tenant or all.
+type ledgerRebuildCommand struct {
+	Tenant string `help:"Short name of the tenant. Empty: all."`
+}
+
+// Run is called by kong.
+func (c ledgerRebuildCommand) Run(ctx context.Context) error {
+	s, err := settings.Load()
+	if err != nil {
+		return err
+	}
+	p, err := connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	rebuild := func(ctx context.Context, tenant uuid.UUID) error {
+		drifts, err := ledger.Rebuild(ctx, p.db)
+		if err != nil {
+			return err
+		}
+		for _, d := range drifts {
+			fmt.Printf("tenant %s: %+v\n", tenant, d)
+		}
+		fmt.Printf("tenant %s: %d balances had drifted and are right again\n", tenant, len(drifts))
+		return nil
+	}
+	if c.Tenant == "" {
+		return p.eachTenant(ctx, "command ledger rebuild", rebuild)
+	}
+	tenant, err := p.tenantBySlug(ctx, c.Tenant)
+	if err != nil {
+		return err
+	}
+	return rebuild(tenancy.AsSystem(ctx, tenant, "command ledger rebuild"), tenant)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"countersign/internal/settings"
+)
+
+// serveCommand serves HTTP. Any number of these may run on one database.
+type serveCommand struct{}
+
+// Run is called by kong.
+func (serveCommand) Run(ctx context.Context) error {
+	s, err := settings.Load()
+	if err != nil {
+		return err
+	}
+	setUpLog(s)
+	p, err := connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.serve(ctx, func(addr string) { slog.Info("serving", "address", addr, "version", version) })
+}
+
+// serve answers HTTP until ctx ends, then lets running requests finish.
+func (p *project) serve(ctx context.Context, ready func(addr string)) error {
+	h, err := p.handler()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", p.settings.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is taken by another program: stop it, or choose another address with COUNTERSIGN_ADDR=127.0.0.1:8081", p.settings.Addr)
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", p.settings.Addr, err)
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: p.settings.RequestTimeout + 30*time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { p.bell.Run(ctx); return nil })
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.ShutdownTimeout)
+		defer cancel()
+		return server.Shutdown(stop)
+	})
+	ready(listener.Addr().String())
+	return group.Wait()
+}
