@@ -143,13 +143,13 @@ func accountFactGroups(r admin.Reader, a *Account) []admin.FactGroup {
 	if len(a.PaymentMethods) > 0 {
 		var names []string
 		for _, m := range a.PaymentMethods {
-			names = append(names, r.Say(methodLabel(m)))
+			names = append(names, r.Say(MethodLabel(m)))
 		}
 		methods = admin.Text(strings.Join(names, ", "))
 	}
 	paying := []admin.Fact{{Label: "Allowed methods", Value: methods}}
 	if a.DefaultPaymentMethod != "" {
-		paying = append(paying, admin.Fact{Label: "Default method", Value: admin.Word(methodLabel(a.DefaultPaymentMethod))})
+		paying = append(paying, admin.Fact{Label: "Default method", Value: admin.Word(MethodLabel(a.DefaultPaymentMethod))})
 	}
 	return []admin.FactGroup{{Title: "Details", Facts: facts}, {Title: "How it may pay", Facts: paying}}
 }
@@ -169,13 +169,6 @@ func peopleTable(ctx context.Context, people []*Person) admin.Table {
 	t := admin.NewTable("People who sign in for it", []string{"Name", "E-mail", "Status"}, urls, rows)
 	t.Empty = "Nobody can sign in for this account yet."
 	return t
-}
-
-// methodLabel is the English name of a payment method.
-func methodLabel(method string) string {
-	labels := map[string]string{"cash": "Cash", "card": "Card", "mobile_banking": "Mobile banking", "voucher": "Voucher", "bank_transfer": "Bank transfer",
-		"local_wallet": "Local wallet", "paypal": "PayPal", "gateway_link": "Payment link", "other": "Other"}
-	return labels[method]
 }
 
 func kindOptions(chosen string) []admin.Option {
@@ -226,8 +219,8 @@ func (c *console) accountForm(ctx context.Context, object **Account) ([]admin.Fi
 	var paying []admin.Field
 	options := []admin.Option{}
 	for _, m := range Methods() {
-		paying = append(paying, admin.Field{Name: methodField + m, Label: methodLabel(m), Kind: "checkbox", Checked: slices.Contains(a.PaymentMethods, m)})
-		options = append(options, admin.Option{Value: m, Label: methodLabel(m), Selected: m == a.DefaultPaymentMethod})
+		paying = append(paying, admin.Field{Name: methodField + m, Label: MethodLabel(m), Kind: "checkbox", Checked: slices.Contains(a.PaymentMethods, m)})
+		options = append(options, admin.Option{Value: m, Label: MethodLabel(m), Selected: m == a.DefaultPaymentMethod})
 	}
 	paying = append(paying, admin.Field{Name: "default_payment_method", Label: "Default method", Kind: "select", Options: options, Wide: true})
 	return []admin.FieldGroup{{Title: "Details", Fields: who}, {Title: "How it may pay (nothing ticked: all that the country offers)", Fields: paying}}, nil
@@ -237,40 +230,26 @@ func (c *console) accountForm(ctx context.Context, object **Account) ([]admin.Fi
 var accountFields = []string{"holder", "kind", "country", "currency", "email", "external_id", "patient_id", "default_payment_method"}
 
 func (c *console) saveAccount(ctx context.Context, object **Account, form url.Values) (uuid.UUID, string, error) {
-	texts := map[string][]string{}
+	values := map[string]any{}
 	for _, name := range accountFields {
-		texts[name] = []string{form.Get(name)}
+		values[name] = form.Get(name)
 	}
-	methods := []string{}
+	methods := []any{}
 	for _, m := range Methods() {
 		if form.Has(methodField + m) {
 			methods = append(methods, m)
 		}
 	}
-	if object == nil {
-		req := CreateAccountRequest{}
-		if err := web.DecodeForm(texts, &req); err != nil {
-			return uuid.Nil, "", err
-		}
-		req.PaymentMethods, req.BillingAddress = methods, admin.ParseLines(form.Get("billing_address"))
-		in, err := req.input()
-		if err != nil {
-			return uuid.Nil, "", err
-		}
-		a, err := c.service.CreateAccount(ctx, in)
-		if err != nil {
-			return uuid.Nil, "", err
-		}
-		return a.ID, "The account was created.", nil
-	}
-	req := UpdateAccountRequest{}
-	if err := web.DecodeForm(texts, &req); err != nil {
-		return uuid.Nil, "", err
-	}
-	req.PaymentMethods = &methods
+	values["payment_methods"] = methods
 	if form.Has("billing_address") {
-		address := web.FreeForm(admin.ParseLines(form.Get("billing_address")))
-		req.BillingAddress = &address
+		values["billing_address"] = admin.ParseLines(form.Get("billing_address"))
+	}
+	if object == nil {
+		return c.newAccount(ctx, values)
+	}
+	var req UpdateAccountRequest
+	if err := admin.Bind(values, &req); err != nil {
+		return uuid.Nil, "", err
 	}
 	in, err := req.input()
 	if err != nil {
@@ -281,4 +260,20 @@ func (c *console) saveAccount(ctx context.Context, object **Account, form url.Va
 		return uuid.Nil, "", err
 	}
 	return a.ID, "Saved.", nil
+}
+
+func (c *console) newAccount(ctx context.Context, values map[string]any) (uuid.UUID, string, error) {
+	var req CreateAccountRequest
+	if err := admin.Bind(values, &req); err != nil {
+		return uuid.Nil, "", err
+	}
+	in, err := req.input()
+	if err != nil {
+		return uuid.Nil, "", err
+	}
+	a, err := c.service.CreateAccount(ctx, in)
+	if err != nil {
+		return uuid.Nil, "", err
+	}
+	return a.ID, "The account was created.", nil
 }

@@ -39,6 +39,32 @@ func Methods() []string {
 	return []string{"cash", "card", "mobile_banking", "voucher", "bank_transfer", "local_wallet", "paypal", "gateway_link", "other"}
 }
 
+// MethodLabel is the English name of a payment method, for people.
+func MethodLabel(method string) string {
+	switch method {
+	case "cash":
+		return "Cash"
+	case "card":
+		return "Card"
+	case "mobile_banking":
+		return "Mobile banking"
+	case "voucher":
+		return "Voucher"
+	case "bank_transfer":
+		return "Bank transfer"
+	case "local_wallet":
+		return "Local wallet"
+	case "paypal":
+		return "PayPal"
+	case "gateway_link":
+		return "Payment link"
+	case "other":
+		return "Other"
+	default:
+		return method
+	}
+}
+
 // Account is a customer of one tenant, who is billed (S3-36).
 type Account struct {
 	bun.BaseModel `bun:"table:accounts,alias:a"`

@@ -42,6 +42,7 @@ func New(d Deps) *Billing {
 	b.Methods = paymentmethods.New(d.DB, d.Outbox)
 	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)
 	b.Decisions = decisions.New(d.DB, d.Outbox)
+	b.Decisions.KnowSignals(payments.SignalOptions())
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
 	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Secret: d.Secret, Now: d.Now})
 	b.ledger, b.credits = ledger.App(d.DB, d.Outbox), credits.App(d.DB)

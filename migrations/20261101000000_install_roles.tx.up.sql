@@ -5,12 +5,18 @@
 DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_app') THEN
-    CREATE ROLE countersign_app NOLOGIN NOINHERIT NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+    CREATE ROLE countersign_app NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
   END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_observer') THEN
     CREATE ROLE countersign_observer NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
   END IF;
-  GRANT countersign_observer TO countersign_app;
+  -- whoever made the role before this migration may have made it inheriting
+  IF current_setting('server_version_num')::integer >= 160000 THEN
+    EXECUTE 'GRANT countersign_observer TO countersign_app WITH INHERIT FALSE';
+  ELSE
+    ALTER ROLE countersign_app NOINHERIT;
+    GRANT countersign_observer TO countersign_app;
+  END IF;
 END $$;
 --bun:split
 GRANT USAGE ON SCHEMA public TO countersign_app, countersign_observer;

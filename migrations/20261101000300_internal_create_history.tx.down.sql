@@ -8,6 +8,10 @@ DROP FUNCTION audit_seal(integer);
 --bun:split
 DROP FUNCTION audit_content(audit_log);
 --bun:split
+DROP TABLE audit_heads;
+--bun:split
+DROP TABLE audit_unsealed;
+--bun:split
 DROP TABLE audit_log;
 --bun:split
 DROP FUNCTION audit_log_guard();

@@ -51,11 +51,10 @@ CREATE TABLE payments (
 CREATE UNIQUE INDEX payments_reference_key ON payments (tenant_id, invoice_id, method, reference_norm)
   WHERE status IN ('created', 'pending', 'pending_approval', 'processing', 'authorized') AND reference_norm <> '';
 --bun:split
-CREATE INDEX payments_created_at_idx ON payments (tenant_id, created_at DESC, id DESC);
+-- Ids are of version 7: their order is the order of creation, so the primary key serves the tenant's list.
+CREATE INDEX payments_account_idx ON payments (tenant_id, account_id, id);
 --bun:split
-CREATE INDEX payments_account_idx ON payments (tenant_id, account_id, created_at DESC, id DESC);
---bun:split
-CREATE INDEX payments_invoice_idx ON payments (tenant_id, invoice_id, created_at DESC) WHERE invoice_id IS NOT NULL;
+CREATE INDEX payments_invoice_idx ON payments (tenant_id, invoice_id, id) WHERE invoice_id IS NOT NULL;
 --bun:split
 CREATE INDEX payments_reference_idx ON payments (tenant_id, reference_norm) WHERE reference_norm <> '';
 --bun:split

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/admin"
 	"countersign/internal/audit"
 	"countersign/internal/auth"
 	"countersign/internal/database"
@@ -40,12 +41,13 @@ func Record(ctx context.Context, tx bun.Tx, d *Decision) error {
 
 // Service changes the ladder.
 type Service struct {
-	db     *bun.DB
-	outbox *outbox.Outbox
+	db      *bun.DB
+	outbox  *outbox.Outbox
+	signals []admin.Option // of the console's form
 }
 
 // New gives the service.
-func New(db *bun.DB, box *outbox.Outbox) *Service { return &Service{db, box} }
+func New(db *bun.DB, box *outbox.Outbox) *Service { return &Service{db: db, outbox: box} }
 
 // SetLadder replaces the tenant's whole ladder: rules only make sense together. It needs tenant.manage.
 func (s *Service) SetLadder(ctx context.Context, rungs []Policy) ([]Policy, error) {
@@ -64,7 +66,8 @@ func (s *Service) SetLadder(ctx context.Context, rungs []Policy) ([]Policy, erro
 			saved[i] = p
 		}
 		if len(saved) > 0 {
-			if _, err := tx.NewInsert().Model(&saved).Exec(ctx); err != nil {
+			// without RETURNING: bun would read an empty currency back, which is none
+			if _, err := tx.NewInsert().Model(&saved).Returning("NULL").Exec(ctx); err != nil {
 				if database.IsUnique(err, "approval_policies_rank_key") {
 					return ErrPolicyRank
 				}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"countersign/internal/admin"
 	"countersign/internal/apps"
 	"countersign/internal/auth"
 	"countersign/internal/errs"
@@ -13,9 +14,9 @@ import (
 	"countersign/tenancy"
 )
 
-// App hands the ladder's routes to the project.
+// App hands the ladder's routes and console pages to the project.
 func (s *Service) App() apps.App {
-	return apps.App{Name: "decisions", URLs: []web.Route{
+	return apps.App{Name: "decisions", Admin: []admin.Section{s.section()}, URLs: []web.Route{
 		{Method: http.MethodGet, Path: "/billing/approval-policies/", Staff: true, Permission: auth.BillingView, Handler: s.getLadder,
 			Tag: "Approval", Summary: "Which payments need how many approvals", Response: LadderResponse{}},
 		{Method: http.MethodPut, Path: "/billing/approval-policies/", Staff: true, Permission: auth.TenantManage, Handler: s.putLadder,

@@ -136,10 +136,10 @@ func (c *console) create(w http.ResponseWriter, r *http.Request) error {
 	if values.Has("more") {
 		return c.moreLines(w, r, nil, form)
 	}
-	req := CreateRequest{LineItems: form.requests()}
-	err = web.DecodeForm(map[string][]string{"account_id": {form.account}, "currency": {form.currency}, "invoice_date": {form.invoiceDate}, "due_date": {form.dueDate},
-		"external_id": {form.externalID}, "notes": {form.notes}}, &req)
-	if err == nil {
+	var req CreateRequest
+	object := form.object()
+	object["account_id"] = form.account
+	if err = admin.Bind(object, &req); err == nil {
 		var in CreateInput
 		if in, err = req.input(false, nil); err == nil {
 			var made Response
@@ -164,10 +164,8 @@ func (c *console) save(w http.ResponseWriter, r *http.Request) error {
 	if values.Has("more") {
 		return c.moreLines(w, r, s.invoice, form)
 	}
-	req := UpdateRequest{LineItems: form.requests()}
-	err = web.DecodeForm(map[string][]string{"currency": {form.currency}, "invoice_date": {form.invoiceDate}, "due_date": {form.dueDate},
-		"external_id": {form.externalID}, "notes": {form.notes}}, &req)
-	if err == nil {
+	var req UpdateRequest
+	if err = admin.Bind(form.object(), &req); err == nil {
 		if _, err = c.service.Update(r.Context(), req.input(s.invoice.ID.String(), false)); err == nil {
 			return admin.Redirect(w, r, admin.IDURL(section, s.invoice.ID), "Saved.")
 		}
@@ -244,26 +242,27 @@ func (f draftForm) values() url.Values {
 	return url.Values{"account_id": {f.account}, "currency": {f.currency}, "invoice_date": {f.invoiceDate}, "due_date": {f.dueDate}, "external_id": {f.externalID}, "notes": {f.notes}}
 }
 
-// requests are the lines as the API takes them. A tax that is no number is sent as it is: the service says so.
-func (f draftForm) requests() []LineRequest {
-	list := []LineRequest{}
+// object is the draft as a client of the API would send it. What is no number is sent as it is: the service says so.
+func (f draftForm) object() map[string]any {
+	lines := []any{}
 	for _, l := range f.lines {
 		if l.empty() {
 			continue
 		}
-		req := LineRequest{Description: strings.TrimSpace(l.Description), Quantity: web.Number(first(l.Quantity, "1")), UnitPrice: web.Number(strings.TrimSpace(l.UnitPrice)),
-			DiscountAmount: web.Number(strings.TrimSpace(l.Discount)), TaxRate: web.Number(strings.TrimSpace(l.TaxPercent))}
-		if rate, err := money.ParseDecimal(string(req.TaxRate), 5, 4); err == nil {
-			req.TaxRate = web.Number(rate.Shift(-2).String())
+		tax := strings.TrimSpace(l.TaxPercent)
+		if rate, err := money.ParseDecimal(tax, 5, 4); err == nil {
+			tax = rate.Shift(-2).String()
 		}
-		if n, err := strconv.ParseInt(strings.TrimSpace(l.Credits), 10, 64); err == nil {
-			req.Credits = n
-		} else if strings.TrimSpace(l.Credits) != "" {
-			req.Credits = -1 // refused by the same check as a negative number
+		line := map[string]any{"description": l.Description, "quantity": first(l.Quantity, "1"), "unit_price": l.UnitPrice, "discount_amount": l.Discount, "tax_rate": tax}
+		if credits := strings.TrimSpace(l.Credits); credits != "" {
+			line["credits"] = credits
+			if n, err := strconv.ParseInt(credits, 10, 64); err == nil {
+				line["credits"] = n
+			}
 		}
-		list = append(list, req)
+		lines = append(lines, line)
 	}
-	return list
+	return map[string]any{"currency": f.currency, "invoice_date": f.invoiceDate, "due_date": f.dueDate, "external_id": f.externalID, "notes": f.notes, "line_items": lines}
 }
 
 func first(text, other string) string {

@@ -1,9 +1,12 @@
 package paymentmethods
 
-import "countersign/internal/apps"
+import (
+	"countersign/internal/admin"
+	"countersign/internal/apps"
+)
 
-// App hands the routes to the project.
+// App hands the routes and console pages to the project.
 func (s *Service) App() apps.App {
 	v := &views{service: s}
-	return apps.App{Name: "paymentmethods", URLs: v.urls()}
+	return apps.App{Name: "paymentmethods", URLs: v.urls(), Admin: []admin.Section{s.section()}}
 }

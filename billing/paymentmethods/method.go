@@ -74,27 +74,4 @@ func GatewayOf(m Method) Gateway {
 }
 
 // Label is the English name of a method, for people.
-func Label(m Method) string {
-	switch m {
-	case Cash:
-		return "Cash"
-	case Card:
-		return "Card"
-	case MobileBanking:
-		return "Mobile banking"
-	case Voucher:
-		return "Voucher"
-	case BankTransfer:
-		return "Bank transfer"
-	case LocalWallet:
-		return "Local wallet"
-	case PayPal:
-		return "PayPal"
-	case GatewayLink:
-		return "Payment link"
-	case Other:
-		return "Other"
-	default:
-		return string(m)
-	}
-}
+func Label(m Method) string { return accounts.MethodLabel(string(m)) }

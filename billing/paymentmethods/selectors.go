@@ -74,3 +74,12 @@ func one[T any](ctx context.Context, q *bun.SelectQuery, row *T) (*T, error) {
 	}
 	return row, nil
 }
+
+// countriesOf gives the countries that have rows.
+func countriesOf(ctx context.Context, db bun.IDB) ([]string, error) {
+	codes := []string{}
+	if err := configs(ctx, db).ColumnExpr("DISTINCT pmc.country_code").OrderExpr("pmc.country_code").Scan(ctx, &codes); err != nil {
+		return nil, fmt.Errorf("read countries of payment methods: %w", err)
+	}
+	return codes, nil
+}

@@ -74,7 +74,7 @@ func queueSpec() *web.ListSpec {
 			web.Choice("signal", "What is noticeable", signals),
 			web.Text("search", "Account, invoice or reference"),
 		},
-		Ordering: map[string]string{"created_at": "created_at"},
+		Ordering: map[string]string{"created_at": "id"},
 		Default:  "created_at",
 	}
 }
@@ -297,11 +297,7 @@ func queueFilters(r *http.Request, q queue) (admin.Filters, error) {
 	for _, b := range amountBands() {
 		bands = append(bands, admin.Option{Value: b.word, Label: b.label})
 	}
-	signals := []admin.Option{{Value: noSignal, Label: "none"}}
-	for _, code := range SignalCodes() {
-		_, label := signalLabel(code)
-		signals = append(signals, admin.Option{Value: code, Label: label})
-	}
+	signals := append([]admin.Option{{Value: noSignal, Label: "none"}}, SignalOptions()...)
 	return admin.FiltersOf(r, "Account, invoice or reference", []admin.Filter{
 		{Name: "payment_method", Label: "Method", Options: methodOptions(paymentmethods.BankTransfer, paymentmethods.LocalWallet)},
 		{Name: "currency", Label: "Currency", Options: currencies},

@@ -37,6 +37,16 @@ func signalLabel(code string) (admin.Tone, string) {
 	}
 }
 
+// SignalOptions lists the signals for a select, the weightiest first.
+func SignalOptions() []admin.Option {
+	var options []admin.Option
+	for _, code := range SignalCodes() {
+		_, label := signalLabel(code)
+		options = append(options, admin.Option{Value: code, Label: label})
+	}
+	return options
+}
+
 func signalTags(r admin.Reader, signals []Signal) []admin.Tag {
 	var tags []admin.Tag
 	for _, s := range translated(r.Language, signals) {

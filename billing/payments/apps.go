@@ -24,7 +24,7 @@ func OfInvoice(ctx context.Context, db bun.IDB, invoice uuid.UUID) ([]any, error
 		Where("p.tenant_id = ?", tenancy.ID(ctx)).
 		Where("p.invoice_id = ?", invoice).
 		Where("p.deleted_at IS NULL").
-		OrderExpr("p.created_at DESC").Limit(100).Scan(ctx)
+		OrderExpr("p.id DESC").Limit(100).Scan(ctx)
 	if err != nil {
 		return nil, err
 	}

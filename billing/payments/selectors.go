@@ -103,7 +103,7 @@ func listSpec(words map[string]selection) *web.ListSpec {
 			web.Instant("created_before", "Created before"),
 			web.Text("search", "The beginning of a reference, or a whole id"),
 		},
-		Ordering: map[string]string{"created_at": "created_at"},
+		Ordering: map[string]string{"created_at": "id"},
 		Default:  "-created_at",
 	}
 }
@@ -153,12 +153,7 @@ func filtered(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) *bu
 	if c, ok := web.Value[money.Currency](l, "currency"); ok {
 		q = q.Where("p.currency = ?", c)
 	}
-	if t, ok := web.Value[time.Time](l, "created_after"); ok {
-		q = q.Where("p.created_at >= ?", t)
-	}
-	if t, ok := web.Value[time.Time](l, "created_before"); ok {
-		q = q.Where("p.created_at < ?", t)
-	}
+	q = l.CreatedBetween(q, "p")
 	if text, ok := web.Value[string](l, "search"); ok && text != "" {
 		if id, err := web.ParseID(text); err == nil {
 			q = q.Where("p.id = ?", id)
@@ -235,7 +230,7 @@ const tallied = 1000
 func Tallies(ctx context.Context, tx bun.Tx, account uuid.UUID) ([]Tally, error) {
 	latest := tx.NewSelect().Model((*Payment)(nil)).Column("status", "currency").ColumnExpr("coalesce(p.received_minor, p.amount_minor) AS minor").
 		Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.account_id = ?", account).Where("p.deleted_at IS NULL").
-		OrderExpr("p.created_at DESC, p.id DESC").Limit(tallied)
+		OrderExpr("p.id DESC").Limit(tallied)
 	list := []Tally{}
 	err := tx.NewSelect().TableExpr("(?) AS latest", latest).ColumnExpr("status, currency, count(*) AS count").
 		ColumnExpr("least(sum(minor), 9223372036854775807)::bigint AS minor").
@@ -250,7 +245,7 @@ func Tallies(ctx context.Context, tx bun.Tx, account uuid.UUID) ([]Tally, error)
 func Latest(ctx context.Context, tx bun.Tx, account uuid.UUID, limit int64) ([]*Payment, error) {
 	list := []*Payment{}
 	err := tx.NewSelect().Model(&list).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.account_id = ?", account).Where("p.deleted_at IS NULL").
-		OrderExpr("p.created_at DESC, p.id DESC").Limit(limit).Scan(ctx)
+		OrderExpr("p.id DESC").Limit(limit).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the payments of account %s: %w", account, err)
 	}
@@ -260,7 +255,7 @@ func Latest(ctx context.Context, tx bun.Tx, account uuid.UUID, limit int64) ([]*
 // RecentCurrencies gives the currencies of the tenant's latest thousand payments.
 func RecentCurrencies(ctx context.Context, tx bun.Tx) ([]money.Currency, error) {
 	latest := tx.NewSelect().Model((*Payment)(nil)).Column("currency").
-		Where("p.tenant_id = ?", tenancy.ID(ctx)).OrderExpr("p.created_at DESC, p.id DESC").Limit(1000)
+		Where("p.tenant_id = ?", tenancy.ID(ctx)).OrderExpr("p.id DESC").Limit(1000)
 	list := []money.Currency{}
 	if err := tx.NewSelect().TableExpr("(?) AS latest", latest).ColumnExpr("DISTINCT currency").OrderExpr("currency").Scan(ctx, &list); err != nil {
 		return nil, fmt.Errorf("read currencies of payments: %w", err)

@@ -74,8 +74,8 @@ SELECT q.id,
      AND o.id <> q.id AND o.deleted_at IS NULL LIMIT 100) x),
   EXISTS (SELECT 1 FROM reference_sightings s WHERE s.reference = q.fingerprint AND s.seen_by <> $2),
   NOT EXISTS (SELECT 1 FROM payments o WHERE o.tenant_id = $1 AND o.account_id = q.account_id AND o.status IN ('succeeded', 'partially_refunded', 'refunded')),
-  (SELECT count(*) FROM (SELECT 1 FROM payments o WHERE o.tenant_id = $1 AND o.account_id = q.account_id
-     AND o.created_at > q.created_at - interval '1 hour' AND o.created_at <= q.created_at LIMIT 100) x)
+  (SELECT count(*) FROM (SELECT o.created_at FROM payments o WHERE o.tenant_id = $1 AND o.account_id = q.account_id
+     AND o.id <= q.id ORDER BY o.id DESC LIMIT 100) x WHERE x.created_at > q.created_at - interval '1 hour')
 FROM unnest($3::uuid[], $4::text[], $5::bytea[], $6::uuid[], $7::timestamptz[]) AS q(id, reference_norm, fingerprint, account_id, created_at)`
 
 // Signals gives what approvers should know about each of the payments, with a number of statements that does not

@@ -239,7 +239,9 @@ func TestWalls(t *testing.T) {
 			if walls[table] == "tenant" {
 				return // nothing to climb
 			}
-			attempt := func(ctx context.Context, tx bun.Tx) []string { return e.climbMember(ctx, t, tx, table, others[table], mine) }
+			attempt := func(ctx context.Context, tx bun.Tx) []string {
+				return e.climbMember(ctx, t, tx, table, others[table], mine)
+			}
 			if found := climb(asMember, attempt); len(found) > 0 {
 				t.Errorf("a member reaches another account: %v", found)
 			}

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -72,4 +75,19 @@ func (f Refusal) Refill(groups []FieldGroup, typed url.Values) string {
 		}
 	}
 	return text
+}
+
+// Bind reads what a form holds into a request struct of the API, through the very same checks: what the API refuses,
+// the console refuses. Object is what a client of the API would have sent as JSON.
+func Bind(object map[string]any, dst any) error {
+	raw, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Errorf("read a form: %w", err)
+	}
+	r, err := http.NewRequest(http.MethodPost, "/", bytes.NewReader(raw))
+	if err != nil {
+		return fmt.Errorf("read a form: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return web.Decode(r, dst)
 }

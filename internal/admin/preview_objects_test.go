@@ -16,9 +16,9 @@ type LoginPage struct {
 }
 
 type InvoiceLine struct {
-	Description, Note, Quantity, TaxRate, Code string
-	UnitPrice, Discount, Tax, Net              money.Money
-	Credits                                    int64
+	Description, Note, Quantity, UnitPrice, TaxRate, Code string
+	Discount, Tax, Net                                    money.Money
+	Credits                                               int64
 }
 
 type InvoicePage struct {
@@ -77,9 +77,9 @@ func invoicePage() InvoicePage {
 	return InvoicePage{Crumbs: []admin.Link{{Text: "Invoices", URL: "/console/invoices/"}}, Number: "ACME-2026-000318", Status: "partially_paid", Overdue: true,
 		Account: admin.Link{Text: "Lahore Textile & Dyeing Mills (Pvt.) Ltd.", URL: "/console/accounts/one/"}, AccountNote: "PK", ExternalID: "SO-88123",
 		InvoiceDate: ago(34 * 24 * time.Hour), DueDate: ago(4 * 24 * time.Hour),
-		Lines: []InvoiceLine{{Description: "Dedicated cluster, 12 nodes", Note: "1 to 31 October 2026", Quantity: "12", TaxRate: "16 %", UnitPrice: pkr(14_500_000), Discount: pkr(8_700_000), Tax: pkr(26_448_000), Net: pkr(165_300_000)},
-			{Description: "Support, business hours", Quantity: "40.5", TaxRate: "0 %", UnitPrice: pkr(450_000), Discount: pkr(0), Tax: pkr(0), Net: pkr(18_225_000)},
-			{Description: "Message credits", Note: "5,000 credits", Quantity: "5", UnitPrice: pkr(120_000), Discount: pkr(0), Tax: pkr(0), Net: pkr(600_000), Credits: 5000}},
+		Lines: []InvoiceLine{{Description: "Dedicated cluster, 12 nodes", Note: "1 to 31 October 2026", Quantity: "12", TaxRate: "16 %", UnitPrice: "145000.00", Discount: pkr(8_700_000), Tax: pkr(26_448_000), Net: pkr(165_300_000)},
+			{Description: "Support, business hours", Quantity: "40.5", TaxRate: "0 %", UnitPrice: "4500.00", Discount: pkr(0), Tax: pkr(0), Net: pkr(18_225_000)},
+			{Description: "Message credits", Note: "5,000 credits", Quantity: "5", UnitPrice: "1200.00", Discount: pkr(0), Tax: pkr(0), Net: pkr(600_000), Credits: 5000}},
 		Subtotal: pkr(192_825_000), Discount: pkr(8_700_000), Tax: pkr(26_448_000), Total: pkr(210_573_000), Paid: pkr(26_323_000), Claimed: pkr(184_250_000), Balance: pkr(184_250_000),
 		PaidShare: 12, ClaimedShare: 88,
 		Payments: admin.NewTable("", []string{"Reference", "Claimed", "Method", "Status", "Submitted"}, []string{"/console/payments/second/", "/console/payments/settled/"}, [][]admin.Cell{

@@ -26,6 +26,7 @@ type Record struct {
 }
 
 const insertRecords = `
+WITH queued AS (INSERT INTO audit_unsealed (tenant_id, id) SELECT $1, unnest($8::uuid[]))
 INSERT INTO audit_log (tenant_id, id, actor_kind, actor_id, actor_label, action, object_type, object_id, account_id, before, after, reason, request_id, ip, user_agent)
 SELECT $1, r.id, $2, $3, $4, r.action, r.object_type, r.object_id, nullif(r.account_id, '00000000-0000-0000-0000-000000000000'), r.before::jsonb, r.after::jsonb, r.reason, $5, $6, $7
 FROM unnest($8::uuid[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[])

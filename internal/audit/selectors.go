@@ -21,7 +21,7 @@ var entriesSpec = web.ListSpec{
 		web.Instant("created_after", "At this time or later."),
 		web.Instant("created_before", "Before this time."),
 	},
-	Ordering: map[string]string{"created_at": "created_at"},
+	Ordering: map[string]string{"created_at": "id"},
 	Default:  "-created_at",
 }
 
@@ -64,11 +64,6 @@ func Entries(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Entry], error
 			q = q.Where("a.actor_label = ?", v.label)
 		}
 	}
-	if v, ok := web.Value[time.Time](l, "created_after"); ok {
-		q = q.Where("a.created_at >= ?", v)
-	}
-	if v, ok := web.Value[time.Time](l, "created_before"); ok {
-		q = q.Where("a.created_at < ?", v)
-	}
+	q = l.CreatedBetween(q, "a")
 	return web.Paginate(ctx, q, l, "a", func(e Entry) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
 }

@@ -10,27 +10,39 @@ import (
 
 	"countersign/internal/apps"
 	"countersign/internal/database"
+	"countersign/internal/web"
 )
 
 // sealBatch is how many records one transaction seals: enough to keep up, short enough that nobody waits for it.
 const sealBatch = 500
 
 const unsealed = `
-SELECT DISTINCT a.tenant_id FROM audit_log AS a
-WHERE a.chain_seq IS NULL AND a.created_at < clock_timestamp() - interval '2 seconds'`
+SELECT t.id FROM tenants AS t WHERE EXISTS (SELECT FROM audit_unsealed AS u WHERE u.tenant_id = t.id AND u.id < $1)`
 
-// sealing gives the records their places in the hash chain. They are left alone for two seconds, so that a set is
-// sealed at once instead of one record after the other.
+// rest is how long records are left alone before they are sealed, so that a set is sealed at once.
+const rest = 2 * time.Second
+
+// sealing gives the records their places in the hash chain. Their own table says which
+// have none yet.
 func sealing(db *bun.DB) apps.Doorbell {
 	return apps.Doorbell{
 		Name:    "audit.seal",
 		Timeout: time.Minute,
 		Waiting: func(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
-			var tenants []uuid.UUID
-			if err := tx.NewRaw(unsealed).Scan(ctx, &tenants); err != nil {
+			rows, err := database.Hot(tx).QueryContext(ctx, unsealed, web.LowestID(time.Now().Add(-rest)))
+			if err != nil {
 				return nil, fmt.Errorf("list tenants with unsealed records: %w", err)
 			}
-			return tenants, nil
+			defer rows.Close()
+			var tenants []uuid.UUID
+			for rows.Next() {
+				var id uuid.UUID
+				if err := rows.Scan(&id); err != nil {
+					return nil, fmt.Errorf("list tenants with unsealed records: %w", err)
+				}
+				tenants = append(tenants, id)
+			}
+			return tenants, rows.Err()
 		},
 		Run: func(ctx context.Context) error { return Seal(ctx, db) },
 	}

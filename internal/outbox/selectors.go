@@ -29,7 +29,7 @@ var jobsSpec = web.ListSpec{
 		web.Choice("state", "Where the job stands.", map[string]State{
 			"waiting": StateWaiting, "running": StateRunning, "done": StateDone, "dead": StateDead}),
 	},
-	Ordering: map[string]string{"created_at": "created_at"},
+	Ordering: map[string]string{"created_at": "id"},
 	Default:  "-created_at",
 }
 
@@ -61,7 +61,7 @@ func JobByID(ctx context.Context, db bun.IDB, id uuid.UUID) (*Job, error) {
 // A row for each task that was asked about: when the newest of its done runs ended, and how many are dead.
 const taskStates = `
 SELECT t.name,
-  (SELECT o.done_at FROM outbox AS o WHERE o.tenant_id = $1 AND o.task = t.name AND o.done_at IS NOT NULL ORDER BY o.created_at DESC LIMIT 1),
+  (SELECT o.done_at FROM outbox AS o WHERE o.tenant_id = $1 AND o.task = t.name AND o.done_at IS NOT NULL ORDER BY o.id DESC LIMIT 1),
   (SELECT count(*) FROM outbox AS o WHERE o.tenant_id = $1 AND o.task = t.name AND o.dead_at IS NOT NULL)
 FROM unnest($2::text[]) WITH ORDINALITY AS t(name, place) ORDER BY t.place`
 
@@ -110,7 +110,7 @@ var eventsSpec = web.ListSpec{
 		web.Instant("created_after", "At this time or later."),
 		web.Instant("created_before", "Before this time."),
 	},
-	Ordering: map[string]string{"created_at": "created_at"},
+	Ordering: map[string]string{"created_at": "id"},
 	Default:  "-created_at",
 }
 
@@ -131,12 +131,7 @@ func Events(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Told], error) 
 	if v, ok := web.Value[uuid.UUID](l, "account"); ok {
 		q = q.Where("e.account_id = ?", v)
 	}
-	if v, ok := web.Value[time.Time](l, "created_after"); ok {
-		q = q.Where("e.created_at >= ?", v)
-	}
-	if v, ok := web.Value[time.Time](l, "created_before"); ok {
-		q = q.Where("e.created_at < ?", v)
-	}
+	q = l.CreatedBetween(q, "e")
 	return web.Paginate(ctx, q, l, "e", func(e Told) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
 }
 

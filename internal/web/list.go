@@ -96,7 +96,8 @@ func Flag(name, doc string) Filter {
 type ListSpec struct {
 	Filters []Filter
 	// Ordering maps the words allowed in ?ordering= to columns. A leading hyphen reverses. created_at is the key of
-	// the cursor and must be among them.
+	// the cursor and must be among them; where it maps to id, the order of the ids, which are of version 7, stands for
+	// the order of creation, and the primary key serves the list without an index of its own.
 	Ordering map[string]string
 	// Default is the ordering when none is given, such as "-created_at".
 	Default string
@@ -219,6 +220,32 @@ func (s *ListSpec) parameters() string {
 	return strings.Join(words, ", ")
 }
 
+// clockSlack is how far the time in an id, which is the program's, may be from created_at, which is the database's.
+const clockSlack = 24 * time.Hour
+
+// CreatedBetween narrows a list whose order is that of its ids by the values of its filters created_after and
+// created_before. The ids only bound how much of the index is read: created_at itself decides.
+func (l List) CreatedBetween(q *bun.SelectQuery, alias string) *bun.SelectQuery {
+	if t, ok := Value[time.Time](l, "created_after"); ok {
+		q = q.Where("?.created_at >= ?", bun.Ident(alias), t).Where("?.id >= ?", bun.Ident(alias), LowestID(t.Add(-clockSlack)))
+	}
+	if t, ok := Value[time.Time](l, "created_before"); ok {
+		q = q.Where("?.created_at < ?", bun.Ident(alias), t).Where("?.id < ?", bun.Ident(alias), LowestID(t.Add(clockSlack)))
+	}
+	return q
+}
+
+// LowestID is the lowest id of version 7 at a time.
+func LowestID(at time.Time) uuid.UUID {
+	var id uuid.UUID
+	ms := max(at.UnixMilli(), 0)
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	id[6] = 0x70
+	return id
+}
+
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T
@@ -276,6 +303,9 @@ func (l List) order(q *bun.SelectQuery, alias string) *bun.SelectQuery {
 	if strings.HasPrefix(l.Ordering, "-") {
 		direction = bun.Safe("DESC")
 	}
+	if column == "id" {
+		return q.OrderExpr("?.id ?", bun.Ident(alias), direction)
+	}
 	return q.OrderExpr("?.? ?, ?.id ?", bun.Ident(alias), bun.Ident(column), direction, bun.Ident(alias), direction)
 }
 
@@ -286,6 +316,9 @@ func (l List) seek(q *bun.SelectQuery, alias string) *bun.SelectQuery {
 	comparison := bun.Safe(">")
 	if strings.HasPrefix(l.Ordering, "-") {
 		comparison = bun.Safe("<")
+	}
+	if l.spec.Ordering["created_at"] == "id" {
+		return q.Where("?.id ? ?", bun.Ident(alias), comparison, l.after.ID)
 	}
 	return q.Where("(?.created_at, ?.id) ? (?, ?)", bun.Ident(alias), bun.Ident(alias), comparison, l.after.At, l.after.ID)
 }
