@@ -75,6 +75,13 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	language, theme, err := c.service.Preferences(r.Context(), session.UserID)
+	if err != nil {
+		return err
+	}
+	if err := admin.KeepPreferences(w, r, language, theme); err != nil {
+		return err
+	}
 	c.service.KeepSession(w, session)
 	http.Redirect(w, r, page.Next, http.StatusSeeOther)
 	return nil

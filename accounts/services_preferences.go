@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/internal/auth"
@@ -25,4 +26,13 @@ func (s *Service) SetPreferences(ctx context.Context, language, theme string) er
 		}
 		return nil
 	})
+}
+
+// Preferences gives what SetPreferences has kept of a user; an empty language was never chosen.
+func (s *Service) Preferences(ctx context.Context, user uuid.UUID) (language, theme string, err error) {
+	u := &User{}
+	if err := s.db.NewSelect().Model(u).Column("language", "theme").Where("u.id = ?", user).Scan(ctx); err != nil {
+		return "", "", fmt.Errorf("read preferences: %w", err)
+	}
+	return u.Language, u.Theme, nil
 }

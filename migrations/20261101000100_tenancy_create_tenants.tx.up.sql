@@ -23,6 +23,11 @@ CREATE POLICY tenant ON tenants USING (id = nullif(current_setting('app.tenant_i
 --bun:split
 GRANT SELECT, INSERT, UPDATE ON tenants TO countersign_app;
 --bun:split
+-- Tenants are switched off, never deleted. So the tables that every request writes need no foreign key to them: each
+-- insert would lock the one row of the tenant, and all its requests would meet there. Row-level security admits only
+-- the tenant of the credential, which exists.
+CREATE TRIGGER tenants_stay BEFORE DELETE OR TRUNCATE ON tenants EXECUTE FUNCTION refuse_change();
+--bun:split
 SELECT observe('tenants', 'id, slug, is_active');
 --bun:split
 -- Numbers without gaps: a row is locked by the transaction that takes its next number, and an abandoned transaction

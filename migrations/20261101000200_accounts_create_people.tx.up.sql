@@ -48,6 +48,9 @@ CREATE TABLE users (
 --bun:split
 GRANT SELECT, INSERT, UPDATE ON users TO countersign_app;
 --bun:split
+-- Users are switched off, never deleted: decisions name them without a foreign key, which would lock their row.
+CREATE TRIGGER users_stay BEFORE DELETE OR TRUNCATE ON users EXECUTE FUNCTION refuse_change();
+--bun:split
 CREATE TABLE memberships (
   tenant_id  uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
   id         uuid NOT NULL,

@@ -1,7 +1,7 @@
 -- Who did what, when, from where, why. The sealing function numbers and hash-chains rows some seconds after they are
 -- committed, so that writers of one tenant do not wait for each other.
 CREATE TABLE audit_log (
-  tenant_id   uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id   uuid NOT NULL,
   id          uuid NOT NULL,
   created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   actor_kind  text NOT NULL CHECK (actor_kind IN ('user', 'system')),
@@ -29,7 +29,7 @@ SELECT secure_table('audit_log', 'none', 'SELECT, INSERT (tenant_id, id, actor_k
 --bun:split
 -- Rows of the log that have no place in the chain yet.
 CREATE TABLE audit_unsealed (
-  tenant_id uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id uuid NOT NULL,
   id        uuid NOT NULL,
   PRIMARY KEY (tenant_id, id)
 );
@@ -40,7 +40,7 @@ SELECT observe('audit_unsealed', 'tenant_id, id');
 --bun:split
 -- The end of each tenant's chain.
 CREATE TABLE audit_heads (
-  tenant_id  uuid PRIMARY KEY REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id  uuid PRIMARY KEY,
   chain_seq  bigint NOT NULL,
   chain_hash bytea NOT NULL
 );
@@ -101,7 +101,7 @@ GRANT EXECUTE ON FUNCTION audit_seal(integer) TO countersign_app;
 --bun:split
 -- What happened, for the tenant's own reading and for those above who react. Never changed.
 CREATE TABLE events (
-  tenant_id   uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id   uuid NOT NULL,
   id          uuid NOT NULL,
   type        text NOT NULL,
   object_type text NOT NULL,
@@ -124,7 +124,7 @@ CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events 
 -- for. The relay hands it to the queue; the handler marks it done in the commit of its effect; what is not done by
 -- next_at is handed over again. cause makes it happen once.
 CREATE TABLE outbox (
-  tenant_id   uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id   uuid NOT NULL,
   id          uuid NOT NULL,
   task        text NOT NULL,
   cause       text NOT NULL, -- event:<id>, tick:<time> or manual:<id>
@@ -151,7 +151,7 @@ SELECT observe('outbox', 'tenant_id, id, task, created_at, next_at, done_at, dea
 -- The answer that a request with an idempotency key got. The row is written in the commit of the effect, so that a key
 -- without its effect, or an effect without its key, cannot exist (S1-35).
 CREATE TABLE idempotency_keys (
-  tenant_id  uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id  uuid NOT NULL,
   owner_id   uuid NOT NULL, -- the member's account, or zero for staff: nobody replays somebody else's answer
   scope      text NOT NULL, -- the operation (S1-47)
   key        text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),

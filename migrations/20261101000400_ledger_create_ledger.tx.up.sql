@@ -1,7 +1,7 @@
 -- The chart: one row for each code, owner and unit, made on demand. Rows are never changed or deleted, so entries may
 -- rely on them without locking them.
 CREATE TABLE ledger_accounts (
-  tenant_id   uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id   uuid NOT NULL,
   id          uuid NOT NULL,
   code        text NOT NULL,              -- receivable, customer_credit, clearing, bank, revenue, …
   owner       text NOT NULL DEFAULT '',   -- the account, method, issuer or provider it is kept for; empty: the tenant's own
@@ -25,7 +25,7 @@ CREATE TRIGGER ledger_accounts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE O
 --bun:split
 -- A balanced group of entries with one cause. The unique cause is what makes money count once.
 CREATE TABLE ledger_transactions (
-  tenant_id   uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id   uuid NOT NULL,
   id          uuid NOT NULL,
   cause       text NOT NULL, -- such as payment:<id>:settle
   kind        text NOT NULL, -- invoice_finalized, payment_settled, credits_granted, …

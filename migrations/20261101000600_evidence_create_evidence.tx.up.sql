@@ -1,6 +1,6 @@
 -- Receipts and other proof. The file itself lies in the object store under storage_key; the row keeps what it is.
 CREATE TABLE evidence (
-  tenant_id    uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id    uuid NOT NULL,
   id           uuid NOT NULL,
   account_id   uuid NOT NULL,
   sha256       bytea NOT NULL CHECK (length(sha256) = 32),

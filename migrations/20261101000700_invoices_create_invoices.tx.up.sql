@@ -1,5 +1,5 @@
 CREATE TABLE invoices (
-  tenant_id         uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id         uuid NOT NULL,
   id                uuid NOT NULL,
   account_id        uuid NOT NULL,
   external_id       text COLLATE "C" CHECK (length(external_id) BETWEEN 1 AND 100), -- byte order, so that the unique index serves prefixes too
@@ -75,7 +75,7 @@ END $$;
 CREATE TRIGGER invoices_guard BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION invoices_guard();
 --bun:split
 CREATE TABLE line_items (
-  tenant_id      uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id      uuid NOT NULL,
   id             uuid NOT NULL,
   invoice_id     uuid NOT NULL,
   account_id     uuid NOT NULL,

@@ -23,12 +23,12 @@ SELECT secure_table('approval_policies', 'none', 'SELECT, INSERT, UPDATE, DELETE
 --bun:split
 -- Who decided what, bound by digest to what was on the screen. One person decides once about one subject.
 CREATE TABLE decisions (
-  tenant_id      uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id      uuid NOT NULL,
   id             uuid NOT NULL,
   subject_type   text NOT NULL CHECK (subject_type IN ('payment')),
   subject_id     uuid NOT NULL,
   verdict        text NOT NULL CHECK (verdict IN ('approve', 'reject')),
-  user_id        uuid NOT NULL REFERENCES users ON DELETE RESTRICT,
+  user_id        uuid NOT NULL,
   user_label     text NOT NULL,
   digest         bytea NOT NULL CHECK (length(digest) = 32),
   received_minor bigint CHECK (received_minor > 0), -- what an approver says was really received

@@ -1,5 +1,5 @@
 CREATE TABLE payments (
-  tenant_id             uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id             uuid NOT NULL,
   id                    uuid NOT NULL,
   account_id            uuid NOT NULL,
   invoice_id            uuid,
@@ -92,7 +92,7 @@ END $$;
 CREATE TRIGGER payments_guard BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION payments_guard();
 --bun:split
 CREATE TABLE payment_evidence (
-  tenant_id   uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
+  tenant_id   uuid NOT NULL,
   payment_id  uuid NOT NULL,
   evidence_id uuid NOT NULL,
   account_id  uuid NOT NULL,

@@ -2,10 +2,8 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/uptrace/bun"
 
@@ -98,10 +96,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 
 func (g *gauges) collectQueues(ch chan<- prometheus.Metric) {
 	for name := range g.reg.queues {
-		info, err := g.queue.inspector.GetQueueInfo(name)
-		if errors.Is(err, asynq.ErrQueueNotFound) {
-			info = &asynq.QueueInfo{}
-		} else if err != nil {
+		info, err := g.queue.info(name)
+		if err != nil {
 			return
 		}
 		for state, n := range map[string]int{"pending": info.Pending, "active": info.Active, "retry": info.Retry, "archived": info.Archived} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,14 +123,24 @@ func (q *Queue) enqueue(ctx context.Context, task *asynq.Task, queue, id string,
 func (q *Queue) depth(queues map[string]int) (int, error) {
 	total := 0
 	for name := range queues {
-		info, err := q.inspector.GetQueueInfo(name)
-		if errors.Is(err, asynq.ErrQueueNotFound) { // nothing was ever enqueued
-			continue
-		}
+		info, err := q.info(name)
 		if err != nil {
 			return 0, fmt.Errorf("read queue %s: %w", name, err)
 		}
 		total += info.Pending
 	}
 	return total, nil
+}
+
+// info gives what Redis knows of a queue: nothing when no task was ever enqueued there, or Redis was emptied. asynq
+// would call that an error, of a type that only asynq can tell from others.
+func (q *Queue) info(name string) (*asynq.QueueInfo, error) {
+	known, err := q.inspector.Queues()
+	if err != nil {
+		return nil, fmt.Errorf("list queues: %w", err)
+	}
+	if !slices.Contains(known, name) {
+		return &asynq.QueueInfo{}, nil
+	}
+	return q.inspector.GetQueueInfo(name)
 }

@@ -54,6 +54,7 @@ type World struct {
 	Tenancy  *tenancy.Service
 	Accounts *accounts.Service
 	Handler  http.Handler
+	Apps     []apps.App
 
 	Tenant *tenancy.Tenant
 	// System is a context in which a program acts in the tenant, as the worker does.
@@ -115,12 +116,12 @@ func (w *World) wire() {
 	w.Tenancy = tenancy.New(w.DB)
 	w.Accounts = accounts.New(accounts.Deps{DB: w.DB, Outbox: w.Outbox, Now: w.Clock.Now, SecretKey: secret})
 	w.Billing = billing.New(billing.Deps{DB: w.DB, Outbox: w.Outbox, Files: files, Secret: secret, Now: w.Clock.Now})
-	installed := append([]apps.App{audit.App(w.DB), w.Outbox.App(w.DB), w.Tenancy.App(), w.Accounts.App()}, w.Billing.Apps()...)
-	w.Outbox.Subscribe(installed)
+	w.Apps = append([]apps.App{audit.App(w.DB), w.Outbox.App(w.DB), w.Tenancy.App(), w.Accounts.App()}, w.Billing.Apps()...)
+	w.Outbox.Subscribe(w.Apps)
 
 	r, api := web.NewRouter(), web.NewRouter()
 	api.Use(w.Accounts.Middleware)
-	for _, app := range installed {
+	for _, app := range w.Apps {
 		web.Mount(api, app.URLs)
 	}
 	r.Mount(Base, api)

@@ -56,15 +56,23 @@ func (s *Service) ladderView(w http.ResponseWriter, r *http.Request) error {
 	reader := admin.ReaderOf(r)
 	var rows [][]admin.Cell
 	for _, p := range rungs {
-		rows = append(rows, []admin.Cell{admin.Text(strconv.Itoa(p.Rank)), admin.Text(s.condition(reader, p)), admin.Text(needs(reader, p.Approvals, p.RequiresEvidence)), admin.Code(p.Permission)})
+		rows = append(rows, []admin.Cell{admin.Text(strconv.Itoa(p.Rank)), admin.Text(s.condition(reader, p)), admin.Text(needs(reader, p.Approvals, p.RequiresEvidence)), who(p.Permission)})
 	}
-	rows = append(rows, []admin.Cell{admin.Text("…"), admin.Text(reader.Say("every other payment")), admin.Text(otherwise(reader, tenant)), admin.Code(auth.BillingApprove)})
+	rows = append(rows, []admin.Cell{admin.Text("…"), admin.Text(reader.Say("every other payment")), admin.Text(otherwise(reader, tenant)), who(auth.BillingApprove)})
 	page := admin.ListPage{Title: "Approval rules", Description: "How many people must approve a payment before it is posted. Nobody decides about his own claim, and two approvals are two people.",
 		Table: admin.NewTable("", []string{"Place", "A payment …", "Needs", "Who may approve"}, nil, rows)}
 	if p, _ := auth.From(r.Context()); p.Can(auth.TenantManage) {
 		page.Buttons = []admin.Button{{Title: "Edit", URL: admin.URL(section, "edit"), Primary: true}}
 	}
 	return admin.Render(w, r, "admin/list", page)
+}
+
+// who says who may approve.
+func who(permission string) admin.Cell {
+	if permission == auth.BillingApprove {
+		return admin.Word("Everybody who may approve payments")
+	}
+	return admin.Code(permission)
 }
 
 // condition says which payments a rule is about.

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"net/http"
+	"strings"
 
 	"countersign/accounts"
 	"countersign/internal/auth"
@@ -17,6 +18,6 @@ func (v *views) urls() []web.Route {
 			Errors: []*errs.Error{ErrFileRequired, ErrTooManyFiles, ErrFormRequired, ErrMalformedForm, ErrEmpty, ErrIncomplete, ErrTooLarge,
 				ErrUnsupportedType, ErrStorageUnavailable, accounts.ErrUnknownAccount}},
 		{Method: http.MethodGet, Path: "/billing/evidence/{id}/", Permission: auth.BillingView, Handler: v.download,
-			Tag: "Evidence", Summary: "The file itself", Unwrapped: "application/octet-stream", Errors: []*errs.Error{ErrStorageUnavailable}},
+			Tag: "Evidence", Summary: "The file itself", Unwrapped: strings.Join([]string{TypePDF, TypePNG, TypeJPEG, TypeWebP}, ", "), Errors: []*errs.Error{ErrStorageUnavailable}},
 	}
 }

@@ -215,7 +215,7 @@ func (c *console) refuse(w http.ResponseWriter, r *http.Request, inv *Invoice, f
 }
 
 func fieldLabel(name string) string {
-	labels := map[string]string{"description": "Description", "quantity": "Quantity", "unit_price": "Unit price", "discount_amount": "Discount", "tax_rate": "Tax, %", "credits": "Credits"}
+	labels := map[string]string{"description": "Description", "quantity": "Quantity", "unit_price": "Unit price", "discount_amount": "Discount", "tax_rate": "Tax rate in %", "credits": "Credits"}
 	if label, ok := labels[name]; ok {
 		return label
 	}

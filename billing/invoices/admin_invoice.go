@@ -161,6 +161,9 @@ func share(part, whole int64) int {
 func newLine(r admin.Reader, inv *Invoice, li *LineItem) invoiceLine {
 	line := invoiceLine{Description: li.Description, Quantity: li.Quantity.String(), UnitPrice: unitPrice(li.UnitPrice, inv.Currency.Exponent()), Code: li.BillingCode,
 		Discount: inv.Amount(li.DiscountMinor), Tax: inv.Amount(li.TaxMinor), Net: inv.Amount(li.NetMinor), TaxRate: percent(li.TaxRate) + " %", Credits: li.Credits}
+	if price, err := money.Parse(line.UnitPrice, inv.Currency); err == nil { // without a part of a minor unit it is an amount like any other
+		line.UnitPrice = money.FormatNumber(price, r.Language)
+	}
 	if li.Credits > 0 {
 		line.Note = r.Say("{{.n}} credits once it is paid", "n", li.Credits)
 	}

@@ -39,8 +39,9 @@ func lock(ctx context.Context, tx bun.Tx, id uuid.UUID) (*Payment, error) {
 	}
 	var details string
 	var paid, approved, processed, failed, cancelled sql.NullTime
+	// the currency unchecked: a payment in one that this program does not know can still be set aside
 	err := database.Hot(tx).QueryRowContext(ctx, lockPayment, p.TenantID, id, account).Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
-		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, &p.Currency, &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
+		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, (*string)(&p.Currency), &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
 		&p.Reference, &p.ReferenceNorm, &details, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
 		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled)
 	if errors.Is(err, sql.ErrNoRows) {

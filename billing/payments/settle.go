@@ -138,7 +138,8 @@ func claim(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]*Payment, error)
 	for rows.Next() {
 		p := &Payment{TenantID: tenant, Status: StatusProcessing}
 		var received int64
-		if err := rows.Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.Method, &p.AmountMinor, &received, &p.Currency, &p.Version, &p.CreatedAt); err != nil {
+		// the currency unchecked: one that this program does not know spoils its own payment, not the whole set
+		if err := rows.Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.Method, &p.AmountMinor, &received, (*string)(&p.Currency), &p.Version, &p.CreatedAt); err != nil {
 			return nil, fmt.Errorf("claim approved payments: %w", err)
 		}
 		p.ReceivedMinor = &received

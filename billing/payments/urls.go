@@ -25,7 +25,7 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/bulk_approve/", Staff: true, Permission: auth.BillingApprove, Handler: v.bulkApprove,
 			Tag: tag, Summary: "Approve several payments, each on its own", Request: BulkApproveRequest{}, Response: BulkApproveResponse{}},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/", Permission: auth.BillingView, Handler: v.get,
-			Tag: tag, Summary: "One payment; staff also see digest, signals and approvals", Response: Detail{}},
+			Tag: tag, Summary: "One payment; staff also see digest, signals and approvals", Response: Detail{}, MemberResponse: Response{}},
 		{Method: http.MethodPatch, Path: "/billing/payments/{id}/", Permission: auth.BillingCreate, Handler: v.edit,
 			Tag: tag, Summary: "Change the notes of your own undecided payment", Request: EditRequest{}, Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
 		{Method: http.MethodDelete, Path: "/billing/payments/{id}/", Permission: auth.BillingCreate, Handler: v.delete,

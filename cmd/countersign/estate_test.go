@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/png"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,22 +36,29 @@ type estate struct {
 type holding struct {
 	person                                  *billingtest.Person
 	Account, User, Method, Evidence, Ledger string
-	Draft, Open, Paid                       string // invoices
+	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
 	Undecided, Settled                      string // payments
 }
 
-func newEstate(t *testing.T) *estate {
+// newEstate makes one. Each of around sees all of its requests, on their way to the program.
+func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate {
 	t.Helper()
 	w := billingtest.New(t)
 	e := &estate{World: w, project: program(t, w)}
+	for _, f := range around {
+		w.Handler = f(w.Handler)
+	}
 	owner := e.As(e.Owner)
 	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "currency": "EUR", "approvals": 2}}}).Expect(http.StatusOK)
 	e.Config = owner.Post(base+"/payment-method-configs/", map[string]any{"country_code": "PK", "payment_method": "bank_transfer", "display_name": "Bank"}).
 		Expect(http.StatusCreated).Text("data.id")
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
-	e.Ledger(&e.First)
-	e.Ledger(&e.Second)
+	for _, h := range []*holding{&e.First, &e.Second} {
+		e.Read(func(ctx context.Context, tx bun.Tx) error {
+			return tx.NewRaw("SELECT id::text FROM ledger_accounts WHERE tenant_id = ? AND customer_id = ? AND code = 'receivable'", e.Tenant.ID, h.Account).Scan(ctx, &h.Ledger)
+		})
+	}
 	e.Task = e.runnable(t)
 	e.Job = owner.Post(base+"/jobs/tasks/"+e.Task+"/run/", "{}").Expect(http.StatusAccepted).Text("data.id")
 	if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), "UPDATE outbox SET dead_at = now() WHERE tenant_id = ? AND id = ?", e.Tenant.ID, e.Job); err != nil {
@@ -69,7 +77,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	h.Method = customer.Post(base+"/payment-methods/", map[string]any{"payment_method": "bank_transfer", "display_name": "Mine"}).
 		Expect(http.StatusCreated).Text("data.id")
 	h.Evidence = customer.PostFile(base+"/evidence/", "file", "receipt.png", picture(t), nil).Expect(http.StatusCreated).Text("data.id")
-	h.Draft, h.Open, h.Paid = e.draft(h), e.finalized(h), e.finalized(h)
+	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
 	h.Settled = customer.With("Idempotency-Key", "settled").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer",
@@ -87,13 +95,6 @@ func (e *estate) finalized(h holding) string {
 	id := e.draft(h)
 	e.As(e.Owner).Post(base+"/invoices/"+id+"/finalize/", "{}").Expect(http.StatusOK)
 	return id
-}
-
-// Ledger finds the customer's receivable.
-func (e *estate) Ledger(h *holding) {
-	e.Read(func(ctx context.Context, tx bun.Tx) error {
-		return tx.NewRaw("SELECT id::text FROM ledger_accounts WHERE tenant_id = ? AND customer_id = ? AND code = 'receivable'", e.Tenant.ID, h.Account).Scan(ctx, &h.Ledger)
-	})
 }
 
 func (e *estate) runnable(t *testing.T) string {
@@ -136,6 +137,16 @@ func (e *estate) id(t *testing.T, path string, h holding) string {
 	}
 	t.Fatalf("%s: say in kinds what its id names", path)
 	return ""
+}
+
+// ids are all objects of the customer, and what stands for them in a path.
+func (h holding) ids() []string {
+	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled}
+}
+
+// ids are all objects of the tenant.
+func (e *estate) ids() []string {
+	return slices.Concat([]string{e.Config, e.Job, e.Tenant.ID.String()}, e.First.ids(), e.Second.ids())
 }
 
 // picture is a small PNG that no other is like.

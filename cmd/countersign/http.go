@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/uptrace/bun"
 
 	"countersign/internal/admin"
@@ -31,6 +32,14 @@ func (p *project) routes() []web.Route {
 		list = append(list, app.URLs...)
 	}
 	return list
+}
+
+// api serves the routes of the apps.
+func (p *project) api() chi.Router {
+	r := web.NewRouter()
+	r.Use(p.accounts.Middleware)
+	web.Mount(r, p.routes())
+	return r
 }
 
 // handler serves everything: API, console, documents and what monitoring asks.
@@ -58,10 +67,7 @@ func (p *project) handler() (http.Handler, error) {
 
 	r := web.NewRouter()
 	r.Use(m.Middleware)
-	api := web.NewRouter()
-	api.Use(p.accounts.Middleware)
-	web.Mount(api, p.routes())
-	r.Mount(apiPrefix, api)
+	r.Mount(apiPrefix, p.api())
 	r.Get("/api/schema/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
 		w.Write(schema)
@@ -92,13 +98,14 @@ func (p *project) console() (*admin.Site, error) {
 		sections = append(sections, app.Admin...)
 	}
 	return admin.NewSite(admin.Config{
-		Sections:      sections,
-		Public:        p.accounts.ConsoleRoutes(),
-		PublicSamples: p.accounts.ConsoleSamples(),
-		Home:          "payments",
-		Authenticate:  p.accounts.SessionFromCookie,
-		Secure:        p.settings.SecureCookies,
-		Now:           time.Now,
+		Sections:        sections,
+		Public:          p.accounts.ConsoleRoutes(),
+		PublicSamples:   p.accounts.ConsoleSamples(),
+		Home:            "payments",
+		SavePreferences: p.accounts.SetPreferences,
+		Authenticate:    p.accounts.SessionFromCookie,
+		Secure:          p.settings.SecureCookies,
+		Now:             time.Now,
 		Tenant: func(ctx context.Context) (admin.Tenant, error) {
 			var t admin.Tenant
 			err := tenancy.Read(ctx, p.db, func(ctx context.Context, tx bun.Tx) error {
@@ -145,10 +152,10 @@ func (p *project) ready(w http.ResponseWriter, r *http.Request) {
 	applied, err := database.AppliedMigrations(ctx, p.db)
 	known, readErr := migrations.Files.ReadDir(".")
 	switch {
-	case err != nil:
+	case err != nil && p.db.PingContext(ctx) != nil:
 		fail("database", "does not answer")
 		fail("schema", "unknown")
-	case readErr != nil || applied*2 < len(known):
+	case err != nil || readErr != nil || applied*2 < len(known): // a database without any schema has no list of what was applied
 		fail("schema", "older than this program: run `countersign migrate`")
 	}
 	if p.queue == nil {

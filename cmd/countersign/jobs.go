@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -16,7 +17,7 @@ import (
 
 // jobsCommand groups what looks after background work.
 type jobsCommand struct {
-	List    jobsListCommand    `cmd:"" help:"List the tasks of a tenant with their schedule and last runs."`
+	List    jobsListCommand    `cmd:"" help:"List the tasks of a tenant with their last success and how many are dead."`
 	Run     jobsRunCommand     `cmd:"" help:"Run a periodic task now."`
 	Restart jobsRestartCommand `cmd:"" help:"Run a dead task again."`
 }
@@ -37,8 +38,13 @@ func (c jobsListCommand) Run(ctx context.Context) error {
 			return err
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "TASK\tLAST SUCCESS\tDEAD")
 		for _, s := range states {
-			fmt.Fprintf(w, "%+v\n", s)
+			last := "never"
+			if !s.LastSuccess.IsZero() {
+				last = s.LastSuccess.UTC().Format(time.RFC3339)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\n", s.Task, last, s.Dead)
 		}
 		return w.Flush()
 	})

@@ -38,7 +38,7 @@ func (c ledgerRebuildCommand) Run(ctx context.Context) error {
 			return err
 		}
 		for _, d := range drifts {
-			fmt.Printf("tenant %s: %+v\n", tenant, d)
+			fmt.Printf("tenant %s: %s:%s held %s %s, its entries say %s\n", tenant, d.Code, d.Owner, ledger.Format(d.CachedMinor, d.Currency), d.Currency, ledger.Format(d.TrueMinor, d.Currency))
 		}
 		fmt.Printf("tenant %s: %d balances had drifted and are right again\n", tenant, len(drifts))
 		return nil

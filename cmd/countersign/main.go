@@ -41,6 +41,7 @@ type cli struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // whoever asks a second time does not want to wait
 	var commands cli
 	parsed := kong.Parse(&commands, kong.Name("countersign"), kong.Description("Billing for businesses that are paid by transfer, wallet, voucher or cash as often as by card."),
 		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))

@@ -31,6 +31,9 @@ func (c migrateCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
+	if err := db.PingContext(ctx); err != nil {
+		return fmt.Errorf("reach the database as the owner of its schema (COUNTERSIGN_OWNER_URL, else DATABASE_URL): %w", err)
+	}
 	return c.move(ctx, db)
 }
 

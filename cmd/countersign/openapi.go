@@ -23,6 +23,10 @@ func (openAPICommand) Run() error {
 		return err
 	}
 	defer db.Close()
+	if s.DataDir, err = os.MkdirTemp("", "countersign-openapi-"); err != nil { // so that no folder is made for evidence
+		return err
+	}
+	defer os.RemoveAll(s.DataDir)
 	s.SecretKey = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	p, err := wire(s, db, time.Now, false)
 	if err != nil {

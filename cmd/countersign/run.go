@@ -48,14 +48,20 @@ func (c runCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	if s.SecretKey == "" {
-		if s.SecretKey, err = keptKey(filepath.Join(s.DataDir, "secret.key")); err != nil {
+		if err := keepKey(&s, filepath.Join(s.DataDir, "secret.key")); err != nil {
 			return err
 		}
 	}
+	listener, err := listen(s.Addr) // first, so that a taken port leaves no half-started database
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	var pg *embedded.Postgres
+	kept := s.DataDir
 	kind := "your PostgreSQL (DATABASE_URL)"
 	if s.DatabaseURL == "" {
-		pg, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: filepath.Join(s.DataDir, "postgres"), BinDir: s.PostgresBin, Fetch: true, Log: say})
-		if err != nil {
+		if pg, err = embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: filepath.Join(s.DataDir, "postgres"), BinDir: s.PostgresBin, Fetch: true, Log: say}); err != nil {
 			return err
 		}
 		defer stopPostgres(pg)
@@ -64,6 +70,9 @@ func (c runCommand) Run(ctx context.Context) error {
 		}
 		s.OwnerURL, s.DatabaseURL = pg.DSN(embedded.Superuser, databaseName), pg.DSN(serverLogin, databaseName)
 		kind = "private PostgreSQL " + pg.Version()
+		if place := filepath.Dir(pg.DataDir()); place != s.DataDir {
+			kept += ", the database in " + place
+		}
 	}
 	if err := migrateUp(ctx, s.Owner()); err != nil {
 		return err
@@ -98,9 +107,23 @@ func (c runCommand) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.work(ctx) })
 	group.Go(func() error {
-		return p.serve(ctx, func(addr string) { fmt.Print(welcome(addr, kind, queueKind, s.DataDir, c.Demo)) })
+		return p.serve(ctx, listener, func(addr string) { fmt.Print(welcome(addr, kind, queueKind, kept, c.Demo)) })
 	})
+	if pg != nil {
+		group.Go(func() error { return watch(ctx, pg) })
+	}
 	return group.Wait()
+}
+
+// watch ends everything when the private PostgreSQL ends by itself: without it nothing here can work, and the next
+// start repairs it.
+func watch(ctx context.Context, pg *embedded.Postgres) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-pg.Done():
+		return pg.Err()
+	}
 }
 
 func say(sentence string) { fmt.Println("·", sentence) }
@@ -114,22 +137,26 @@ func stopPostgres(pg *embedded.Postgres) {
 	}
 }
 
-// keptKey reads the secret key of this data directory, or makes one.
-func keptKey(path string) (string, error) {
+// keepKey reads the secret key of this data directory, or makes one.
+func keepKey(s *settings.Settings, path string) error {
 	raw, err := os.ReadFile(path)
-	if err == nil {
-		return strings.TrimSpace(string(raw)), nil
+	if errors.Is(err, fs.ErrNotExist) {
+		key := make([]byte, 32)
+		rand.Read(key)
+		s.SecretKey = base64.StdEncoding.EncodeToString(key)
+		if err := os.WriteFile(path, []byte(s.SecretKey+"\n"), 0o600); err != nil {
+			return fmt.Errorf("keep the secret key: %w", err)
+		}
+		return nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read the secret key: %w", err)
+	if err != nil {
+		return fmt.Errorf("read the secret key: %w", err)
 	}
-	key := make([]byte, 32)
-	rand.Read(key)
-	text := base64.StdEncoding.EncodeToString(key)
-	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the secret key: %w", err)
+	s.SecretKey = strings.TrimSpace(string(raw))
+	if len(s.Key()) < 32 {
+		return fmt.Errorf("the secret key in %s is damaged: put the file back, or remove it and a new key is made, with which references seen before are not recognised", path)
 	}
-	return text, nil
+	return nil
 }
 
 // makeDatabase makes the database and, after the migrations made the role, the log-in of the program.
@@ -165,6 +192,9 @@ func migrateUp(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
+	if err := db.PingContext(ctx); err != nil {
+		return fmt.Errorf("reach the database as the owner of its schema (COUNTERSIGN_OWNER_URL, else DATABASE_URL): %w", err)
+	}
 	m, err := database.NewMigrator(db, migrations.Files)
 	if err != nil {
 		return err
@@ -180,7 +210,7 @@ func migrateUp(ctx context.Context, url string) error {
 }
 
 // welcome is the first screen: where to click and who can log in.
-func welcome(addr, kind, queueKind, dataDir string, demo bool) string {
+func welcome(addr, kind, queueKind, kept string, demo bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nCountersign is running on %s and %s.\n\n", kind, queueKind)
 	fmt.Fprintf(&b, "  Console    http://%s/console/\n  API        http://%s/api/v1/\n  API docs   http://%s/api/docs/\n\n", addr, addr, addr)
@@ -192,6 +222,6 @@ func welcome(addr, kind, queueKind, dataDir string, demo bool) string {
 		fmt.Fprintf(&b, "  Customers (API only): customer@<business>.test, customer2@<business>.test; also owner@ and viewer@.\n")
 		fmt.Fprintf(&b, "  Start here: the approval queue in the console has payments to decide.\n\n")
 	}
-	fmt.Fprintf(&b, "  Everything is kept in %s. Stop with Ctrl-C.\n\n", dataDir)
+	fmt.Fprintf(&b, "  Everything is kept in %s. Stop with Ctrl-C.\n\n", kept)
 	return b.String()
 }

@@ -30,21 +30,31 @@ func (serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer p.close()
-	return p.serve(ctx, func(addr string) { slog.Info("serving", "address", addr, "version", version) })
-}
-
-// serve answers HTTP until ctx ends, then lets running requests finish.
-func (p *project) serve(ctx context.Context, ready func(addr string)) error {
-	h, err := p.handler()
+	listener, err := listen(s.Addr)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", p.settings.Addr)
+	defer listener.Close()
+	return p.serve(ctx, listener, func(addr string) { slog.Info("serving", "address", addr, "version", version) })
+}
+
+// listen takes the address where HTTP will be served. Port 0 is any free one.
+func listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is taken by another program: stop it, or choose another address with COUNTERSIGN_ADDR=127.0.0.1:8081", p.settings.Addr)
+		return nil, fmt.Errorf("%s is taken by another program: stop it, or choose another address, such as any free port with COUNTERSIGN_ADDR=127.0.0.1:0", addr)
 	}
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", p.settings.Addr, err)
+		return nil, fmt.Errorf("listen on COUNTERSIGN_ADDR=%s: %w", addr, err)
+	}
+	return listener, nil
+}
+
+// serve answers HTTP until ctx ends, then lets running requests finish.
+func (p *project) serve(ctx context.Context, listener net.Listener, ready func(addr string)) error {
+	h, err := p.handler()
+	if err != nil {
+		return err
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: p.settings.RequestTimeout + 30*time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}

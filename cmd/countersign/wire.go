@@ -85,7 +85,7 @@ func connect(ctx context.Context, s settings.Settings) (*project, error) {
 	}
 	db.AddQueryHook(database.SlowQueryLog{Logger: slog.Default(), Limit: time.Second})
 	if err := db.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("reach the database: %w", err)
+		return nil, fmt.Errorf("reach the database of DATABASE_URL: %w", err)
 	}
 	p, err := wire(s, db, time.Now, false)
 	if err != nil {

@@ -1,6 +1,9 @@
 package admin
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Link is a text that leads somewhere.
 type Link struct{ Text, URL string }
@@ -216,6 +219,12 @@ type Field struct {
 	Checked      bool
 	Wide         bool
 	Errors       []string
+}
+
+// Unchosen says whether a select has no chosen option: it then begins with an empty one, so that nobody sends the first
+// by not looking.
+func (f Field) Unchosen() bool {
+	return !slices.ContainsFunc(f.Options, func(o Option) bool { return o.Selected })
 }
 
 // FieldGroup is inputs under a heading.

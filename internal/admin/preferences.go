@@ -74,16 +74,41 @@ func (s *Site) savePreferences(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	language, theme := "", ""
 	if l := form.Get("language"); slices.Contains(i18n.Languages(), l) {
+		language = l
 		s.setCookie(w, languageCookie, l, yearSeconds)
 	}
 	switch t := form.Get("theme"); {
 	case t == "light" || t == "dark":
+		theme = t
 		s.setCookie(w, themeCookie, t, yearSeconds)
 	case form.Has("theme"):
+		theme = "system"
 		s.setCookie(w, themeCookie, "", -1)
 	}
+	if _, ok := auth.From(r.Context()); ok && s.config.SavePreferences != nil {
+		if err := s.config.SavePreferences(r.Context(), language, theme); err != nil {
+			return err
+		}
+	}
 	http.Redirect(w, r, LocalPath(form.Get("next")), http.StatusSeeOther)
+	return nil
+}
+
+// KeepPreferences gives the browser what somebody chose in another one. It is for signing in; an empty text leaves what
+// this browser has.
+func KeepPreferences(w http.ResponseWriter, r *http.Request, language, theme string) error {
+	v, err := visitOf(r)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(i18n.Languages(), language) {
+		v.site.setCookie(w, languageCookie, language, yearSeconds)
+	}
+	if theme == "light" || theme == "dark" {
+		v.site.setCookie(w, themeCookie, theme, yearSeconds)
+	}
 	return nil
 }
 

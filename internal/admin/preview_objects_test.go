@@ -46,31 +46,24 @@ type AccountPage struct {
 	Events             []admin.Event
 }
 
-type Queue struct {
-	Name                                    string
-	Waiting, Active, Retry, Scheduled, Dead int
-	Latency                                 time.Duration
-	Paused                                  bool
+type TaskLine struct {
+	Name, Schedule, RunURL string
+	LastAt                 time.Time
+	Dead                   int
 }
 
-type Periodic struct {
-	Name, Title, Every, Status, Error, RunURL string
-	LastAt, NextAt                            time.Time
-	Took                                      time.Duration
-}
-
-type DeadTask struct {
-	ID, Queue, Kind, Error, RunURL string
-	FailedAt                       time.Time
-	Tried                          int
+type DeadJob struct {
+	ID, Task, Error, RunURL string
+	FailedAt                time.Time
+	Tried                   int
 }
 
 type JobsPage struct {
-	Stats    []admin.Stat
-	Notes    []admin.Note
-	Queues   []Queue
-	Periodic []Periodic
-	Dead     []DeadTask
+	Stats  []admin.Stat
+	Notes  []admin.Note
+	Tasks  []TaskLine
+	Dead   []DeadJob
+	AllURL string
 }
 
 func invoicePage() InvoicePage {
@@ -99,10 +92,9 @@ func objectPreviews() []preview {
 		Buttons: []admin.Button{{Title: "Edit", URL: "/console/accounts/edit/"}},
 		Events:  []admin.Event{{At: ago(9 * 24 * time.Hour), Text: "Created", By: "Omar Haddad", Tone: admin.ToneMute}}}
 	jobs := JobsPage{Stats: []admin.Stat{{Title: "Approved, not yet posted", Text: "3", Note: "oldest 2 s"}, {Title: "Outbox", Text: "0", Note: "nothing waits"}, {Title: "Given up", Text: "1", Tone: admin.ToneBad}, {Title: "Workers", Text: "2"}},
-		Queues: []Queue{{Name: "settlement", Waiting: 3, Active: 1, Latency: 2 * time.Second}, {Name: "default", Scheduled: 2}, {Name: "mail", Retry: 4, Dead: 1, Latency: 12 * time.Minute}},
-		Periodic: []Periodic{{Name: "outbox.prune", Title: "Remove old outbox rows", Every: "1 h", Status: "done", LastAt: ago(12 * time.Minute), Took: 84 * time.Millisecond, RunURL: "/x/"},
-			{Name: "ledger.verify", Title: "Check the ledger", Every: "24 h", Status: "error", Error: "context deadline exceeded", LastAt: ago(7 * time.Hour), Took: 61 * time.Second, RunURL: "/x/"}, {Name: "invoices.overdue", Title: "Mark overdue invoices", Every: "24 h"}},
-		Dead: []DeadTask{{ID: "01934f2e-77aa", Queue: "mail", Kind: "payments.receipt_mail", Error: "dial tcp 10.0.0.3:25: connect: connection refused", RunURL: "/x/", FailedAt: ago(50 * time.Minute), Tried: 12}}}
+		Tasks: []TaskLine{{Name: "outbox.prune", Schedule: "every 1 h", LastAt: ago(12 * time.Minute), RunURL: "/x/"},
+			{Name: "ledger.verify", Schedule: "daily at 02:30 UTC", LastAt: ago(31 * time.Hour), Dead: 1, RunURL: "/x/"}, {Name: "payments.receipt_mail", Schedule: "on payment.succeeded"}},
+		Dead: []DeadJob{{ID: "01934f2e-77aa", Task: "payments.receipt_mail", Error: "dial tcp 10.0.0.3:25: connect: connection refused", RunURL: "/x/", FailedAt: ago(50 * time.Minute), Tried: 12}}}
 	login := LoginPage{Action: "/console/login/", Next: "/console/"}
 	failed := login
 	failed.Email, failed.Error, failed.AskTenant = "approver@acme-cloud.test", "E-mail address or password is wrong.", true

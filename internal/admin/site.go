@@ -55,6 +55,9 @@ type Config struct {
 	// Tenant describes the tenant of the context's principal.
 	Tenant func(ctx context.Context) (Tenant, error)
 	Now    func() time.Time
+	// SavePreferences keeps the language and theme of who is signed in, so that they follow him to another browser; nil
+	// leaves them in cookies. Theme is light, dark or system; an empty text means that nothing was chosen.
+	SavePreferences func(ctx context.Context, language, theme string) error
 	// Secure sets the Secure attribute of cookies: the console is reached by HTTPS.
 	Secure bool
 	// TrustedOrigins may post to the console besides its own origin.

@@ -2,6 +2,9 @@ package audit
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,4 +69,20 @@ func Entries(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Entry], error
 	}
 	q = l.CreatedBetween(q, "a")
 	return web.Paginate(ctx, q, l, "a", func(e Entry) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
+}
+
+// EntryByID gives one record of the current tenant's log, or web.ErrNotFound.
+func EntryByID(ctx context.Context, tx bun.Tx, id uuid.UUID) (Entry, error) {
+	var e Entry
+	err := tx.NewSelect().Model(&e).
+		Column("id", "created_at", "actor_kind", "actor_id", "actor_label", "action", "object_type", "object_id", "account_id",
+			"before", "after", "reason", "request_id", "ip", "user_agent", "chain_seq").
+		Where("a.tenant_id = ?", database.ScopeFrom(ctx).TenantID).Where("a.id = ?", id).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, web.ErrNotFound
+	}
+	if err != nil {
+		return e, fmt.Errorf("read an audit record: %w", err)
+	}
+	return e, nil
 }

@@ -48,6 +48,9 @@ func Open(cfg Config) (*bun.DB, error) {
 	pg.RuntimeParams["idle_in_transaction_session_timeout"] = "60000"
 	pg.RuntimeParams["lock_timeout"] = "15000"
 	pg.RuntimeParams["timezone"] = "UTC"
+	// Statements with parameters are written so that one plan fits all values; trying five others first costs more
+	// than a short-lived connection ever gets back.
+	pg.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 
 	if cfg.Trace == nil {
 		cfg.Trace = func(context.Context, string) {}

@@ -4,6 +4,7 @@ package metrics
 import (
 	"context"
 	"crypto/subtle"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -60,6 +61,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	values, err := g.read(ctx)
 	if err != nil {
+		slog.WarnContext(ctx, "figures are missing from /metrics", "error", err)
 		return
 	}
 	for name, help := range g.help {

@@ -150,3 +150,48 @@ func EventsOf(ctx context.Context, tx bun.Tx, object uuid.UUID) ([]Told, error) 
 	}
 	return list, nil
 }
+
+// deadJobs gives the latest jobs that were given up.
+func deadJobs(ctx context.Context, tx bun.Tx, limit int64) ([]Job, error) {
+	list := []Job{}
+	if err := selectJobs(ctx, tx, &list).Where("?", states[StateDead]).OrderExpr("j.dead_at DESC").Limit(limit).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("read dead jobs: %w", err)
+	}
+	return list, nil
+}
+
+// standing is how the current tenant's jobs stand. What is done is not counted.
+type standing struct {
+	Waiting int       `bun:"waiting"`
+	Running int       `bun:"running"`
+	Dead    int       `bun:"dead"`
+	Oldest  time.Time `bun:"oldest"` // since when the oldest that could run waits; zero: none
+}
+
+func standingOf(ctx context.Context, tx bun.Tx) (standing, error) {
+	var s standing
+	err := tx.NewSelect().TableExpr("outbox AS j").
+		ColumnExpr("count(*) FILTER (WHERE ?) AS waiting", states[StateWaiting]).
+		ColumnExpr("count(*) FILTER (WHERE ?) AS running", states[StateRunning]).
+		ColumnExpr("count(*) FILTER (WHERE ?) AS dead", states[StateDead]).
+		ColumnExpr("min(j.created_at) FILTER (WHERE ? AND j.next_at <= now()) AS oldest", states[StateWaiting]).
+		Where("j.tenant_id = ?", tenantOf(ctx)).Where("j.done_at IS NULL").Scan(ctx, &s)
+	if err != nil {
+		return s, fmt.Errorf("count jobs: %w", err)
+	}
+	return s, nil
+}
+
+func eventByID(ctx context.Context, tx bun.Tx, id uuid.UUID) (Told, error) {
+	var e Told
+	err := tx.NewSelect().Model(&e).
+		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
+		Where("e.tenant_id = ?", tenantOf(ctx)).Where("e.id = ?", id).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, web.ErrNotFound
+	}
+	if err != nil {
+		return e, fmt.Errorf("read event: %w", err)
+	}
+	return e, nil
+}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
 	"mime/multipart"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/swaggest/openapi-go"
 	"github.com/swaggest/openapi-go/openapi31"
 
+	"countersign/internal/database"
 	"countersign/internal/errs"
 )
 
@@ -22,7 +24,8 @@ func OpenAPI(title, version, prefix string, routes []Route) ([]byte, error) {
 	r := openapi31.NewReflector()
 	r.Spec.Info.WithTitle(title).WithVersion(version)
 	r.SpecSchema().SetHTTPBearerTokenSecurity("bearer", "", "A token from POST /api/v1/auth/token/.")
-	r.DefaultOptions = append(r.DefaultOptions, jsonschema.InterceptProp(validatorKeywords), jsonschema.InterceptSchema(ownTypes),
+	r.DefaultOptions = append(r.DefaultOptions, jsonschema.InterceptProp(validatorKeywords), jsonschema.InterceptProp(alwaysThere(requestTypes(routes))),
+		jsonschema.InterceptSchema(ownTypes), jsonschema.InterceptNullability(neverNull), func(rc *jsonschema.ReflectContext) { rc.EnvelopNullability = true },
 		jsonschema.InterceptDefName(func(t reflect.Type, name string) string { return strings.TrimPrefix(name, "Countersign") }))
 	for _, route := range routes {
 		if err := describe(r, prefix, route); err != nil {
@@ -127,7 +130,9 @@ func addAnswer(op openapi.OperationContext, route Route) {
 	}
 	switch {
 	case route.Unwrapped != "":
-		op.AddRespStructure(nil, openapi.WithHTTPStatus(status), openapi.WithContentType(route.Unwrapped))
+		for mediaType := range strings.SplitSeq(route.Unwrapped, ", ") {
+			op.AddRespStructure("", openapi.WithHTTPStatus(status), openapi.WithContentType(mediaType), func(cu *openapi.ContentUnit) { cu.Format = "binary" })
+		}
 	case route.Response == nil:
 		op.AddRespStructure(nil, openapi.WithHTTPStatus(status))
 	case route.List != nil:
@@ -137,24 +142,29 @@ func addAnswer(op openapi.OperationContext, route Route) {
 			field("Results", reflect.SliceOf(reflect.TypeOf(route.Response)), "results", true), field("RequestID", reflect.TypeFor[string](), "request_id", true)),
 			openapi.WithHTTPStatus(status))
 	default:
-		op.AddRespStructure(envelope(
-			field("Success", reflect.TypeFor[bool](), "success", true), field("Data", reflect.TypeOf(route.Response), "data", true),
-			field("Message", reflect.TypeFor[string](), "message", false), field("RequestID", reflect.TypeFor[string](), "request_id", true)),
-			openapi.WithHTTPStatus(status))
+		data := reflect.TypeOf(route.Response)
+		if route.MemberResponse != nil {
+			data = reflect.TypeFor[any]()
+		}
+		body := envelope(field("Success", reflect.TypeFor[bool](), "success", true), field("Data", data, "data", true),
+			field("Message", reflect.TypeFor[string](), "message", false), field("RequestID", reflect.TypeFor[string](), "request_id", true))
+		if route.MemberResponse != nil {
+			reflect.ValueOf(body).Elem().FieldByName("Data").Set(reflect.ValueOf(jsonschema.AnyOf(route.Response, route.MemberResponse)))
+		}
+		op.AddRespStructure(body, openapi.WithHTTPStatus(status))
 	}
 }
 
-func field(name string, t reflect.Type, json string, required bool) reflect.StructField {
-	tag := fmt.Sprintf(`json:%q`, json)
-	if required {
-		tag += ` required:"true"`
-	} else {
-		tag = fmt.Sprintf(`json:"%s,omitempty"`, json)
+func field(name string, t reflect.Type, tag string, always bool) reflect.StructField {
+	if !always {
+		tag += ",omitempty"
 	}
-	return reflect.StructField{Name: name, Type: t, Tag: reflect.StructTag(tag)}
+	return reflect.StructField{Name: name, Type: t, Tag: reflect.StructTag(fmt.Sprintf(`json:%q`, tag))}
 }
 
-func envelope(fields ...reflect.StructField) any { return reflect.New(reflect.StructOf(fields)).Interface() }
+func envelope(fields ...reflect.StructField) any {
+	return reflect.New(reflect.StructOf(fields)).Interface()
+}
 
 // addErrors lists the refusals: those that every route shares, and the route's own codes.
 func addErrors(op openapi.OperationContext, route Route) {
@@ -162,10 +172,18 @@ func addErrors(op openapi.OperationContext, route Route) {
 	add := func(e *errs.Error) { codes[Status(e.Kind)] = append(codes[Status(e.Kind)], e.Code) }
 	if !route.Public {
 		codes[http.StatusUnauthorized] = []string{"authentication_required", "invalid_token"}
-		codes[http.StatusForbidden] = []string{"permission_denied"}
+		codes[http.StatusForbidden] = []string{"permission_denied", "user_inactive"}
 	}
 	if route.Request != nil || route.List != nil || route.Query != nil {
 		add(errs.ErrValidation)
+	}
+	if route.Request != nil {
+		add(ErrMalformed)
+		add(ErrNotJSON)
+		add(ErrBodyTooLarge)
+	}
+	if route.Staff {
+		add(ErrStaffOnly)
 	}
 	if pathParameter.MatchString(route.Path) {
 		add(ErrNotFound)
@@ -173,8 +191,11 @@ func addErrors(op openapi.OperationContext, route Route) {
 	for _, e := range route.Errors {
 		add(e)
 	}
+	for _, e := range []*errs.Error{ErrInternal, ErrTimeout, database.ErrUnavailable, database.ErrBusy} {
+		add(e)
+	}
 	for _, status := range slices.Sorted(keys(codes)) {
-		list := codes[status]
+		list := slices.Compact(slices.Sorted(slices.Values(codes[status])))
 		op.AddRespStructure(new(ErrorBody), openapi.WithHTTPStatus(status), func(cu *openapi.ContentUnit) {
 			cu.Description = "Codes: " + strings.Join(list, ", ") + "."
 		})
@@ -191,7 +212,59 @@ func keys(m map[int][]string) func(yield func(int) bool) {
 	}
 }
 
-// ownTypes describes the request types that are not what their Go kind says.
+// requestTypes are the structs that bodies are decoded into, with those inside them.
+func requestTypes(routes []Route) map[reflect.Type]bool {
+	found := map[reflect.Type]bool{}
+	var visit func(t reflect.Type)
+	visit = func(t reflect.Type) {
+		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct || found[t] {
+			return
+		}
+		found[t] = true
+		for f := range t.Fields() {
+			visit(f.Type)
+		}
+	}
+	for _, route := range routes {
+		if route.Request != nil {
+			visit(reflect.TypeOf(route.Request))
+		}
+	}
+	return found
+}
+
+// alwaysThere makes required what an answer always holds: every field without omitempty. What a request must hold is
+// said by its validator tags.
+func alwaysThere(requests map[reflect.Type]bool) jsonschema.InterceptPropFunc {
+	return func(p jsonschema.InterceptPropParams) error {
+		tag, ok := p.Field.Tag.Lookup("json")
+		if !p.Processed || !ok || strings.Contains(tag, ",omitempty") {
+			return nil
+		}
+		parent := p.ParentSchema.ReflectType
+		for parent.Kind() == reflect.Pointer {
+			parent = parent.Elem()
+		}
+		if !requests[parent] && !slices.Contains(p.ParentSchema.Required, p.Name) {
+			p.ParentSchema.Required = append(p.ParentSchema.Required, p.Name)
+		}
+		return nil
+	}
+}
+
+// neverNull takes null from lists: an answer shows an empty one as [], and a request that sends null sends nothing.
+func neverNull(p jsonschema.InterceptNullabilityParams) {
+	if p.NullAdded && p.Type.Kind() == reflect.Slice {
+		p.Schema.RemoveType(jsonschema.Null)
+	}
+}
+
+var rawType = reflect.TypeFor[json.RawMessage]()
+
+// ownTypes describes the types that are not what their Go kind says.
 func ownTypes(p jsonschema.InterceptSchemaParams) (bool, error) {
 	switch p.Value.Type() {
 	case numberType:
@@ -202,6 +275,11 @@ func ownTypes(p jsonschema.InterceptSchemaParams) (bool, error) {
 	case freeFormType:
 		p.Schema.Type = nil
 		p.Schema.AddType(jsonschema.Object)
+		return true, nil
+	case rawType: // objects that were stored as JSON
+		p.Schema.Type = nil
+		p.Schema.AddType(jsonschema.Object)
+		p.Schema.AddType(jsonschema.Null)
 		return true, nil
 	}
 	return false, nil

@@ -32,6 +32,8 @@ type Route struct {
 	Files string
 	// Response is a zero value of what stands in "data", or of one result when List is set; nil for 204.
 	Response any
+	// MemberResponse is what members get in "data" where it is less than Response; nil when all get the same.
+	MemberResponse any
 	// List makes this a list route with the pages, filters and orderings of the spec.
 	List *ListSpec
 	// Query documents the filters of a route that is no list but takes them.
@@ -41,7 +43,7 @@ type Route struct {
 	// Errors are the refusals a caller should expect besides those that every route shares.
 	Errors []*errs.Error
 	// Unwrapped routes answer in a shape of their own: a file, or what a monitoring system expects.
-	Unwrapped string // media type of the answer
+	Unwrapped string // media types of the answer, separated by a comma and a space
 }
 
 // Mount adds the routes to r. Each checks its permission before its handler runs.

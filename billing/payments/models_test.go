@@ -1,0 +1,134 @@
+package payments_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/uptrace/bun"
+
+	"countersign/billing/billingtest"
+	"countersign/billing/payments"
+	"countersign/internal/database"
+	"countersign/internal/testkit"
+)
+
+// W-04, S1-32: the table in Go and the trigger of the database know the same edges, all others are refused by both.
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	p := w.Submit(w.OpenInvoice("10.00").ID)
+	for _, from := range payments.Statuses() {
+		for _, to := range payments.Statuses() {
+			if from == to {
+				continue
+			}
+			force(t, "UPDATE payments SET status = ?, applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?", from, w.Tenant.ID, p.ID)
+			err := raw(w.System, w, "UPDATE payments SET status = $3 WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID, string(to))
+			if want := from.CanBecome(to); (err == nil) != want || err != nil && !database.IsCheck(err, "payments_transition") {
+				t.Errorf("%s to %s: Go says %t, the database %v", from, to, want, err)
+			}
+		}
+	}
+	t.Run("only the reconciler brings a refused payment back", func(t *testing.T) { // C-10
+		for _, from := range []payments.Status{payments.StatusFailed, payments.StatusCancelled, payments.StatusExpired} {
+			force(t, "UPDATE payments SET status = ?, applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?", from, w.Tenant.ID, p.ID)
+			err := raw(w.System, w, "UPDATE payments SET status = 'succeeded', reconciliation_status = 'matched' WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID)
+			if err != nil {
+				t.Errorf("%s: %v", from, err)
+			}
+		}
+	})
+}
+
+// S0D-01, S0-17, S0-18, S0-20, S0-24, W-29: what was claimed stays, whoever writes.
+func TestWhatSQLRefuses(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	p := w.Submit(w.OpenInvoice("10.00").ID, func(in *payments.SubmitManualInput) { in.Details = map[string]string{"bank_name": "City"} })
+	other := w.OpenInvoice("10.00")
+	before := w.Snapshot()
+	for _, set := range []string{
+		"account_id = '" + w.Other.ID.String() + "'", "invoice_id = '" + other.ID.String() + "'", "invoice_id = NULL", "method = 'local_wallet'", "gateway = 'cash'",
+		"amount_minor = 1", "currency = 'EUR'", "reference = 'other'", "submitted_by = '" + w.Owner.ID.String() + "'", "created_at = now()", // immutable
+		"tenant_id = NULL", "tenant_id = '" + billingtest.New(t).Tenant.ID.String() + "'", "currency = 'usd'", "status = 'paid'", "amount_minor = 0",
+		"received_minor = -1", "refunded_minor = 2000", "applied_minor = 1, excess_minor = 1", "details = '[]'", "status = 'succeeded'", "deleted_at = now()",
+	} {
+		if err := raw(w.System, w, "UPDATE payments SET "+set+" WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID); err == nil {
+			t.Errorf("SET %s was taken", set)
+		}
+	}
+	for _, statement := range []string{"DELETE FROM payments WHERE tenant_id = $1", "DELETE FROM payment_evidence WHERE tenant_id = $1",
+		"UPDATE payment_evidence SET created_at = now() WHERE tenant_id = $1", "UPDATE decisions SET note = 'x' WHERE tenant_id = $1", "DELETE FROM decisions WHERE tenant_id = $1"} {
+		if err := raw(w.System, w, statement, w.Tenant.ID); err == nil {
+			t.Errorf("%s was taken", statement)
+		}
+	}
+	unchanged(t, w, before)
+
+	t.Run("the received amount is part of the decision", func(t *testing.T) {
+		w.Approve(p.ID, w.Approver, received(900))
+		err := raw(w.System, w, "UPDATE payments SET received_minor = 1000 WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID)
+		if !database.IsCheck(err, "payments_immutable") {
+			t.Errorf("the answer is %v", err)
+		}
+	})
+	t.Run("the rules hold for the owner of the schema too", func(t *testing.T) {
+		_, err := testkit.OwnerDB(t).NewRaw("UPDATE payments SET amount_minor = 1 WHERE tenant_id = ? AND id = ?", w.Tenant.ID, p.ID).Exec(t.Context())
+		if !database.IsCheck(err, "payments_immutable") {
+			t.Errorf("the answer is %v", err)
+		}
+	})
+	t.Run("a manual payment has an invoice, a reference and somebody who submitted it", func(t *testing.T) { // S3-41
+		_, err := testkit.OwnerDB(t).NewRaw(`INSERT INTO payments (tenant_id, id, account_id, method, gateway, amount_minor, currency, status, reference, reference_norm, submitted_by)
+			VALUES (?, gen_random_uuid(), ?, 'bank_transfer', 'manual', 1, 'USD', 'pending_approval', 'R', 'R', ?)`, w.Tenant.ID, w.Account.ID, w.Member.ID).Exec(t.Context())
+		if !database.IsCheck(err, "payments_manual_check") {
+			t.Errorf("the answer is %v", err)
+		}
+	})
+}
+
+// S0-18, S3-36: row-level security says the same as the code, for whoever forgets a condition.
+func TestRowLevelSecurity(t *testing.T) {
+	t.Parallel()
+	w, neighbour := billingtest.New(t), billingtest.New(t)
+	w.Submit(w.OpenInvoice("10.00").ID)
+	visible := func(p *billingtest.Person) (n int) {
+		for _, world := range []*billingtest.World{w, neighbour} {
+			err := database.Read(p.Ctx, w.DB, func(ctx context.Context, tx bun.Tx) error {
+				var found int
+				err := tx.NewRaw("SELECT count(*) FROM payments WHERE tenant_id = ?", world.Tenant.ID).Scan(ctx, &found)
+				n += found
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	for name, c := range map[string]struct {
+		who  *billingtest.Person
+		want int
+	}{"staff": {w.Viewer, 1}, "its member": {w.Member, 1}, "another account's member": {w.OtherMember, 0}, "the neighbour's owner": {neighbour.Owner, 0}} {
+		equal(t, name, visible(c.who), c.want)
+	}
+}
+
+func TestMask(t *testing.T) { // S3-56
+	t.Parallel()
+	for reference, want := range map[string]string{"FT26021ABC99": "FT…99", "short": "…", "": "…", "বিকাশ-১২৩৪": "বি…৩৪"} {
+		equal(t, reference, payments.Mask(reference), want)
+	}
+}
+
+// The diagram in the package's comment is the table of model.md 5.3; final states lead nowhere.
+func TestFinalStatuses(t *testing.T) {
+	t.Parallel()
+	for _, from := range []payments.Status{payments.StatusRefunded, payments.StatusFailed, payments.StatusCancelled, payments.StatusExpired} {
+		for _, to := range payments.Statuses() {
+			if from.CanBecome(to) {
+				t.Errorf("%s can become %s", from, to)
+			}
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package payments_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/accounts"
+	"countersign/billing/billingtest"
+	"countersign/billing/payments"
+	"countersign/internal/database"
+	"countersign/internal/testkit"
+	"countersign/tenancy"
+)
+
+// crowd gives the tenant n settled payments of an account, on one invoice, each a second older than the one before.
+func crowd(t *testing.T, w *billingtest.World, account *accounts.Account, n int) {
+	t.Helper()
+	force(t, `INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, received_minor, applied_minor, excess_minor, currency, status,
+		reference, reference_norm, submitted_by, created_at, approved_at, processed_at)
+		SELECT ?, gen_random_uuid(), ?, gen_random_uuid(), 'bank_transfer', 'manual', 100, 100, 100, 0, 'USD', 'succeeded', 'CROWD ' || g, 'CROWD' || g, ?,
+		now() - g * interval '1 second', now(), now() FROM generate_series(1, ?) AS g`, w.Tenant.ID, account.ID, w.Member.ID, n)
+}
+
+// S0-100, S0-102: what people and workers wait for reads an index, however many payments there are.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	crowd(t, w, w.NewAccount(accounts.CreateAccountInput{Holder: "Crowd"}), 20_000)
+	crowd(t, w, w.Account, 100)
+	w.Configure(tenancy.UpdateInput{AllowParallelClaims: ptr(true)})
+	inv := w.OpenInvoice("1000.00")
+	for range 5 {
+		w.Approve(w.Submit(inv.ID).ID, w.Approver)
+		w.Submit(inv.ID)
+	}
+	if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), "ANALYZE payments"); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var sent []string
+	db, err := database.Open(database.Config{URL: testkit.OwnerURL(), Role: database.AppRole, MaxConns: 1, Trace: func(_ context.Context, query string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.Contains(query, `"payments"`) || strings.Contains(query, "FROM payments") {
+			sent = append(sent, query)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	watched := w.Replica(db)
+	get := func(p *billingtest.Person, path string) func() {
+		token := p.Token()
+		return func() { watched.Anonymous().As(token).Get(path).Expect(http.StatusOK) }
+	}
+	for _, c := range []struct {
+		name, index string
+		as          context.Context
+		call        func()
+	}{
+		{"a page of the tenant", "payments_created_at_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=")},
+		{"a page of the tenant, counted", "payments_created_at_idx", w.Viewer.Ctx, get(w.Viewer, list)},
+		{"a page of a member", "payments_account_idx", w.Member.Ctx, get(w.Member, list+"?cursor=")},
+		{"a page of an account", "payments_account_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&account="+w.Account.ID.String())},
+		{"transactions", "payments_created_at_idx", w.Viewer.Ctx, get(w.Viewer, base+"/transactions/?cursor=")},
+		{"payments of an invoice", "payments_invoice_idx", w.Viewer.Ctx, get(w.Viewer, base+"/invoices/"+inv.ID.String()+"/payments/?cursor=")},
+		{"payments of an invoice, for a member", "payments_invoice_idx", w.Member.Ctx, get(w.Member, base+"/invoices/"+inv.ID.String()+"/payments/?cursor=")},
+		{"a search by reference", "payments_reference_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search=crowd%2019999")},
+		{"a search by id", "payments_pkey", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search="+uuid.NewString())},
+		{"what waits for a decision", "payments_waiting_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending_approval&cursor=")},
+		{"the queue", "payments_waiting_idx", w.Viewer.Ctx, func() {
+			err := tenancy.Read(w.Viewer.Ctx, db, func(ctx context.Context, tx bun.Tx) error {
+				_, err := payments.Undecided(ctx, tx, 100)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"the same claim again", "payments_", w.Member.Ctx, func() {
+			if _, err := watched.Payments.SubmitManual(w.Member.Ctx, w.Claim(inv.ID)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"the settlement's claim", "payments_waiting_idx", w.System, watched.SettleAll},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sent = nil
+			c.call()
+			if len(sent) == 0 {
+				t.Fatal("no statement was seen")
+			}
+			for _, query := range sent {
+				plan := explain(t, w, c.as, query)
+				if strings.Contains(plan, "Seq Scan on payments") {
+					t.Errorf("%s\n%s", query, plan)
+				}
+			}
+			if plan := explain(t, w, c.as, sent[0]); !strings.Contains(plan, c.index) {
+				t.Errorf("%s is not used:\n%s\n%s", c.index, sent[0], plan)
+			}
+		})
+	}
+}
+
+// explain gives the plan of a statement as its sender would get it. Of those with parameters the tests look at the
+// settlement's: $1 is the tenant, $2 no choice of payments, $3 the size of a set.
+func explain(t *testing.T, w *billingtest.World, ctx context.Context, query string) string {
+	t.Helper()
+	query = strings.NewReplacer("$1", "'"+w.Tenant.ID.String()+"'", "$2", "NULL", "$3", "500").Replace(query)
+	var lines []string
+	err := tenancy.InTx(ctx, w.DB, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw("EXPLAIN "+strings.ReplaceAll(query, "?", "")).Scan(ctx, &lines)
+	})
+	if err != nil {
+		t.Fatal(query, err)
+	}
+	return strings.Join(lines, "\n")
+}
