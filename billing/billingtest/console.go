@@ -76,7 +76,13 @@ type Page struct {
 // Get opens a page of the console: Get("payments/") or an address as a page gives it.
 func (b *Browser) Get(path string) Page {
 	b.t.Helper()
-	return b.send(httptest.NewRequestWithContext(b.t.Context(), http.MethodGet, address(path), nil))
+	return b.GetIn(b.t.Context(), path)
+}
+
+// GetIn is Get with a context, such as one that counts statements.
+func (b *Browser) GetIn(ctx context.Context, path string) Page {
+	b.t.Helper()
+	return b.send(httptest.NewRequestWithContext(ctx, http.MethodGet, address(path), nil))
 }
 
 // Post sends a form, from a page of the console.
@@ -175,4 +181,3 @@ var (
 func (p Page) Text() string {
 	return spaces.ReplaceAllString(html.UnescapeString(tags.ReplaceAllString(p.Body, " ")), " ")
 }
-

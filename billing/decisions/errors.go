@@ -9,4 +9,8 @@ var (
 	ErrAlreadyDecided = errs.Conflict("already_approved", "You have already decided about this. A second approval is for somebody else.")
 	// ErrPolicyRank means that two rules of the ladder have one rank.
 	ErrPolicyRank = errs.Conflict("policy_rank_taken", "Another rule has this rank.")
+	// ErrUnknownPermission means that a rule asks for a permission that nobody can hold.
+	ErrUnknownPermission = errs.Invalid("unknown_permission", "There is no such permission. Ask for the list of permissions.")
+	// ErrBandCrossed means that a rule's band ends before it begins.
+	ErrBandCrossed = errs.Invalid("band_crossed", "The band must not end below its beginning.")
 )

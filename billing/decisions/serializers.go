@@ -2,6 +2,7 @@ package decisions
 
 import (
 	"fmt"
+	"slices"
 
 	"countersign/billing/money"
 	"countersign/internal/auth"
@@ -36,6 +37,9 @@ func (req LadderRequest) input() ([]Policy, error) {
 		if p.Permission == "" {
 			p.Permission = auth.BillingApprove
 		}
+		if !slices.ContainsFunc(auth.Permissions(), func(known auth.Permission) bool { return known.Name == p.Permission }) {
+			fields.Add(at("permission"), ErrUnknownPermission)
+		}
 		if r.Currency != "" {
 			currency, err := money.ParseCurrency(r.Currency)
 			if err != nil {
@@ -45,6 +49,9 @@ func (req LadderRequest) input() ([]Policy, error) {
 		}
 		p.FromAmountMinor = amount(r.FromAmount, p.Currency, at("from_amount"), &fields)
 		p.ToAmountMinor = amount(r.ToAmount, p.Currency, at("to_amount"), &fields)
+		if p.FromAmountMinor != nil && p.ToAmountMinor != nil && *p.ToAmountMinor < *p.FromAmountMinor {
+			fields.Add(at("to_amount"), ErrBandCrossed)
+		}
 		rungs[i] = p
 	}
 	return rungs, fields.Err()

@@ -65,11 +65,11 @@ func TestPlans(t *testing.T) {
 		as          context.Context
 		call        func()
 	}{
-		{"a page of the tenant", "payments_created_at_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=")},
-		{"a page of the tenant, counted", "payments_created_at_idx", w.Viewer.Ctx, get(w.Viewer, list)},
+		{"a page of the tenant", "payments_pkey", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=")},
+		{"a page of the tenant, counted", "payments_pkey", w.Viewer.Ctx, get(w.Viewer, list)},
 		{"a page of a member", "payments_account_idx", w.Member.Ctx, get(w.Member, list+"?cursor=")},
 		{"a page of an account", "payments_account_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&account="+w.Account.ID.String())},
-		{"transactions", "payments_created_at_idx", w.Viewer.Ctx, get(w.Viewer, base+"/transactions/?cursor=")},
+		{"transactions", "payments_pkey", w.Viewer.Ctx, get(w.Viewer, base+"/transactions/?cursor=")},
 		{"payments of an invoice", "payments_invoice_idx", w.Viewer.Ctx, get(w.Viewer, base+"/invoices/"+inv.ID.String()+"/payments/?cursor=")},
 		{"payments of an invoice, for a member", "payments_invoice_idx", w.Member.Ctx, get(w.Member, base+"/invoices/"+inv.ID.String()+"/payments/?cursor=")},
 		{"a search by reference", "payments_reference_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search=crowd%2019999")},
@@ -84,12 +84,12 @@ func TestPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"the same claim again", "payments_", w.Member.Ctx, func() {
+		{"the same claim again", "payments_reference", w.Member.Ctx, func() {
 			if _, err := watched.Payments.SubmitManual(w.Member.Ctx, w.Claim(inv.ID)); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"the settlement's claim", "payments_waiting_idx", w.System, watched.SettleAll},
+		{"the settlement's claim", "payments_waiting_idx", w.System, watched.SettleAll}, // the last thing, so that something waits
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sent = nil
@@ -97,14 +97,16 @@ func TestPlans(t *testing.T) {
 			if len(sent) == 0 {
 				t.Fatal("no statement was seen")
 			}
+			used := false
 			for _, query := range sent {
 				plan := explain(t, w, c.as, query)
-				if strings.Contains(plan, "Seq Scan on payments") {
+				used = used || strings.Contains(plan, c.index)
+				if strings.Contains(plan, "Seq Scan on payments") && !strings.Contains(query, "capped") { // the count reads up to ten thousand rows
 					t.Errorf("%s\n%s", query, plan)
 				}
 			}
-			if plan := explain(t, w, c.as, sent[0]); !strings.Contains(plan, c.index) {
-				t.Errorf("%s is not used:\n%s\n%s", c.index, sent[0], plan)
+			if !used {
+				t.Errorf("%s is not used by any of:\n%s", c.index, strings.Join(sent, "\n"))
 			}
 		})
 	}

@@ -123,6 +123,7 @@ func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int
 	server := httptest.NewServer(h)
 	defer server.Close()
 	background, stop := context.WithCancel(ctx)
+	defer stop()
 	var running sync.WaitGroup
 	running.Go(func() { b.bell.Run(background) })
 	if settling {

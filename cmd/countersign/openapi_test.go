@@ -197,8 +197,10 @@ func (e *estate) everyRoute(t *testing.T) {
 	}
 	for _, route := range e.project.routes() {
 		request(e.Anonymous(), route, unknown, map[string]any{})
-		request(owner, route, unknown, map[string]any{"unknown": true})
-		request(member, route, unknown, map[string]any{})
+		if route.Path != "/auth/token/" {
+			request(owner, route, unknown, map[string]any{"unknown": true})
+			request(member, route, unknown, map[string]any{})
+		}
 		if route.Method != http.MethodGet {
 			continue
 		}

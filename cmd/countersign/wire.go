@@ -27,6 +27,7 @@ type project struct {
 	settings settings.Settings
 	db       *bun.DB
 	queue    *workers.Queue
+	fetch    time.Duration // how long an idle worker waits before it asks the queue again; zero: its own default
 	bell     *outbox.Bell
 	outbox   *outbox.Outbox
 	tenancy  *tenancy.Service

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"countersign/internal/settings"
 	"countersign/workers"
 )
@@ -28,11 +30,14 @@ func (workerCommand) Run(ctx context.Context) error {
 	}
 	defer p.close()
 	slog.Info("working", "version", version)
-	return p.work(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { p.bell.Run(ctx); return nil }) // work hands out work
+	group.Go(func() error { return p.work(ctx) })
+	return group.Wait()
 }
 
 // work does background work until ctx ends, then lets running tasks finish.
 func (p *project) work(ctx context.Context) error {
 	return workers.Run(ctx, workers.Config{DB: p.db, DatabaseURL: p.settings.DatabaseURL, Queue: p.queue, Apps: p.apps, Outbox: p.outbox,
-		Logger: slog.Default(), Concurrency: p.settings.Concurrency, Shutdown: p.settings.ShutdownTimeout})
+		Logger: slog.Default(), Concurrency: p.settings.Concurrency, Fetch: p.fetch, Shutdown: p.settings.ShutdownTimeout})
 }

@@ -79,8 +79,11 @@ func operationID(route Route) string {
 func parameters(route Route) any {
 	var fields []reflect.StructField
 	add := func(kind, name, doc string, t reflect.Type) {
-		fields = append(fields, reflect.StructField{Name: "P" + strconv.Itoa(len(fields)), Type: t,
-			Tag: reflect.StructTag(fmt.Sprintf(`%s:%q description:%q`, kind, name, doc))})
+		tag := fmt.Sprintf(`%s:%q description:%q`, kind, name, doc)
+		if kind == "query" { // an empty form field filters nothing
+			tag += ` allowEmptyValue:"true"`
+		}
+		fields = append(fields, reflect.StructField{Name: "P" + strconv.Itoa(len(fields)), Type: t, Tag: reflect.StructTag(tag)})
 	}
 	for _, m := range pathParameter.FindAllStringSubmatch(route.Path, -1) {
 		add("path", m[1], "Id of the object.", reflect.TypeFor[string]())
@@ -255,9 +258,10 @@ func alwaysThere(requests map[reflect.Type]bool) jsonschema.InterceptPropFunc {
 	}
 }
 
-// neverNull takes null from lists: an answer shows an empty one as [], and a request that sends null sends nothing.
+// neverNull takes null from lists and plain maps: an answer shows an empty one as [] or {}, and a request that sends
+// null sends nothing.
 func neverNull(p jsonschema.InterceptNullabilityParams) {
-	if p.NullAdded && p.Type.Kind() == reflect.Slice {
+	if p.NullAdded && (p.Type.Kind() == reflect.Slice || p.Type.Kind() == reflect.Map) && p.Type != rawType {
 		p.Schema.RemoveType(jsonschema.Null)
 	}
 }
@@ -266,7 +270,11 @@ var rawType = reflect.TypeFor[json.RawMessage]()
 
 // ownTypes describes the types that are not what their Go kind says.
 func ownTypes(p jsonschema.InterceptSchemaParams) (bool, error) {
-	switch p.Value.Type() {
+	t := p.Value.Type()
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t {
 	case numberType:
 		p.Schema.Type = nil
 		p.Schema.AnyOf = []jsonschema.SchemaOrBool{typed(jsonschema.String), typed(jsonschema.Number)}
