@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"html"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -62,6 +63,13 @@ func (w *World) Browse(site http.Handler, p *Person) *Browser {
 		page.Expect(http.StatusSeeOther)
 	}
 	return b
+}
+
+// Copy gives another browser with the cookies that b has now.
+func (b *Browser) Copy() *Browser {
+	c := *b
+	c.cookies = maps.Clone(b.cookies)
+	return &c
 }
 
 // Page is what a browser got.

@@ -77,6 +77,18 @@ func TestCredits(t *testing.T) {
 		}
 	})
 
+	t.Run("show where an account stands: what it owes and what it is owed", func(t *testing.T) {
+		path := "/billing/accounts/" + mine.ID.String() + "/balance/"
+		for _, c := range []*testkit.Client{member, staff} {
+			a := c.Get(path).Expect(http.StatusOK)
+			if a.Int("data.due.0.amount_minor") != -92000 || a.Int("data.credit.0.amount_minor") != 550 || a.Int("data.credits") != 480 {
+				t.Errorf("the account stands at %s", a.Raw)
+			}
+		}
+		client(t, tenant.ID, auth.RoleMember, other.ID).Get(path).Refused(http.StatusNotFound, "not_found")
+		client(t, neighbour.ID, auth.RoleOwner, uuid.Nil).Get(path).Refused(http.StatusNotFound, "not_found")
+	})
+
 	t.Run("list what changed them, newest first, positive when the customer gained", func(t *testing.T) {
 		a := member.Get("/billing/credits/transactions/").Expect(http.StatusOK)
 		var got []string

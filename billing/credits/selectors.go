@@ -13,10 +13,11 @@ import (
 // Balance is what a customer has.
 type Balance struct {
 	Credits int64
-	Money   []Owed // by currency
+	Money   []Owed // what we owe the customer, by currency
+	Due     []Owed // what the customer owes us, by currency
 }
 
-// Owed is money that we owe a customer, in minor units.
+// Owed is money that one of the two owes the other, in minor units.
 type Owed struct {
 	Currency    string
 	AmountMinor int64
@@ -35,6 +36,8 @@ func BalanceOf(ctx context.Context, db bun.IDB, account uuid.UUID) (Balance, err
 			b.Credits = -c.AmountMinor
 		case ledger.CodeCustomerCredit:
 			b.Money = append(b.Money, Owed{c.Currency, -c.AmountMinor})
+		case ledger.CodeReceivable:
+			b.Due = append(b.Due, Owed{c.Currency, c.AmountMinor})
 		}
 	}
 	return b, nil

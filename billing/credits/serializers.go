@@ -13,7 +13,7 @@ type BalanceResponse struct {
 	Money   []MoneyResponse `json:"money"`
 }
 
-// MoneyResponse is money that we owe a customer, in one currency.
+// MoneyResponse is an amount in one currency.
 type MoneyResponse struct {
 	Currency    string `json:"currency"`
 	Amount      string `json:"amount"`
@@ -21,11 +21,23 @@ type MoneyResponse struct {
 }
 
 func newBalanceResponse(b Balance) BalanceResponse {
-	r := BalanceResponse{Credits: b.Credits, Money: make([]MoneyResponse, len(b.Money))}
-	for i, m := range b.Money {
-		r.Money[i] = MoneyResponse{Currency: m.Currency, Amount: ledger.Format(m.AmountMinor, m.Currency), AmountMinor: m.AmountMinor}
+	return BalanceResponse{Credits: b.Credits, Money: newMoneyResponses(b.Money)}
+}
+
+// AccountBalanceResponse is where an account stands: what it owes, what it is owed, and its service credits.
+type AccountBalanceResponse struct {
+	AccountID string          `json:"account_id"`
+	Due       []MoneyResponse `json:"due"`
+	Credit    []MoneyResponse `json:"credit"`
+	Credits   int64           `json:"credits"`
+}
+
+func newMoneyResponses(list []Owed) []MoneyResponse {
+	out := make([]MoneyResponse, len(list))
+	for i, m := range list {
+		out[i] = MoneyResponse{Currency: m.Currency, Amount: ledger.Format(m.AmountMinor, m.Currency), AmountMinor: m.AmountMinor}
 	}
-	return r
+	return out
 }
 
 // TransactionResponse is one change, positive when the customer gained. For service credits the currency is credit and

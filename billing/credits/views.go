@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
@@ -43,6 +44,23 @@ func (v *views) balance(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.OK(w, newBalanceResponse(b))
+}
+
+// ofAccount shows where an account stands; members see their own.
+func (v *views) ofAccount(w http.ResponseWriter, r *http.Request) error {
+	var account uuid.UUID
+	var b Balance
+	err := tenancy.Read(r.Context(), v.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		if account, err = whose(ctx, tx, chi.URLParam(r, "id")); err != nil {
+			return err
+		}
+		b, err = BalanceOf(ctx, tx, account)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.OK(w, AccountBalanceResponse{AccountID: account.String(), Due: newMoneyResponses(b.Due), Credit: newMoneyResponses(b.Money), Credits: b.Credits})
 }
 
 func (v *views) transactions(w http.ResponseWriter, r *http.Request) error {

@@ -22,6 +22,12 @@ var configList = &web.ListSpec{
 	Default:  "-created_at",
 }
 
+// availableQuery documents the parameters of the list of methods.
+var availableQuery = &web.ListSpec{Filters: []web.Filter{
+	web.Text("account", "Staff only: what this account can pay with, by id or external id"),
+	web.Text("country", "Staff only: what accounts of this country can pay with"),
+}}
+
 var savedList = &web.ListSpec{
 	Filters: []web.Filter{
 		web.Text("account", "Staff only: the methods of one account, by id or external id."),
@@ -48,7 +54,7 @@ func (v *views) urls() []web.Route {
 	savedErrors := []*errs.Error{accounts.ErrUnknownMethod, accounts.ErrUnknownAccount, ErrDetail, ErrSecretDetail}
 	return []web.Route{
 		{Method: http.MethodGet, Path: available, Permission: auth.BillingView, Handler: v.available,
-			Tag: tag, Summary: "What an account can pay with", Response: AvailableResponse{},
+			Tag: tag, Summary: "What an account can pay with", Response: AvailableResponse{}, Query: availableQuery,
 			Errors: []*errs.Error{web.ErrStaffOnly, web.ErrUnknownParameter, tenancy.ErrCountry}},
 
 		{Method: http.MethodGet, Path: configs, Staff: true, Permission: auth.BillingMethodsManage, Handler: v.listConfigs,

@@ -3,6 +3,8 @@ package payments_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"countersign/billing/payments"
 	"countersign/internal/auth"
 	"countersign/internal/errs"
+	"countersign/internal/idempotency"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
@@ -303,6 +306,14 @@ func TestFailureInTheLastBatch(t *testing.T) {
 	}
 	_, err := w.Payments.SubmitManual(broken(w.Member.Ctx), w.Claim(open.ID))
 	attempt("submit", err) // S0-72
+	keyed := httptest.NewRequest(http.MethodPost, "/", nil)
+	keyed.Header.Set("Idempotency-Key", "lost")
+	once, err := idempotency.FromRequest(keyed, "payments.manual", uuid.Nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Payments.SubmitManual(broken(w.Member.Ctx), w.Claim(open.ID, func(in *payments.SubmitManualInput) { in.Once = once }))
+	attempt("submit with a key", err) // S1-35
 	_, err = w.Payments.Approve(broken(w.Approver.Ctx), payments.ApproveInput{ID: p.ID, Digest: digest})
 	attempt("approve", err)
 	_, err = w.Payments.Reject(broken(w.Approver.Ctx), payments.RejectInput{ID: p.ID, Digest: digest, Reason: "x"})

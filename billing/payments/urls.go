@@ -43,7 +43,7 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/resume/", Staff: true, Permission: auth.BillingJobsManage, Handler: v.resume,
 			Tag: tag, Summary: "Give a payment that was set aside back to the worker", Response: Response{}, Errors: []*errs.Error{ErrNotSetAside}},
 		{Method: http.MethodGet, Path: "/billing/invoices/{id}/payments/", Permission: auth.BillingView, Handler: v.ofInvoice,
-			Tag: "Invoices", Summary: "The payments for an invoice", List: listSpec(words()), Response: Response{}},
+			Tag: "Invoices", Summary: "The payments for an invoice", List: listSpec(words()), Response: Response{}, Errors: []*errs.Error{invoices.ErrNotFound}},
 		{Method: http.MethodGet, Path: "/billing/transactions/", Permission: auth.BillingView, Handler: v.transactions,
 			Tag: "Transactions", Summary: "Payments in the words of the transactions interface", List: listSpec(transactionWords()), Response: TransactionResponse{}},
 		{Method: http.MethodGet, Path: "/billing/transactions/{id}/", Permission: auth.BillingView, Handler: v.transaction,

@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/google/uuid"
 
 	"countersign/billing/billingtest"
@@ -132,8 +135,21 @@ func (v *visit) signIn(w *billingtest.World, p *billingtest.Person) {
 		chromedp.WaitVisible(chromedp.CSS(".queue")))
 }
 
-// key presses a key of the page's own, outside every input.
-func key(name string) chromedp.Action[chromedp.Void] { return chromedp.KeyEvent(name) }
+// key presses a key as a keyboard does: one event that carries its text, so that a page that takes the key for itself
+// gets no letter as well.
+func key(r rune) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		encoded := kb.Encode(r)
+		down, up := *encoded[0], *encoded[len(encoded)-1]
+		down.Text = string(r)
+		for _, event := range []input.DispatchKeyEventParams{down, up} {
+			if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
 
 // receipted is a claim with a picture of its receipt, sent the way a customer's program sends it.
 func receipted(t *testing.T, w *billingtest.World, amount string) *payments.Payment {
@@ -161,7 +177,7 @@ func TestBrowser(t *testing.T) {
 		v.shows(p.Reference, "First customer", "150.00")
 		v.picture("queue")
 
-		v.do("open the first row", key("j"), key("\r"), chromedp.WaitVisible(chromedp.CSS("#decide")))
+		v.do("open the first row", key('j'), key('\r'), chromedp.WaitVisible(chromedp.CSS("#decide")))
 		v.shows("This is the first payment of this account.", "receipt.png")
 		loaded, err := chromedp.Run(v.ctx, chromedp.Poll[bool](`(() => { const i = document.querySelector(".evidence img"); return i.complete && i.naturalWidth > 0 })()`))
 		if err != nil || !loaded {
@@ -169,7 +185,7 @@ func TestBrowser(t *testing.T) {
 		}
 		v.picture("payment")
 
-		v.do("say what was received and approve", key("a"), chromedp.KeyEvent("149.50"), key("\t"), chromedp.KeyEvent("bank took a fee"), key("\r"), chromedp.WaitVisible(chromedp.CSS(".flash")))
+		v.do("say what was received and approve", key('a'), chromedp.KeyEvent("149.50"), key('\t'), chromedp.KeyEvent("bank took a fee"), key('\r'), chromedp.WaitVisible(chromedp.CSS(".flash")))
 		v.shows("Approved. The worker posts it next.", "Approved, being posted", "bank took a fee", "149.50")
 		v.picture("approved")
 		if got := w.Payment(p.ID); got.Status != payments.StatusProcessing || *got.ReceivedMinor != 14950 {
@@ -188,7 +204,7 @@ func TestBrowser(t *testing.T) {
 		p := receipted(t, w, "80.00")
 		v.signIn(w, w.Finance)
 		v.do("open the claim", chromedp.Click(chromedp.CSS(".queue .row-link")), chromedp.WaitVisible(chromedp.CSS("#decide")))
-		v.do("refuse", key("r"), chromedp.WaitVisible(chromedp.CSS("#reason")), chromedp.KeyEvent("The transfer is not on our statement."))
+		v.do("refuse", key('r'), chromedp.WaitVisible(chromedp.CSS("#reason")), chromedp.KeyEvent("The transfer is not on our statement."))
 		v.picture("refusing")
 		v.do("send it", chromedp.Click(chromedp.CSS("details.reject .danger")), chromedp.WaitVisible(chromedp.CSS(".flash")))
 		v.shows("Refused.", "The transfer is not on our statement.", "the invoice is open again")

@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"countersign/internal/database"
 	"countersign/internal/errs"
@@ -112,17 +115,31 @@ func NewErrorBody(r *http.Request, err error) ErrorBody { return newErrorBody(r,
 
 func newErrorBody(r *http.Request, e *errs.Error) ErrorBody {
 	lang := i18n.From(r.Context())
-	return ErrorBody{Code: e.Code, Error: i18n.Text(lang, "error."+e.Code, e.Text, e.Params), Errors: translate(lang, e.Fields)}
+	return ErrorBody{Code: e.Code, Error: sentence(lang, e.Problem), Errors: translate(lang, e.Fields)}
 }
 
 func translate(lang string, fields map[string][]errs.Problem) map[string][]string {
 	out := make(map[string][]string, len(fields))
 	for field, problems := range fields {
 		for _, p := range problems {
-			out[field] = append(out[field], i18n.Text(lang, "error."+p.Code, p.Text, p.Params))
+			out[field] = append(out[field], sentence(lang, p))
 		}
 	}
 	return out
+}
+
+// sentence says a problem in lang, with what a field must be in the same language.
+func sentence(lang string, p errs.Problem) string {
+	if expected, ok := p.Params["expected"].(string); ok {
+		p.Params = maps.Clone(p.Params)
+		p.Params["expected"] = i18n.Text(lang, "expected."+ExpectedKey(expected), expected, nil)
+	}
+	return i18n.Text(lang, "error."+p.Code, p.Text, p.Params)
+}
+
+// ExpectedKey is the key of the catalogues, after "expected.", for what ErrWrongType says that a field must be.
+func ExpectedKey(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }), "_")
 }
 
 // ErrorBody is the error envelope of seed 003, with a machine code added.

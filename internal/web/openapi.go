@@ -79,11 +79,8 @@ func operationID(route Route) string {
 func parameters(route Route) any {
 	var fields []reflect.StructField
 	add := func(kind, name, doc string, t reflect.Type) {
-		tag := fmt.Sprintf(`%s:%q description:%q`, kind, name, doc)
-		if kind == "query" { // an empty form field filters nothing
-			tag += ` allowEmptyValue:"true"`
-		}
-		fields = append(fields, reflect.StructField{Name: "P" + strconv.Itoa(len(fields)), Type: t, Tag: reflect.StructTag(tag)})
+		fields = append(fields, reflect.StructField{Name: "P" + strconv.Itoa(len(fields)), Type: t,
+			Tag: reflect.StructTag(fmt.Sprintf(`%s:%q description:%q`, kind, name, doc))})
 	}
 	for _, m := range pathParameter.FindAllStringSubmatch(route.Path, -1) {
 		add("path", m[1], "Id of the object.", reflect.TypeFor[string]())
@@ -259,10 +256,13 @@ func alwaysThere(requests map[reflect.Type]bool) jsonschema.InterceptPropFunc {
 }
 
 // neverNull takes null from lists and plain maps: an answer shows an empty one as [] or {}, and a request that sends
-// null sends nothing.
+// null sends nothing. What may be null and is described elsewhere is null or that.
 func neverNull(p jsonschema.InterceptNullabilityParams) {
 	if p.NullAdded && (p.Type.Kind() == reflect.Slice || p.Type.Kind() == reflect.Map) && p.Type != rawType {
 		p.Schema.RemoveType(jsonschema.Null)
+	}
+	if len(p.Schema.AnyOf) > 0 {
+		p.Schema.Type = nil // said by the alternatives, of which one is null
 	}
 }
 
