@@ -154,7 +154,8 @@ func AccountField(ctx context.Context, tx bun.Tx, chosen string, required bool) 
 		return field, err
 	}
 	if len(list) > maxChoices {
-		field.Kind, field.Value, field.Hint = "text", chosen, "The account's id or external id."
+		field.Kind, field.Value = "text", chosen
+		field.Hint = "The account's id or external id."
 		return field, nil
 	}
 	known := chosen == ""

@@ -40,7 +40,7 @@ CREATE TABLE payments (
   CONSTRAINT payments_account_fk FOREIGN KEY (tenant_id, account_id) REFERENCES accounts ON DELETE RESTRICT,
   CONSTRAINT payments_invoice_fk FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoices ON DELETE RESTRICT,
   CONSTRAINT payments_retry_fk FOREIGN KEY (tenant_id, retry_of) REFERENCES payments ON DELETE RESTRICT,
-  CONSTRAINT payments_manual_check CHECK (gateway <> 'manual' OR (invoice_id IS NOT NULL AND reference_norm <> '' AND submitted_by IS NOT NULL)),
+  CONSTRAINT payments_manual_check CHECK (gateway <> 'manual' OR (invoice_id IS NOT NULL AND reference_norm <> '')),
   CONSTRAINT payments_refunded_check CHECK (refunded_minor <= coalesce(received_minor, amount_minor)),
   CONSTRAINT payments_settled_check CHECK (applied_minor IS NULL OR applied_minor + excess_minor = coalesce(received_minor, amount_minor)),
   CONSTRAINT payments_succeeded_check CHECK (status <> 'succeeded' OR (applied_minor IS NOT NULL AND processed_at IS NOT NULL)),

@@ -14,7 +14,7 @@ func TestConsole(t *testing.T) {
 	upload := func(content []byte, name string) string {
 		return w.As(w.Member).PostFile(billingtest.Base+"/billing/evidence/", "file", name, content, nil).Expect(http.StatusCreated).Text("data.id")
 	}
-	picture, document := upload(pngOf(t), "receipt.png"), upload([]byte("%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer<<>>\n%%EOF\n"), "order.pdf")
+	picture, document := upload(asPNG(t, photo(7, 64, 64)), "receipt.png"), upload([]byte("%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer<<>>\n%%EOF\n"), "order.pdf")
 	site := w.Console()
 	b := w.Browse(site, w.Viewer)
 	got := b.Get("evidence/" + picture + "/?inline=1").Expect(http.StatusOK)

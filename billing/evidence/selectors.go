@@ -127,7 +127,7 @@ WITH asked AS (
        ORDER BY d.created_at DESC LIMIT ?all
      ) AS o LIMIT ?all)
   ) AS latest
-  JOIN evidence AS e ON e.tenant_id = ?tenant AND e.id = latest.id
+  CROSS JOIN LATERAL (SELECT x.id, x.account_id, x.pixel_hash, x.created_at FROM evidence AS x WHERE x.tenant_id = ?tenant AND x.id = latest.id LIMIT 1) AS e
   WHERE bit_count(a.looks_hash::bit(64)) > ?featureless AND bit_count((latest.looks_hash # a.looks_hash)::bit(64)) <= ?nearby
     AND e.pixel_hash <> a.pixel_hash
 )

@@ -148,14 +148,14 @@ func (c *console) actions() []admin.Action[listed] {
 		return []admin.Fact{{Label: "Total", Value: admin.Amount(i.amount(i.TotalAmountMinor))}, {Label: "Due", Value: admin.Date(i.DueDate)}}
 	}
 	return []admin.Action[listed]{
-		{Name: "finalize", Title: "Finalise", Submit: "Finalise the invoice", Permission: auth.BillingInvoicesManage, Primary: true, Subject: listed.subject, Facts: facts,
+		{Name: "finalize", Title: "Finalise the invoice", Permission: auth.BillingInvoicesManage, Primary: true, Subject: listed.subject, Facts: facts,
 			Consequence: "The invoice gets its number, is due, and is seen by the customer. Its lines cannot be changed any more.",
 			Allowed:     func(_ auth.Principal, i listed) bool { return i.Status == StatusDraft },
 			Run: func(ctx context.Context, i listed, _ url.Values) (string, error) {
 				_, err := c.service.Finalize(ctx, FinalizeInput{Invoice: i.ID})
 				return "The invoice is finalised.", err
 			}},
-		{Name: "void", Title: "Void", Submit: "Void the invoice", Permission: auth.BillingInvoicesManage, Danger: true, Reason: admin.MustReason, Subject: listed.subject, Facts: facts,
+		{Name: "void", Title: "Void the invoice", Permission: auth.BillingInvoicesManage, Danger: true, Reason: admin.MustReason, Subject: listed.subject, Facts: facts,
 			Consequence: "The invoice keeps its number and is owed no longer. This cannot be undone.",
 			Allowed:     func(_ auth.Principal, i listed) bool { return i.Status.CanBecome(StatusVoid) && i.PaidAmountMinor == 0 },
 			Run: func(ctx context.Context, i listed, form url.Values) (string, error) {

@@ -211,11 +211,11 @@ func buttons(ctx context.Context, inv *Invoice) []admin.Button {
 		return list
 	}
 	if inv.Status.CanBecome(StatusVoid) && inv.PaidMinor == 0 && inv.CreditedMinor == 0 {
-		list = append(list, admin.Button{Title: "Void", URL: admin.IDURL(section, inv.ID, "void"), Danger: true})
+		list = append(list, admin.Button{Title: "Void the invoice", URL: admin.IDURL(section, inv.ID, "void"), Danger: true})
 	}
 	if inv.Status == StatusDraft {
 		list = append(list, admin.Button{Title: "Edit", URL: admin.IDURL(section, inv.ID, "edit")},
-			admin.Button{Title: "Finalise", URL: admin.IDURL(section, inv.ID, "finalize"), Primary: true})
+			admin.Button{Title: "Finalise the invoice", URL: admin.IDURL(section, inv.ID, "finalize"), Primary: true})
 	}
 	return list
 }

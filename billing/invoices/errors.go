@@ -18,13 +18,13 @@ var (
 	// ErrHasPayments means that money was received for the invoice.
 	ErrHasPayments = errs.Conflict("invoice_has_payments", "Money was received for this invoice. Refund it before you void the invoice.")
 	// ErrPaymentPending means that a payment for the invoice is not decided or not settled.
-	ErrPaymentPending = errs.Conflict("payment_pending", "A payment for this invoice is still under way. Decide it first.")
+	ErrPaymentPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. It must be withdrawn or decided first.")
 	// ErrNumberTaken means that another invoice has the number (S2-26).
 	ErrNumberTaken = errs.Conflict("invoice_number_taken", "Another invoice has this number.")
 	// ErrNumberReserved means that a client's number looks like the ones that finalisation gives.
 	ErrNumberReserved = errs.Invalid("invoice_number_reserved", "Numbers of this form are given at finalisation. Leave the number out, or use a series of your own.")
 	// ErrExternalIDTaken means that another invoice has the external id.
-	ErrExternalIDTaken = errs.Conflict("external_id_taken", "Another invoice has this external id.")
+	ErrExternalIDTaken = errs.Conflict("external_id_taken", "Another record has this external id.")
 	// ErrPatientMismatch means that the account belongs to another patient (S2-25).
 	ErrPatientMismatch = errs.Invalid("patient_mismatch", "This account does not belong to this patient.")
 	// ErrDueBeforeInvoice means that payment would be due before the invoice is dated (S2-27).

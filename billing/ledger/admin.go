@@ -79,7 +79,7 @@ func trialPage(r admin.Reader, t Trial, asOf *time.Time) admin.DetailPage {
 			}
 		}
 		rows = append(rows, []admin.Cell{admin.Word("Total"), unit(total.DebitMinor, total.Currency), unit(total.CreditMinor, total.Currency), unit(total.SumMinor(), total.Currency)})
-		page.Tables = append(page.Tables, admin.NewTable(codeLabel(total.Currency), []string{"Account", "Debit", "Credit", "Balance"}, nil, rows))
+		page.Tables = append(page.Tables, admin.NewTable(codeLabel(total.Currency), []string{"Ledger account", "Debit", "Credit", "Balance"}, nil, rows))
 	}
 	if len(t.Totals) == 0 {
 		page.Tables = []admin.Table{{Title: "Trial balance", Empty: "Nothing has been posted yet."}}
@@ -118,7 +118,7 @@ func (v *views) entriesView(w http.ResponseWriter, r *http.Request) error {
 	return admin.Render(w, r, "admin/list", admin.ListPage{Title: "Ledger entries", Description: "Each posting has lines whose sum is zero. Nothing here can be changed; mistakes are reversed by a posting of their own.",
 		Buttons: []admin.Button{{Title: "Trial balance", URL: admin.URL("ledger")}}, Filters: filters, Table: entryTable(admin.ReaderOf(r), entries.Items, owners),
 		Pager: admin.PagerOf(r, l.List, entries.Count, len(entries.Items), entries.Next, entries.Previous),
-		Empty: admin.Empty{Title: "Nothing has been posted yet", Text: "Entries appear when invoices are finalised and payments are settled."}})
+		Empty: admin.Empty{Title: "Nothing has been posted yet.", Text: "Entries appear when invoices are finalised and payments are settled."}})
 }
 
 func customersOf(entries []PostedEntry) []uuid.UUID {
@@ -156,7 +156,7 @@ func entryTable(r admin.Reader, entries []PostedEntry, owners map[uuid.UUID]*acc
 		}
 		rows = append(rows, []admin.Cell{admin.When(e.CreatedAt), what, account, debit, credit, source})
 	}
-	t := admin.NewTable("", []string{"When", "What", "Account", "Debit", "Credit", "Source"}, nil, rows)
+	t := admin.NewTable("", []string{"When", "What", "Ledger account", "Debit", "Credit", "Source"}, nil, rows)
 	for i := range t.Columns {
 		t.Columns[i].Numeric = i == 3 || i == 4
 	}

@@ -53,7 +53,7 @@ func TestConsoleQueue(t *testing.T) {
 		decided := w.Submit(w.OpenInvoice("77.00").ID)
 		w.Reject(decided.ID, w.Approver, "not on the statement")
 		b := w.Browse(site, w.Approver)
-		b.Get("payments/").Expect(http.StatusOK).Shows("150.00", waiting.Reference, "First customer", "first payment", "No receipt", "0 of 1").Hides(decided.Reference)
+		b.Get("payments/").Expect(http.StatusOK).Shows("150.00", waiting.Reference, "First customer", "first payment", "receipt missing", "0 of 1").Hides(decided.Reference)
 		for _, filter := range []string{"currency=EUR", "amount=1000-10000", "payment_method=local_wallet", "signal=same_receipt", "search=nobody", "signal=none"} {
 			b.Get("payments/?" + filter).Expect(http.StatusOK).Hides(waiting.Reference).Shows("They are still waiting")
 		}

@@ -31,7 +31,7 @@ func signalLabel(code string) (admin.Tone, string) {
 	case SignalFirstPayment:
 		return admin.ToneInfo, "first payment"
 	case SignalNoEvidence:
-		return admin.ToneInfo, "no receipt"
+		return admin.ToneInfo, "receipt missing"
 	default:
 		return admin.ToneMute, code
 	}

@@ -6,9 +6,9 @@ var (
 	// ErrNotFound is the answer for every payment the caller cannot see.
 	ErrNotFound = errs.NotFound("not_found", "There is nothing here, or it is not yours.")
 	// ErrInvoiceNotFound is the answer for every invoice the caller cannot see (S3-26).
-	ErrInvoiceNotFound = errs.NotFound("invoice_not_found", "There is no such invoice in this account.")
+	ErrInvoiceNotFound = errs.NotFound("invoice_not_found", "There is no such invoice, or it is not yours.")
 	// ErrPending means that another claim for the invoice is undecided or not settled yet (S3-31).
-	ErrPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. Withdraw it or wait until it is decided.")
+	ErrPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. It must be withdrawn or decided first.")
 	// ErrNotPending means that the payment was already decided. Reload and show its state.
 	ErrNotPending = errs.Conflict("payment_not_pending", "This payment has already been decided.")
 	// ErrChanged means that what the approver saw is no longer what is there. Reload, look again, decide again.

@@ -71,9 +71,13 @@ func (s *Service) settleSet(ctx context.Context, only []uuid.UUID) (int, error) 
 	return len(set), nil
 }
 
-// passing says whether an error is an outage or a lost race, after which the same set may go through.
+// passing says whether an error is no payment's fault: an outage, a lost race, or a database that is not as the program
+// expects it. The same set may go through later, and nothing is set aside for it.
 func passing(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || database.IsRetryable(err) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if is, data := database.IsDatabase(err); is && !data {
 		return true
 	}
 	e := errs.As(database.Translate(err))

@@ -1,14 +1,18 @@
 package payments
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
+	"countersign/billing/money"
 	"countersign/internal/errs"
 )
 
@@ -148,5 +152,30 @@ func TestNumbersIn(t *testing.T) {
 		if got := numbersIn(text); !slices.Equal(got, want) {
 			t.Errorf("%q holds %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestPassing(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"a violated constraint is the payment's own fault", fmt.Errorf("write: %w", &pgconn.PgError{Code: "23514"}), false},
+		{"a value out of range is the payment's own fault", &pgconn.PgError{Code: "22003"}, false},
+		{"a deadlock is nobody's fault", &pgconn.PgError{Code: "40P01"}, true},
+		{"a missing table is not the payment's fault", &pgconn.PgError{Code: "42P01"}, true},
+		{"a full disk is not the payment's fault", &pgconn.PgError{Code: "53100"}, true},
+		{"a refusal of the rules is", money.ErrCurrencyMismatch, false},
+		{"a cancelled context is not", context.Canceled, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := passing(tt.err); got != tt.want {
+				t.Errorf("passing(%v) is %v, want %v", tt.err, got, tt.want)
+			}
+		})
 	}
 }

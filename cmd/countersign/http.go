@@ -87,7 +87,7 @@ func (p *project) handler() (http.Handler, error) {
 		web.Slash(r).ServeHTTP(w, req)
 	})
 	h := web.Timeout(p.settings.RequestTimeout)(root)
-	h = web.Recover(web.SecureHeaders(h))
+	h = web.Recover(web.SecureHeaders(web.Sane(h)))
 	return web.RequestID(proxies)(web.Log(h)), nil
 }
 

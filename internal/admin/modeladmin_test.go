@@ -63,7 +63,7 @@ func (s *shelf) void(_ context.Context, t thing, form url.Values) (string, error
 		}
 		s.things[i].Void = true
 	}
-	return "Voided.", nil
+	return "The thing was voided.", nil
 }
 
 func (s *shelf) save(_ context.Context, old *thing, form url.Values) (uuid.UUID, string, error) {
@@ -206,7 +206,7 @@ func TestModelAdmin(t *testing.T) {
 		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != one || !s.things[0].Void {
 			t.Fatalf("got %d to %q, void: %v", w.Code, w.Header().Get("Location"), s.things[0].Void)
 		}
-		contains(t, follow(site, w).Body.String(), "Voided.")
+		contains(t, follow(site, w).Body.String(), "The thing was voided.")
 	})
 	t.Run("an action shows the service's refusal and keeps what was typed", func(t *testing.T) {
 		t.Parallel()

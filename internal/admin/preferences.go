@@ -140,7 +140,7 @@ func FormValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 }
 
 // ErrBadForm means that a posted form could not be read.
-var ErrBadForm = errs.Invalid("malformed_form", "The form could not be read.")
+var ErrBadForm = errs.Invalid("unreadable_form", "The form could not be read. Open the page again and repeat.")
 
 // Redirect answers a POST that succeeded: it leads to a console page, which shows done once. Done is English and is
 // translated by its Key; it may be empty.

@@ -36,6 +36,19 @@ type InvoicePage struct {
 	Events                                                 []admin.Event
 }
 
+type EditLine struct {
+	N                                                               int
+	Description, Quantity, UnitPrice, Discount, TaxPercent, Credits string
+	Errors                                                          []string
+}
+
+type EditPage struct {
+	Crumbs                               []admin.Link
+	Title, Action, Cancel, Submit, Error string
+	Fields                               []admin.Field
+	Lines                                []EditLine
+}
+
 type AccountPage struct {
 	Crumbs             []admin.Link
 	Name, Status, Note string
@@ -104,6 +117,9 @@ func objectPreviews() []preview {
 	return []preview{
 		{"login/", "accounts/login", login}, {"login/failed/", "accounts/login", failed}, {"login/demo/", "accounts/login", demo},
 		{"invoices/one/", "invoices/invoice", invoicePage()}, {"accounts/one/", "accounts/account", account},
+		{"invoices/new/", "invoices/edit", EditPage{Crumbs: invoicePage().Crumbs, Title: "New invoice", Action: "/x/", Cancel: "/x/", Submit: "Save the draft", Error: "Some fields are missing or wrong.",
+			Fields: []admin.Field{{Name: "notes", Label: "Notes", Kind: "textarea", Wide: true}},
+			Lines:  []EditLine{{N: 1, Description: "Dedicated cluster, 12 nodes", Quantity: "twelve", UnitPrice: "145000.00", TaxPercent: "16", Errors: []string{"Quantity: This is not a number."}}, {N: 2}, {N: 3}}}},
 		{"jobs/", "workers/jobs", jobs}, {"jobs/idle/", "workers/jobs", JobsPage{Notes: []admin.Note{{Tone: admin.ToneBad, Text: "No worker is running. Approved payments wait until one is started."}}}},
 		{"jobs/missing/", "admin/error", web.ErrNotFound}, {"jobs/broken/", "admin/error", web.ErrInternal},
 		{"invoices/confirm/", "admin/confirm", admin.ConfirmPage{Crumbs: []admin.Link{{Text: "Invoices", URL: "/console/invoices/"}}, Title: "Void this invoice", Subject: "ACME-2026-000318, Lahore Textile & Dyeing Mills (Pvt.) Ltd.",

@@ -115,6 +115,35 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// inApps are the places in which the apps' console pages hold English texts.
+var inApps = regexp.MustCompile(`(?:Title|Label|Description|Consequence|Submit|Hint|Button|Empty|SearchPlaceholder|\.Hint =|\.Say\(|admin\.Word\(|admin\.Tone\w+,)[: (=]*"((?:[^"\\]|\\.)*)"`)
+
+// names are texts that are the same in every language.
+var names = []string{"English", "Oʻzbekcha", "PDF", "PayPal", ""}
+
+func TestAppTexts(t *testing.T) {
+	t.Parallel()
+	english, found := catalogue(t, "en"), 0
+	err := fs.WalkDir(os.DirFS("../.."), ".", func(path string, d fs.DirEntry, err error) error {
+		file := d.Name()
+		if err != nil || !strings.HasPrefix(file, "admin") || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_samples.go") {
+			return err
+		}
+		raw, err := os.ReadFile("../../" + path)
+		for _, m := range inApps.FindAllStringSubmatch(string(raw), -1) {
+			text := m[1]
+			found++
+			if admin.Key(text) != "" && !slices.Contains(names, text) && len(text) > 1 && english[admin.Key(text)] != text {
+				t.Errorf("%s: %q has the key %s, which stands for %q", path, text, admin.Key(text), english[admin.Key(text)])
+			}
+		}
+		return err
+	})
+	if err != nil || found < 300 {
+		t.Errorf("only %d texts were found: %v", found, err)
+	}
+}
+
 func TestReader(t *testing.T) {
 	t.Parallel()
 	karachi, err := time.LoadLocation("Asia/Karachi")

@@ -108,12 +108,7 @@ func changeTable(e Entry) admin.Table {
 	slices.Sort(names)
 	var rows [][]admin.Cell
 	for _, name := range names {
-		old, now := before[name], after[name]
-		cell := admin.Text(now)
-		if len(before) > 0 && len(after) > 0 && old != now {
-			cell = admin.TagList(admin.Tag{Tone: admin.ToneInfo, Label: now})
-		}
-		rows = append(rows, []admin.Cell{admin.Code(name), admin.Text(old), cell})
+		rows = append(rows, []admin.Cell{admin.Code(name), admin.Text(before[name]), admin.Text(after[name])})
 	}
 	t := admin.NewTable("What changed", []string{"Name", "Before", "After"}, nil, rows)
 	t.Empty = "Nothing was recorded beside the action itself."

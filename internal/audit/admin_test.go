@@ -17,7 +17,7 @@ func TestConsole(t *testing.T) {
 	site := w.Console()
 	b := w.Browse(site, w.Owner)
 	b.Get("audit/").Expect(http.StatusOK).Shows("payment.reject", "approver@people.test", "not on the statement", "/console/payments/"+p.ID.String()+"/")
-	narrowed := b.Get("audit/?object_id="+p.ID.String()+"&action=payment.reject&actor="+url.QueryEscape(w.Approver.Email)).Shows("payment.reject").Hides("invoice.create")
+	narrowed := b.Get("audit/?object_id=" + p.ID.String() + "&action=payment.reject&actor=" + url.QueryEscape(w.Approver.Email)).Shows("payment.reject").Hides("invoice.create")
 	entry := regexp.MustCompile(`/console/audit/[0-9a-f-]{36}/`).FindString(narrowed.Body)
 	b.Get(entry).Expect(http.StatusOK).Shows("What changed", "pending_approval", "failed", "not on the statement")
 

@@ -42,6 +42,16 @@ func IsRetryable(err error) bool {
 	return ok && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
+// IsDatabase says whether err is PostgreSQL's, and data whether it complains about the values that were written: a
+// constraint or a value out of range. The rest is a fault of the schema, the program or the server.
+func IsDatabase(err error) (is, data bool) {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false, false
+	}
+	return true, pg.Code[:2] == "22" || pg.Code[:2] == "23"
+}
+
 // IsLockTimeout says whether err is a row that stayed locked for longer than a request waits.
 func IsLockTimeout(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)

@@ -33,6 +33,8 @@ var (
 	ErrWrongType = errs.Invalid("wrong_type", "This must be {{.expected}}.")
 	// ErrCardData means that a text holds what looks like a card number, which is never stored (S1-14, S3-56).
 	ErrCardData = errs.Invalid("card_data_rejected", "This looks like a card number. Never send card data here; it was not stored.")
+	// ErrSecretData means that a text holds a bank account together with its PIN, which is never stored (S3-56).
+	ErrSecretData = errs.Invalid("secret_data_rejected", "This looks like a bank account with its PIN. Never send a PIN here; it was not stored.")
 	// ErrBadText names a text that is not valid UTF-8 or holds control characters.
 	ErrBadText = errs.Invalid("invalid_text", "This text holds characters that cannot be stored.")
 )
@@ -90,12 +92,32 @@ func DecodeForm(values map[string][]string, dst any) error {
 		}
 		object[name] = list
 	}
+	numbersOf(reflect.TypeOf(dst).Elem(), object)
 	var fields errs.Fields
 	bindStruct(object, reflect.ValueOf(dst).Elem(), "", &fields)
 	if err := fields.Err(); err != nil {
 		return err
 	}
 	return Validate(dst)
+}
+
+// numbersOf lets a form, which has nothing but texts, fill whole-number fields. An empty one is absent.
+func numbersOf(t reflect.Type, object map[string]any) {
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		kind := t.Field(i).Type
+		if kind.Kind() == reflect.Pointer {
+			kind = kind.Elem()
+		}
+		text, given := object[name].(string)
+		if !given || kind.Kind() != reflect.Int && kind.Kind() != reflect.Int64 {
+			continue
+		}
+		object[name] = json.Number(strings.TrimSpace(text))
+		if strings.TrimSpace(text) == "" {
+			delete(object, name)
+		}
+	}
 }
 
 // maxDepth bounds nesting: nothing we accept is deeper, and a parser must not be led into recursion by its input.
@@ -307,6 +329,8 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 			fields.Add(path, ErrBadText)
 		case HoldsCardNumber(v):
 			fields.Add(path, ErrCardData)
+		case holdsAccountWithPIN(v):
+			fields.Add(path, ErrSecretData)
 		}
 	case json.Number:
 		if HoldsCardNumber(v.String()) {
@@ -352,6 +376,16 @@ func HoldsCardNumber(text string) bool {
 		}
 	}
 	return false
+}
+
+// iban and pin find a bank account and a PIN beside it, in the words of our languages.
+var (
+	iban = regexp.MustCompile(`\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b`)
+	pin  = regexp.MustCompile(`(?i)(?:\b(?:pin|cvv|cvc|parol)|пин|পিন)[^0-9a-z]{0,12}[0-9]{3,8}\b`)
+)
+
+func holdsAccountWithPIN(text string) bool {
+	return pin.MatchString(text) && iban.MatchString(strings.ToUpper(text))
 }
 
 func luhn(digits string) bool {

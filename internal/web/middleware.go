@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
@@ -112,6 +113,26 @@ func Slash(next http.Handler) http.Handler {
 			r2 := *r
 			r2.URL = &u
 			r = &r2
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Sane refuses addresses with characters that no id, word or text of ours has and PostgreSQL cannot store: a path with
+// them names nothing, a parameter with them is wrong.
+func Sane(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !utf8.ValidString(r.URL.Path) || strings.ContainsFunc(r.URL.Path, isControl) {
+			WriteError(w, r, ErrNotFound)
+			return
+		}
+		for name, values := range r.URL.Query() {
+			for _, v := range append(values, name) {
+				if !utf8.ValidString(v) || strings.ContainsFunc(v, isControl) {
+					WriteError(w, r, ErrBadText)
+					return
+				}
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
