@@ -3,21 +3,16 @@ package payments
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
-	"countersign/accounts"
-	"countersign/billing/decisions"
 	"countersign/billing/money"
 	"countersign/billing/paymentmethods"
 	"countersign/internal/admin"
 	"countersign/internal/auth"
-	"countersign/internal/outbox"
 	"countersign/internal/web"
 	"countersign/tenancy"
 )
@@ -87,17 +82,6 @@ type accountHistory struct {
 	Table                       admin.Table
 }
 
-// around is what stands around a claim on its page.
-type around struct {
-	tenant  *tenancy.Tenant
-	people  map[uuid.UUID]*accounts.Person
-	retryOf *Payment
-	tallies []Tally
-	latest  []*Payment
-	numbers map[uuid.UUID]string // of the invoices of latest
-	events  []outbox.Told
-}
-
 func (c *console) paymentView(w http.ResponseWriter, r *http.Request) error {
 	page, err := c.paymentPage(r)
 	if err != nil {
@@ -125,52 +109,6 @@ func (c *console) paymentPage(r *http.Request) (page paymentPage, err error) {
 	}
 	principal, _ := auth.From(r.Context())
 	return newPaymentPage(admin.ReaderOf(r), principal, f, a), nil
-}
-
-// around reads what stands around a claim on its page: who, when, and how the account has paid so far.
-func (c *console) around(ctx context.Context, tx bun.Tx, f *claimed) (a around, err error) {
-	p := f.Payment
-	if a.tenant, err = tenancy.Current(ctx, tx); err != nil {
-		return a, err
-	}
-	if a.people, err = accounts.PeopleByIDs(ctx, tx, deciders(f.Facts)...); err != nil {
-		return a, err
-	}
-	if p.RetryOf != uuid.Nil {
-		if a.retryOf, err = Get(ctx, tx, p.RetryOf.String()); err != nil {
-			return a, err
-		}
-	}
-	if a.tallies, err = Tallies(ctx, tx, p.AccountID); err != nil {
-		return a, err
-	}
-	if a.latest, err = Latest(ctx, tx, p.AccountID, 6); err != nil {
-		return a, err
-	}
-	if a.numbers, err = invoiceNumbers(ctx, tx, a.latest); err != nil {
-		return a, err
-	}
-	a.events, err = outbox.EventsOf(ctx, tx, p.ID)
-	return a, err
-}
-
-func deciders(f *Facts) []uuid.UUID {
-	ids := []uuid.UUID{}
-	if f.Payment.SubmittedBy != uuid.Nil {
-		ids = append(ids, f.Payment.SubmittedBy)
-	}
-	for _, d := range f.Decisions {
-		ids = append(ids, d.UserID)
-	}
-	return ids
-}
-
-// name is how a person is called; his label when he is nobody of the tenant's any more.
-func (a around) name(id uuid.UUID, label string) string {
-	if p := a.people[id]; p != nil {
-		return p.Name
-	}
-	return label
 }
 
 func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a around) paymentPage {
@@ -262,88 +200,6 @@ func (page *paymentPage) withDecision(r admin.Reader, principal auth.Principal, 
 	if stated := f.statedReceived(); stated != nil {
 		page.Form.Received = money.New(*stated, p.Currency).String()
 	}
-}
-
-func (a around) verdicts(f *Facts) []verdictLine {
-	var list []verdictLine
-	for _, d := range f.Decisions {
-		line := verdictLine{Verdict: "approved", Who: a.name(d.UserID, d.UserLabel), Note: d.Note, At: d.CreatedAt}
-		if d.Verdict == decisions.Reject {
-			line.Verdict = "rejected"
-		}
-		if d.ReceivedMinor != nil && *d.ReceivedMinor != f.Payment.AmountMinor {
-			line.Received = amountPointer(d.ReceivedMinor, f.Payment.Currency)
-		}
-		list = append(list, line)
-	}
-	if len(list) > 0 && f.Payment.Status == StatusPendingApproval {
-		list = append(list, verdictLine{Verdict: "open"})
-	}
-	return list
-}
-
-func (a around) history(p *Payment) accountHistory {
-	var h accountHistory
-	paid := map[money.Currency]money.Money{}
-	for _, t := range a.tallies {
-		h.Claims += t.Count
-		switch t.Status {
-		case StatusFailed:
-			h.Rejected += t.Count
-		case StatusSucceeded, StatusPartiallyRefunded, StatusRefunded:
-			h.Succeeded += t.Count
-			sum, err := money.New(t.Minor, t.Currency).Add(money.New(paid[t.Currency].Minor, t.Currency))
-			if err != nil {
-				continue // more than fits is not worth a page that fails
-			}
-			paid[t.Currency] = sum
-			h.Paid = slices.DeleteFunc(h.Paid, func(m money.Money) bool { return m.Currency == t.Currency })
-			h.Paid = append(h.Paid, sum)
-		}
-	}
-	var urls []string
-	var rows [][]admin.Cell
-	for _, other := range a.latest {
-		if other.ID == p.ID || len(rows) == 5 {
-			continue
-		}
-		urls = append(urls, admin.IDURL(section, other.ID))
-		rows = append(rows, []admin.Cell{admin.Text(orReference(a.numbers[other.InvoiceID], other)), admin.Amount(other.Amount()), admin.Status(other.Status), admin.Age(other.CreatedAt)})
-	}
-	h.Table = admin.NewTable("", []string{"Invoice", "Claimed", "Status", "Submitted"}, urls, rows)
-	return h
-}
-
-func orReference(number string, p *Payment) string {
-	if number == "" {
-		return p.Reference
-	}
-	return number
-}
-
-// timeline tells what happened, the newest first.
-func (a around) timeline(r admin.Reader, f *Facts) []admin.Event {
-	var list []admin.Event
-	for _, told := range a.events {
-		tone, text := eventText(told.Type)
-		var payload Snapshot
-		if err := json.Unmarshal(told.Payload, &payload); err != nil {
-			continue // an event of another form than ours says nothing here
-		}
-		if told.Type == EventUpdated && payload.Before == nil {
-			tone, text = admin.ToneMute, "The customer's note was changed"
-		}
-		if text == "" {
-			continue
-		}
-		amount := payload.AmountMinor
-		if payload.ReceivedMinor != nil {
-			amount = *payload.ReceivedMinor
-		}
-		list = append(list, admin.Event{At: told.CreatedAt, Tone: tone, Text: r.Say(text, "amount", r.Money(money.New(amount, f.Payment.Currency))), By: told.Actor})
-	}
-	slices.Reverse(list)
-	return list
 }
 
 // approve and reject call the service that the API calls. A refusal comes back on the payment's page, which shows the
