@@ -87,8 +87,9 @@ type Twin struct {
 const (
 	// maxTwins is how many twins are told of. Whoever sends one receipt a hundred times has been found out.
 	maxTwins = 100
-	// nearby is how many bits of two hashes may differ in pictures that look alike.
-	nearby = 4
+	// nearby is how many bits of two hashes may differ in pictures that look alike. A recompressed or scaled picture keeps
+	// its hash; screenshots of one wallet's app with other figures differ in two bits and more, and must not cry wolf.
+	nearby = 1
 	// featureless is how many set bits a hash needs to mean anything: an empty sheet has none, and looks like all others.
 	featureless = 4
 	// Where pictures that look alike are looked for: among an account's latest, and among all of the tenant's latest of

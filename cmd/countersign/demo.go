@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -120,6 +121,11 @@ func (p *project) loadDemoTenant(ctx context.Context, t demoTenant) error {
 	return stage.play(system)
 }
 
+// reference is a transfer's number as this tenant's bank would print it.
+func (d *demoStage) reference(number string) string {
+	return strings.ToUpper(d.Slug[:2]) + "-" + number
+}
+
 // person makes a log-in and gives the context in which he acts.
 func (d *demoStage) person(system context.Context, tenant uuid.UUID, name, role string, account uuid.UUID) (context.Context, error) {
 	in := accounts.CreateUserInput{Email: name + "@" + d.Slug + ".test", Name: demoNames()[name], Password: demoPassword, Role: role}
@@ -146,9 +152,9 @@ func (d *demoStage) play(system context.Context) error {
 		func() error { return d.approved(1, 2, "0.5") },
 		func() error { return d.rejected(0) },
 		func() error { return d.withdrawn(1) },
-		func() error { return d.waiting(0, 1, "FT26325001", true) },
-		func() error { return d.waiting(1, 8, "FT26325002", true) },
-		func() error { return d.waiting(0, 1, "FT26325001", true) },
+		func() error { return d.waiting(0, 1, d.reference("26325001"), true) },
+		func() error { return d.waiting(1, 8, d.reference("26325002"), true) },
+		func() error { return d.waiting(0, 1, d.reference("26325001"), true) },
 		func() error { return d.oneOfTwo(1, 8) },
 		func() error { _, err := d.invoice(0, 3); return err },
 	}
@@ -201,7 +207,7 @@ func (d *demoStage) claim(account, units int, reference string, receipt bool) (u
 }
 
 func (d *demoStage) approved(account, units int, share string) error {
-	id, err := d.claim(account, units, fmt.Sprintf("FT2632490%d", account), true)
+	id, err := d.claim(account, units, d.reference(fmt.Sprintf("2490%d", account)), true)
 	if err != nil {
 		return err
 	}
@@ -226,7 +232,7 @@ func (d *demoStage) approve(as context.Context, in payments.ApproveInput) error 
 }
 
 func (d *demoStage) rejected(account int) error {
-	id, err := d.claim(account, 1, "NO-SUCH-TRANSFER-1", true)
+	id, err := d.claim(account, 1, d.reference("25000"), true)
 	if err != nil {
 		return err
 	}
@@ -239,7 +245,7 @@ func (d *demoStage) rejected(account int) error {
 }
 
 func (d *demoStage) withdrawn(account int) error {
-	id, err := d.claim(account, 1, "TYPED-TWICE-1", true)
+	id, err := d.claim(account, 1, d.reference("25003"), true)
 	if err != nil {
 		return err
 	}
@@ -254,7 +260,7 @@ func (d *demoStage) waiting(account, units int, reference string, receipt bool) 
 
 // oneOfTwo leaves a payment above the threshold with one of its two approvals.
 func (d *demoStage) oneOfTwo(account, units int) error {
-	id, err := d.claim(account, units, "FT26325009", true)
+	id, err := d.claim(account, units, d.reference("26325009"), true)
 	if err != nil {
 		return err
 	}

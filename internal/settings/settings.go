@@ -83,7 +83,7 @@ func decodeKey(text string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(text)
 }
 
-// Key gives the secret key's bytes; nil when none is set.
+// Key gives the secret key's bytes; none when it is not set.
 func (s Settings) Key() []byte {
 	key, _ := decodeKey(s.SecretKey)
 	return key

@@ -18,7 +18,7 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Addr != "127.0.0.1:8080" || s.DataDir == "" || s.RequestTimeout <= 0 || s.Key() != nil {
+		if s.Addr != "127.0.0.1:8080" || s.DataDir == "" || s.RequestTimeout <= 0 || len(s.Key()) != 0 {
 			t.Errorf("got %+v", s)
 		}
 	})
