@@ -73,7 +73,7 @@ $$;
 --bun:split
 -- audit_seal gives up to a number of unsealed rows of the current tenant their place in the chain:
 -- hash(n) = sha256(hash(n-1) || content(n)). It runs as the owner, because the program itself may not update the log.
-CREATE FUNCTION audit_seal(batch integer) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION audit_seal(batch integer) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
   tenant constant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
   r      audit_log;

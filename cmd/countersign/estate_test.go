@@ -17,6 +17,7 @@ import (
 	"countersign/accounts"
 	"countersign/billing/billingtest"
 	"countersign/internal/testkit"
+	"countersign/tenancy"
 )
 
 // base is where the billing routes are.
@@ -49,7 +50,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 		w.Handler = f(w.Handler)
 	}
 	owner := e.As(e.Owner)
-	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "currency": "EUR", "approvals": 2}}}).Expect(http.StatusOK)
+	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}).Expect(http.StatusOK)
 	e.Config = owner.Post(base+"/payment-method-configs/", map[string]any{"country_code": "PK", "payment_method": "bank_transfer", "display_name": "Bank"}).
 		Expect(http.StatusCreated).Text("data.id")
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
@@ -58,6 +59,13 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 		e.Read(func(ctx context.Context, tx bun.Tx) error {
 			return tx.NewRaw("SELECT id::text FROM ledger_accounts WHERE tenant_id = ? AND customer_id = ? AND code = 'receivable'", e.Tenant.ID, h.Account).Scan(ctx, &h.Ledger)
 		})
+	}
+	err := tenancy.InTx(e.System, e.DB, func(ctx context.Context, tx bun.Tx) error { // some records of the audit log, and not all
+		_, err := tx.ExecContext(ctx, "SELECT audit_seal(3)")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	e.Task = e.runnable(t)
 	e.Job = owner.Post(base+"/jobs/tasks/"+e.Task+"/run/", "{}").Expect(http.StatusAccepted).Text("data.id")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,7 +14,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
@@ -104,7 +105,7 @@ func TestForeignIDs(t *testing.T) {
 		}
 	}
 	t.Run("nothing has changed", func(t *testing.T) {
-		if diff := cmp.Diff(before, []map[string]string{everything(t, e), everything(t, foreign)}); diff != "" {
+		if diff := gocmp.Diff(before, []map[string]string{everything(t, e), everything(t, foreign)}); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -168,7 +169,7 @@ func request(client *testkit.Client, route web.Route, id string, body any) testk
 // same fails the test when two answers differ in more than their request's id and the id that was asked for.
 func same(t *testing.T, got, want testkit.Answer, id string) {
 	t.Helper()
-	if diff := cmp.Diff(plain(want, unknown), plain(got, id)); diff != "" || got.Status != want.Status {
+	if diff := gocmp.Diff(plain(want, unknown), plain(got, id)); diff != "" || got.Status != want.Status {
 		t.Errorf("a foreign id answers %d, an unknown one %d: %s", got.Status, want.Status, diff)
 	}
 }
@@ -343,7 +344,7 @@ func TestRoles(t *testing.T) {
 		}
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[7:], b[7:]) })
+	slices.SortFunc(lines, func(a, b string) int { return cmp.Or(strings.Compare(a[7:52], b[7:52]), strings.Compare(a, b)) })
 	golden(t, "testdata/roles.golden", strings.Join(lines, "\n")+"\n")
 }
 
@@ -369,7 +370,7 @@ func golden(t *testing.T, path, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
+	if diff := gocmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s is not what is so (rewrite it with -update, and read it):\n%s", path, diff)
 	}
 }
@@ -403,7 +404,7 @@ func TestServedIsDocumented(t *testing.T) {
 	if len(served) < 50 {
 		t.Errorf("only %d routes are served", len(served))
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(served)), slices.Sorted(maps.Keys(documented))); diff != "" {
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(served)), slices.Sorted(maps.Keys(documented))); diff != "" {
 		t.Error(diff)
 	}
 }

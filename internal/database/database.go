@@ -51,6 +51,9 @@ func Open(cfg Config) (*bun.DB, error) {
 	// Statements with parameters are written so that one plan fits all values; trying five others first costs more
 	// than a short-lived connection ever gets back.
 	pg.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	// A plan that was made while a table was young must still be right when it has grown. Everything the program reads
+	// has an index, so it never prefers to read a whole table.
+	pg.RuntimeParams["enable_seqscan"] = "off"
 
 	if cfg.Trace == nil {
 		cfg.Trace = func(context.Context, string) {}
