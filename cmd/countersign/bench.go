@@ -109,6 +109,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := b.warm(ctx, append(slices.Clone(many), one...)); err != nil {
+		return err
+	}
 	results := map[string][]figure{}
 	steps := []struct {
 		name string
