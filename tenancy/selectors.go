@@ -8,12 +8,20 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"countersign/internal/database"
 )
 
+const current = `
+SELECT id, slug, name, country, default_currency, timezone, locale, invoice_prefix, payment_terms_days, two_approval_threshold_minor,
+  allow_parallel_claims, is_active, created_at, updated_at
+FROM tenants WHERE id = $1`
+
 // Current gives the tenant of ctx.
-func Current(ctx context.Context, db bun.IDB) (*Tenant, error) {
+func Current(ctx context.Context, tx bun.Tx) (*Tenant, error) {
 	t := &Tenant{}
-	err := db.NewSelect().Model(t).Where("t.id = ?", ID(ctx)).Scan(ctx)
+	err := database.Hot(tx).QueryRowContext(ctx, current, ID(ctx)).Scan(&t.ID, &t.Slug, &t.Name, &t.Country, &t.DefaultCurrency, &t.Timezone, &t.Locale,
+		&t.InvoicePrefix, &t.PaymentTermsDays, &t.TwoApprovalThresholdMinor, &t.AllowParallelClaims, &t.IsActive, &t.CreatedAt, &t.UpdatedAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNoTenant
 	}
