@@ -152,7 +152,7 @@ SELECT observe('outbox', 'tenant_id, id, task, created_at, next_at, done_at, dea
 -- without its effect, or an effect without its key, cannot exist (S1-35).
 CREATE TABLE idempotency_keys (
   tenant_id  uuid NOT NULL,
-  owner_id   uuid NOT NULL, -- the member's account, or zero for staff: nobody replays somebody else's answer
+  owner_id   uuid NOT NULL, -- the member's account, or the user of staff: nobody replays somebody else's answer
   scope      text NOT NULL, -- the operation (S1-47)
   key        text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
   body_hash  bytea NOT NULL CHECK (length(body_hash) = 32),

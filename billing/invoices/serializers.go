@@ -21,7 +21,7 @@ type LineRequest struct {
 	TaxRate             web.Number `json:"tax_rate"`
 	TaxAmount           web.Number `json:"tax_amount"`
 	TotalPrice          web.Number `json:"total_price"`
-	Credits             int64      `json:"credits" validate:"gte=0"`
+	Credits             int64      `json:"credits" validate:"gte=0,lte=1000000000000"`
 	ServiceType         string     `json:"service_type" validate:"max=100"`
 	ServiceID           string     `json:"service_id" validate:"max=100"`
 	BillingCode         string     `json:"billing_code" validate:"max=100"`

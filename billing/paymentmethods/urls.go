@@ -54,7 +54,7 @@ func (v *views) urls() []web.Route {
 	savedErrors := []*errs.Error{accounts.ErrUnknownMethod, accounts.ErrUnknownAccount, ErrDetail, ErrSecretDetail}
 	return []web.Route{
 		{Method: http.MethodGet, Path: available, Permission: auth.BillingView, Handler: v.available,
-			Tag: tag, Summary: "What an account can pay with", Response: AvailableResponse{}, Query: availableQuery,
+			Tag: "Payments", Summary: "What an account can pay with", Response: AvailableResponse{}, Query: availableQuery,
 			Errors: []*errs.Error{web.ErrStaffOnly, web.ErrUnknownParameter, tenancy.ErrCountry}},
 
 		{Method: http.MethodGet, Path: configs, Staff: true, Permission: auth.BillingMethodsManage, Handler: v.listConfigs,

@@ -2,10 +2,12 @@ package payments
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/billing/invoices"
 	"countersign/internal/apps"
 	"countersign/tenancy"
 )
@@ -28,9 +30,13 @@ func OfInvoice(ctx context.Context, db bun.IDB, invoice uuid.UUID) ([]any, error
 	if err != nil {
 		return nil, err
 	}
+	var number sql.NullString
+	if err := db.NewRaw("SELECT i.number FROM invoices AS i WHERE i.tenant_id = ? AND i.id = ?", tenancy.ID(ctx), invoice).Scan(ctx, &number); err != nil {
+		return nil, err
+	}
 	out := make([]any, len(list))
 	for i, p := range list {
-		out[i] = newResponse(p, nil)
+		out[i] = newResponse(p, &invoices.Invoice{Number: number.String})
 	}
 	return out, nil
 }

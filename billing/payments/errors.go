@@ -29,6 +29,8 @@ var (
 	ErrAmountsDiffer = errs.Invalid("amounts_differ", "amount and amount_minor must say the same when both are given.")
 	// ErrAmountNotPositive means that an amount is zero or negative.
 	ErrAmountNotPositive = errs.Invalid("amount_not_positive", "The amount must be more than zero.")
+	// ErrAmountTooLarge means that an amount is beyond what one payment may be.
+	ErrAmountTooLarge = errs.Invalid("amount_too_large", "The amount is larger than one payment may be.")
 	// ErrNotManual means that the method is not one that customers claim (S3-22).
 	ErrNotManual = errs.Invalid("not_a_manual_method", "This must be one of: bank_transfer, local_wallet.")
 	// ErrEvidenceRequired means that the method or the ladder asks for a receipt.

@@ -81,7 +81,7 @@ func (h *history) write(ctx context.Context, box *outbox.Outbox) error {
 
 // state is what events and the audit log say of a payment's changeable side.
 func (p *Payment) state() map[string]any {
-	m := map[string]any{"status": p.Status, "amount_minor": p.AmountMinor, "currency": p.Currency}
+	m := map[string]any{"status": p.Status, "amount_minor": p.AmountMinor, "currency": p.Currency, "version": p.Version}
 	if p.ReceivedMinor != nil {
 		m["received_minor"] = *p.ReceivedMinor
 	}

@@ -3,13 +3,17 @@ package payments
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/accounts"
 	"countersign/billing/decisions"
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
+	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/tenancy"
 )
@@ -18,6 +22,7 @@ import (
 // his look and his word.
 type Facts struct {
 	Payment     *Payment
+	Account     *accounts.Account
 	Invoice     *invoices.Invoice
 	Files       []*evidence.Evidence
 	Decisions   []decisions.Decision
@@ -26,16 +31,20 @@ type Facts struct {
 	Digest      decisions.Digest
 	threshold   decisions.Threshold
 	ladder      []decisions.Policy
+	deciders    map[uuid.UUID]*accounts.Person
 }
 
 // digested are the facts in the form that is hashed: plain values in a fixed order.
 type digested struct {
 	ID, Account, Invoice, Method, Status   string
+	Holder, AccountNumber, Country, Kind   string
+	AccountActive                          bool
 	Amount                                 int64
 	Currency, Reference, Notes, PaidAt     string
 	Details                                map[string]string
 	Version                                int
-	InvoiceNumber, InvoiceStatus           string
+	InvoiceNumber, InvoiceStatus, Due      string
+	PendingClaims                          int
 	InvoiceTotal, InvoicePaid, InvoiceRest int64
 	Files, Decisions, Signals              []string
 	Approvals                              int
@@ -45,9 +54,13 @@ type digested struct {
 // factsOf gathers the facts about payments that the caller has read or locked, with a number of statements that does
 // not depend on how many they are.
 func (s *Service) factsOf(ctx context.Context, tx bun.Tx, list ...*Payment) ([]*Facts, error) {
-	ids, invoiceIDs := make([]uuid.UUID, len(list)), make([]uuid.UUID, len(list))
+	ids, invoiceIDs, accountIDs := make([]uuid.UUID, len(list)), make([]uuid.UUID, len(list)), make([]uuid.UUID, len(list))
 	for i, p := range list {
-		ids[i], invoiceIDs[i] = p.ID, p.InvoiceID
+		ids[i], invoiceIDs[i], accountIDs[i] = p.ID, p.InvoiceID, p.AccountID
+	}
+	whose, err := accounts.ByIDs(ctx, tx, accountIDs...)
+	if err != nil {
+		return nil, err
 	}
 	invs, err := invoices.ByIDs(ctx, tx, invoiceIDs...)
 	if err != nil {
@@ -58,6 +71,14 @@ func (s *Service) factsOf(ctx context.Context, tx bun.Tx, list ...*Payment) ([]*
 		return nil, err
 	}
 	decided, err := decisions.Of(ctx, tx, decisions.SubjectPayment, ids...)
+	if err != nil {
+		return nil, err
+	}
+	var people []uuid.UUID
+	for _, d := range decided {
+		people = append(people, d.UserID)
+	}
+	deciders, err := accounts.PeopleByIDs(ctx, tx, people...)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +96,7 @@ func (s *Service) factsOf(ctx context.Context, tx bun.Tx, list ...*Payment) ([]*
 	}
 	out := make([]*Facts, len(list))
 	for i, p := range list {
-		f := &Facts{Payment: p, Invoice: invs[p.InvoiceID], Files: files[p.ID], Signals: signals[p.ID], ladder: ladder,
+		f := &Facts{Payment: p, Account: whose[p.AccountID], Invoice: invs[p.InvoiceID], Files: files[p.ID], Signals: signals[p.ID], ladder: ladder, deciders: deciders,
 			threshold: decisions.Threshold{Above: tenant.TwoApprovalThresholdMinor, Currency: tenant.DefaultCurrency}}
 		for _, d := range decided {
 			if d.SubjectID == p.ID {
@@ -112,19 +133,23 @@ func (f *Facts) digest() (decisions.Digest, error) {
 	d := digested{ID: p.ID.String(), Account: p.AccountID.String(), Invoice: p.InvoiceID.String(), Method: string(p.Method), Status: string(p.Status),
 		Amount: p.AmountMinor, Currency: string(p.Currency), Reference: p.Reference, Notes: p.Notes, PaidAt: p.PaidAt.UTC().String(), Details: p.Details,
 		Version: p.Version, Approvals: f.Requirement.Approvals, RequiresEvidence: f.Requirement.RequiresEvidence}
+	if f.Account != nil {
+		d.Holder, d.AccountNumber, d.Country, d.Kind, d.AccountActive = f.Account.Holder, f.Account.Number, f.Account.Country, f.Account.Kind, f.Account.IsActive
+	}
 	if f.Invoice != nil {
+		d.Due, d.PendingClaims = f.Invoice.DueDate.Format(time.DateOnly), f.Invoice.PendingClaims
 		d.InvoiceNumber, d.InvoiceStatus = f.Invoice.Number, string(f.Invoice.Status)
 		d.InvoiceTotal, d.InvoicePaid, d.InvoiceRest = f.Invoice.TotalMinor, f.Invoice.PaidMinor, f.Invoice.BalanceMinor
 	}
 	for _, e := range f.Files {
-		d.Files = append(d.Files, fmt.Sprintf("%s %x", e.ID, e.SHA256))
+		d.Files = append(d.Files, fmt.Sprintf("%s %x %s", e.ID, e.SHA256, e.Filename))
 	}
 	for _, v := range f.Decisions {
 		received := int64(0)
 		if v.ReceivedMinor != nil {
 			received = *v.ReceivedMinor
 		}
-		d.Decisions = append(d.Decisions, fmt.Sprintf("%s %s %d", v.UserID, v.Verdict, received))
+		d.Decisions = append(d.Decisions, fmt.Sprintf("%s %s %d %t %s", v.UserID, v.Verdict, received, f.stands(v), v.Note))
 	}
 	for _, s := range f.Signals {
 		if s.Code == SignalFirstPayment {
@@ -135,11 +160,25 @@ func (f *Facts) digest() (decisions.Digest, error) {
 	return decisions.NewDigest(d)
 }
 
-// Approvals counts the approvals so far.
+// stands says whether a decision still counts: whoever made it is still there and may still decide. An approval does
+// not outlive the right to give it.
+func (f *Facts) stands(d decisions.Decision) bool {
+	p := f.deciders[d.UserID]
+	return p != nil && p.IsActive && slices.Contains(auth.PermissionsOf(p.Role), f.Requirement.Permission)
+}
+
+// decided adds the decision that the person of ctx has just made.
+func (f *Facts) decided(ctx context.Context, d decisions.Decision) {
+	p, _ := auth.From(ctx)
+	f.Decisions = append(f.Decisions, d)
+	f.deciders[p.UserID] = &accounts.Person{Membership: accounts.Membership{UserID: p.UserID, Role: p.Role, IsActive: true}}
+}
+
+// Approvals counts the approvals that stand.
 func (f *Facts) Approvals() int {
 	n := 0
 	for _, d := range f.Decisions {
-		if d.Verdict == decisions.Approve {
+		if d.Verdict == decisions.Approve && f.stands(d) {
 			n++
 		}
 	}

@@ -31,6 +31,15 @@ func TestDrift(t *testing.T) {
 		"another claim was settled on the invoice": func(t *testing.T, s scene) {
 			s.Pay(s.inv.ID, func(in *payments.SubmitManualInput) { in.Amount = fixed(100) })
 		},
+		"the account was renamed": func(t *testing.T, s scene) {
+			force(t, "UPDATE accounts SET holder = 'Somebody Else', holder_key = 'somebody else' WHERE tenant_id = ? AND id = ?", s.Tenant.ID, s.Account.ID)
+		},
+		"the account was switched off": func(t *testing.T, s scene) {
+			force(t, "UPDATE accounts SET is_active = false WHERE tenant_id = ? AND id = ?", s.Tenant.ID, s.Account.ID)
+		},
+		"another claim for the invoice came in": func(t *testing.T, s scene) {
+			s.Submit(s.inv.ID, func(in *payments.SubmitManualInput) { in.Amount = fixed(100) })
+		},
 		"somebody else approved first": func(t *testing.T, s scene) {
 			s.Approve(s.p.ID, s.Finance)
 		},

@@ -125,12 +125,3 @@ func normalise(reference string) string {
 		return -1
 	}, reference)
 }
-
-// Mask shows the ends of a reference, for logs (S3-56).
-func Mask(reference string) string {
-	r := []rune(reference)
-	if len(r) <= 6 {
-		return "…"
-	}
-	return string(r[:2]) + "…" + string(r[len(r)-2:])
-}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -64,7 +63,7 @@ func (req SubmitManualRequest) input(once *idempotency.Once) (SubmitManualInput,
 		}
 	}
 	if req.PaidAt != "" {
-		if in.PaidAt, err = parseInstant(req.PaidAt); err != nil {
+		if in.PaidAt, err = web.ParseInstant(req.PaidAt); err != nil {
 			fields.Add("paid_at", errs.As(err))
 		}
 	}
@@ -83,16 +82,6 @@ func (req SubmitManualRequest) input(once *idempotency.Once) (SubmitManualInput,
 	}
 	in.Details = details(req.Details, &fields)
 	return in, fields.Err()
-}
-
-// parseInstant reads RFC 3339 or a date.
-func parseInstant(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC().Truncate(time.Microsecond), nil
-		}
-	}
-	return time.Time{}, web.ErrNotATime
 }
 
 func details(form web.FreeForm, fields *errs.Fields) map[string]string {
@@ -119,8 +108,7 @@ func amountOf(field string, text web.Number, minor *int64) func(money.Currency) 
 	}
 	return func(currency money.Currency) (*money.Money, error) {
 		if text == "" {
-			m := money.New(*minor, currency)
-			return &m, nil
+			return bounded(money.New(*minor, currency), field)
 		}
 		m, err := money.Parse(string(text), currency)
 		if err != nil {
@@ -129,8 +117,19 @@ func amountOf(field string, text web.Number, minor *int64) func(money.Currency) 
 		if minor != nil && *minor != m.Minor {
 			return nil, ErrAmountsDiffer.At(field)
 		}
-		return &m, nil
+		return bounded(m, field)
 	}
+}
+
+// maxMinor is the largest amount of one payment, in minor units. It leaves room to add up thousands of them: a sum that
+// overflows would make the books unreadable, and what is posted cannot be taken back.
+const maxMinor = 1_000_000_000_000_000
+
+func bounded(m money.Money, field string) (*money.Money, error) {
+	if m.Minor > maxMinor {
+		return nil, ErrAmountTooLarge.At(field)
+	}
+	return &m, nil
 }
 
 // ApproveRequest is the body of POST payments/{id}/approve/.

@@ -49,7 +49,8 @@ func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) 
 			return err
 		}
 		before := p.state()
-		f.Decisions, f.Requirement = append(f.Decisions, verdict), need
+		f.Requirement = need
+		f.decided(ctx, verdict)
 		var h history
 		if f.Approvals() < need.Approvals {
 			h.event(EventApprovalRecorded, p, snapshot(p))
@@ -112,13 +113,16 @@ func (s *Service) Reject(ctx context.Context, in RejectInput) (Detail, error) {
 			return err
 		}
 		before := p.state()
-		f.Decisions = append(f.Decisions, verdict)
+		f.decided(ctx, verdict)
 		p.FailureCode, p.FailureReason = "rejected", in.Reason
 		if err := move(ctx, tx, p, StatusFailed); err != nil {
 			return err
 		}
 		if err := invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()); err != nil {
 			return err
+		}
+		if f.Invoice != nil {
+			f.Invoice.PendingClaims--
 		}
 		var h history
 		h.changed(EventRejected, "payment.reject", before, p, in.Reason)

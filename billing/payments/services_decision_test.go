@@ -121,6 +121,20 @@ func TestTwoApprovals(t *testing.T) {
 		equal(t, "after two", w.Approve(id, w.Second).Status, payments.StatusProcessing)
 		equal(t, "events", events(w)[since:], []string{"approval_recorded", "approved", "updated"})
 	})
+	t.Run("an approval does not outlive the right to give it", func(t *testing.T) {
+		for name, change := range map[string]string{"dismissed": "is_active = false", "demoted": "role = 'viewer'"} {
+			w := billingtest.New(t)
+			w.Configure(tenancy.UpdateInput{TwoApprovalThresholdMinor: ptr(int64(1))})
+			id := w.Submit(w.OpenInvoice("100.00").ID).ID
+			equal(t, name+": after one", w.Approve(id, w.Approver).Status, payments.StatusPendingApproval)
+			seen := w.Digest(id)
+			force(t, "UPDATE memberships SET "+change+" WHERE tenant_id = ? AND user_id = ?", w.Tenant.ID, w.Approver.ID)
+			_, err := w.Payments.Approve(w.Second.Ctx, payments.ApproveInput{ID: id, Digest: seen})
+			refusal(t, err, payments.ErrChanged)
+			equal(t, name+": after another", w.Approve(id, w.Second).Status, payments.StatusPendingApproval)
+			equal(t, name+": after a third", w.Approve(id, w.Finance).Status, payments.StatusProcessing)
+		}
+	})
 	t.Run("in another currency always two", func(t *testing.T) {
 		equal(t, "status", w.Approve(submitOf("1.00", "EUR"), w.Approver).Status, payments.StatusPendingApproval)
 	})

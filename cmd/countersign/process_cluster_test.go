@@ -83,7 +83,7 @@ func testCluster(t *testing.T, bin program) {
 			}
 		})
 	}
-	c.chaos(20 * time.Second)
+	c.chaos(time.Minute)
 	close(enough)
 	work.Wait()
 

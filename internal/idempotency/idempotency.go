@@ -84,7 +84,7 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 	if !ok {
 		return zero, auth.ErrRequired
 	}
-	res, err := database.Hot(tx).ExecContext(ctx, claim, p.TenantID, p.AccountID, once.scope, once.key, once.bodyHash[:])
+	res, err := database.Hot(tx).ExecContext(ctx, claim, p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:])
 	if database.IsLockTimeout(err) {
 		return zero, ErrInProgress
 	}
@@ -102,15 +102,24 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 	if err != nil {
 		return zero, fmt.Errorf("store the answer: %w", err)
 	}
-	database.Defer(ctx, keep, p.TenantID, p.AccountID, once.scope, once.key, string(raw))
+	database.Defer(ctx, keep, p.TenantID, owner(p), once.scope, once.key, string(raw))
 	return answer, nil
+}
+
+// owner is whose key it is: members of an account share theirs, staff each have their own, because one person's decision
+// is no answer to another's.
+func owner(p auth.Principal) uuid.UUID {
+	if p.IsMember() {
+		return p.AccountID
+	}
+	return p.UserID
 }
 
 func replay[T any](ctx context.Context, tx bun.Tx, p auth.Principal, once *Once) (T, error) {
 	var answer T
 	var hash []byte
 	var text sql.NullString
-	err := database.Hot(tx).QueryRowContext(ctx, stored, p.TenantID, p.AccountID, once.scope, once.key).Scan(&hash, &text)
+	err := database.Hot(tx).QueryRowContext(ctx, stored, p.TenantID, owner(p), once.scope, once.key).Scan(&hash, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !text.Valid {
 		return answer, ErrInProgress
 	}

@@ -81,8 +81,18 @@ func (m *Metrics) Middleware(next http.Handler) http.Handler {
 		if rc := chi.RouteContext(r.Context()); rc != nil && rc.RoutePattern() != "" {
 			route = rc.RoutePattern()
 		}
-		m.requests.WithLabelValues(r.Method, route, strconv.Itoa(ww.Status()/100)+"xx").Observe(time.Since(start).Seconds())
+		m.requests.WithLabelValues(verb(r.Method), route, strconv.Itoa(ww.Status()/100)+"xx").Observe(time.Since(start).Seconds())
 	})
+}
+
+// verb keeps invented methods from becoming labels: each would stay in memory for ever.
+func verb(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	default:
+		return "other"
+	}
 }
 
 // Handler serves the registry; a token, when set, must be sent as bearer token.

@@ -73,13 +73,21 @@ func Text(name, doc string) Filter {
 // Instant is a filter with an RFC 3339 time or a date, which means its first moment in UTC.
 func Instant(name, doc string) Filter {
 	return Filter{name, doc, func(raw string) (any, error) {
-		for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-			if t, err := time.Parse(layout, raw); err == nil {
-				return t, nil
-			}
-		}
-		return nil, ErrNotATime
+		t, err := ParseInstant(raw)
+		return t, err
 	}}
+}
+
+// ParseInstant reads an RFC 3339 time, or a date as its first moment in UTC. Years that no business has seen are
+// refused: they are slips, and PostgreSQL does not take all of them. Error: ErrNotATime.
+func ParseInstant(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		t, err := time.Parse(layout, text)
+		if t = t.UTC(); err == nil && t.Year() >= 1900 && t.Year() <= 9999 {
+			return t.Truncate(time.Microsecond), nil
+		}
+	}
+	return time.Time{}, ErrNotATime
 }
 
 // Identifier is a filter with a UUID.

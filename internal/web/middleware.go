@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -126,7 +127,12 @@ func Sane(next http.Handler) http.Handler {
 			WriteError(w, r, ErrNotFound)
 			return
 		}
-		for name, values := range r.URL.Query() {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil { // a pair that cannot be read would otherwise be dropped, and a list show more than was asked for
+			WriteError(w, r, ErrBadText)
+			return
+		}
+		for name, values := range query {
 			for _, v := range append(values, name) {
 				if !utf8.ValidString(v) || strings.ContainsFunc(v, isControl) {
 					WriteError(w, r, ErrBadText)
