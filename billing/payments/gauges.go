@@ -10,7 +10,8 @@ import (
 )
 
 // Gauges gives what monitoring watches across all tenants: how many claims wait and for how long. It reads as the
-// observer, who sees states and times and no amounts.
+// observer, who sees states and times and no amounts: these are counts and seconds, which
+// Prometheus keeps as floats, and never money.
 func (s *Service) Gauges(ctx context.Context) (map[string]float64, error) {
 	var undecided, unsettled, setAside, oldest, lag float64
 	err := tenancy.Observe(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
 	"countersign/internal/database"
+	"countersign/internal/errs"
 	"countersign/tenancy"
 )
 
@@ -62,8 +64,8 @@ func sentences() map[string]string {
 }
 
 func newSignal(code string, params map[string]any) Signal {
-	text := sentences()[code]
-	return Signal{Code: code, Sentence: fill(text, params), Params: params}
+	text := errs.Problem{Text: sentences()[code], Params: params}
+	return Signal{Code: code, Sentence: text.Sentence(), Params: params}
 }
 
 // sightings asks, for a set of payments at once, what the payments table and the installation know about references
@@ -243,7 +245,7 @@ func otherInvoiceSignals(ctx context.Context, tx bun.Tx, list []*Payment, add fu
 			}
 		}
 		if len(numbers) > 0 {
-			add(p.ID, SignalOtherInvoice, map[string]any{"numbers": join(numbers)})
+			add(p.ID, SignalOtherInvoice, map[string]any{"numbers": strings.Join(numbers, ", ")})
 		}
 	}
 	return nil

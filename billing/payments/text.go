@@ -1,7 +1,6 @@
 package payments
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -21,12 +20,3 @@ func numbersIn(reference string) []string {
 	}
 	return list
 }
-
-func fill(text string, params map[string]any) string {
-	for name, value := range params {
-		text = strings.ReplaceAll(text, "{{."+name+"}}", fmt.Sprint(value))
-	}
-	return text
-}
-
-func join(words []string) string { return strings.Join(words, ", ") }
