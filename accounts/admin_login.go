@@ -75,11 +75,7 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	language, theme, err := c.service.Preferences(r.Context(), session.UserID)
-	if err != nil {
-		return err
-	}
-	if err := admin.KeepPreferences(w, r, language, theme); err != nil {
+	if err := admin.KeepPreferences(w, r, session.Language, session.Theme); err != nil {
 		return err
 	}
 	c.service.KeepSession(w, session)

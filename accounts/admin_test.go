@@ -156,14 +156,53 @@ func TestConsoleUsers(t *testing.T) {
 
 	b.Follow(b.Post(user+"edit/", url.Values{"name": {"Head clerk"}, "role": {"viewer"}, "account_id": {""}})).Shows("Head clerk", "viewer")
 	session.Get("payments/").Expect(http.StatusSeeOther) // a new role ends the old sessions
-	b.Follow(b.Post(user+"password/", url.Values{"password": {"another horse battery"}})).Shows("The new password holds from now on.")
+	b.Get(user + "password/").Shows("It stays on record that you set it.")
+	b.Follow(b.Post(user+"password/", url.Values{"password": {"another horse battery"}})).Shows("The new password holds from now on.",
+		"Password set by", "users/"+w.Owner.ID.String()+"/")
 	w.Browse(site, nil).Post("login/", url.Values{"email": {email}, "password": {everybodysPassword}}).Expect(http.StatusUnauthorized)
 	b.Follow(b.Post(user+"deactivate/", nil)).Shows("The user is inactive.")
 	w.Browse(site, nil).Post("login/", url.Values{"email": {email}, "password": {"another horse battery"}}).Expect(http.StatusForbidden)
 	b.Post("users/"+w.Owner.ID.String()+"/edit/", url.Values{"name": {"Test owner"}, "role": {"viewer"}, "account_id": {""}}).Expect(http.StatusConflict).
 		Shows("You cannot change your own role")
 
+	own := "users/" + w.Owner.ID.String() + "/"
+	b.Get(own).Hides("Set a new password", "Password set by")
+	b.Post(own+"password/", url.Values{"password": {"another horse battery"}}).Expect(http.StatusConflict).Shows("where your present one is asked for")
+
 	w.Browse(site, w.Finance).Get("users/").Expect(http.StatusForbidden)
 	neighbour := billingtest.New(t)
 	neighbour.Browse(neighbour.Console(), neighbour.Owner).Get(user).Expect(http.StatusNotFound)
+}
+
+func TestConsolePassword(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	site := w.Console()
+	email := "clerk@" + w.Tenant.Slug + ".test"
+	w.Browse(site, w.Owner).Post("users/new/", url.Values{"email": {email}, "name": {"Clerk"}, "role": {"viewer"}, "password": {everybodysPassword}}).Expect(http.StatusSeeOther)
+	b, elsewhere := w.Browse(site, &billingtest.Person{Email: email}), w.Browse(site, &billingtest.Person{Email: email})
+	form := func(current, new, again string) url.Values {
+		return url.Values{"current_password": {current}, "new_password": {new}, "repeated_password": {again}}
+	}
+
+	b.Get("payments/").Shows("/console/password/", "Your password")
+	b.Get("password/").Expect(http.StatusOK).Shows("Present password", "you are signed out at once", `autocomplete="current-password"`)
+	b.Post("password/", form("not the password", "a new battery", "a new battery")).Expect(http.StatusBadRequest).
+		Shows("This is not your present password.").Hides("a new battery", "not the password")
+	b.Post("password/", form(everybodysPassword, "a new battery", "a new batterie")).Expect(http.StatusBadRequest).Shows("The two new passwords are not the same.")
+	b.Post("password/", form(everybodysPassword, "short", "short")).Expect(http.StatusBadRequest).Shows("A password has 10 to 200 characters.")
+	elsewhere.Get("payments/").Expect(http.StatusOK)
+
+	b.Post("password/", form(everybodysPassword, "a new battery", "a new battery")).Expect(http.StatusSeeOther)
+	b.Get("payments/").Expect(http.StatusOK).Shows("The new password holds from now on.")
+	if got := elsewhere.Get("payments/"); !strings.HasPrefix(got.Location, "/console/login/") {
+		t.Errorf("another browser is still signed in: %d", got.Status)
+	}
+	w.Browse(site, nil).Post("login/", url.Values{"email": {email}, "password": {everybodysPassword}}).Expect(http.StatusUnauthorized)
+	w.Browse(site, nil).Post("login/", url.Values{"email": {email}, "password": {"a new battery"}}).Expect(http.StatusSeeOther)
+
+	w.Browse(site, w.Member).Get("password/").Expect(http.StatusForbidden)
+	if got := w.Browse(site, nil).Post("password/", form(everybodysPassword, "a new battery", "a new battery")); !strings.HasPrefix(got.Location, "/console/login/") {
+		t.Errorf("who is not signed in gets %d", got.Status)
+	}
 }

@@ -53,7 +53,8 @@ func (c *console) userActions() []admin.Action[*Person] {
 	}
 	return []admin.Action[*Person]{
 		{Name: "password", Title: "Set a new password", Subject: emailOf,
-			Consequence: "Everybody who is signed in as this user is signed out at once. Give the new password to the user yourself: it is not mailed.",
+			Consequence: "Everybody who is signed in as this user is signed out at once. Give the new password to the user yourself: it is not mailed. It stays on record that you set it.",
+			Allowed:     func(me auth.Principal, p *Person) bool { return p.HomeTenantID == p.TenantID && p.UserID != me.UserID },
 			Fields: func(context.Context, *Person) ([]admin.Field, error) {
 				return []admin.Field{{Name: "password", Label: "New password", Kind: "password", Required: true, Autocomplete: "new-password", Hint: "At least 10 characters."}}, nil
 			},
@@ -91,7 +92,13 @@ func (c *console) userPage(ctx context.Context, r admin.Reader, p *Person) (admi
 	facts := []admin.Fact{{Label: "E-mail", Value: admin.Text(p.Email)}, {Label: "Role", Value: admin.Word(p.Role)}, {Label: "Since", Value: admin.Day(p.CreatedAt)}}
 	var told []outbox.Told
 	var account *Account
+	var other *Person
 	err := c.read(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		if p.ResetBy != uuid.Nil {
+			if other, err = GetPerson(ctx, tx, p.ResetBy); err != nil {
+				return err
+			}
+		}
 		if told, err = outbox.EventsOf(ctx, tx, p.UserID); err != nil || p.AccountID == uuid.Nil {
 			return err
 		}
@@ -103,6 +110,10 @@ func (c *console) userPage(ctx context.Context, r admin.Reader, p *Person) (admi
 	}
 	if account != nil {
 		facts = append(facts, admin.Fact{Label: "Account", Value: admin.LinkTo(account.Holder, admin.IDURL("accounts", account.ID))})
+	}
+	if other != nil {
+		facts = append(facts, admin.Fact{Label: "Password set by somebody else", Value: admin.When(p.ResetAt)},
+			admin.Fact{Label: "Password set by", Value: admin.LinkTo(other.Name, admin.IDURL("users", other.UserID))})
 	}
 	page := admin.DetailPage{Title: p.Name, Status: activeWord(p.IsActive), Subtitle: p.Email, Groups: []admin.FactGroup{{Title: "Details", Facts: facts}, rights(p.Role)}}
 	for i := len(told) - 1; i >= 0; i-- {

@@ -9,5 +9,5 @@ import (
 func (s *Service) App() apps.App {
 	v := &views{db: s.db, service: s}
 	c := &console{service: s}
-	return apps.App{Name: "accounts", URLs: v.urls(), Admin: []admin.Section{c.accountSection(), c.userSection()}}
+	return apps.App{Name: "accounts", URLs: v.urls(), Admin: []admin.Section{c.accountSection(), c.userSection(), c.passwordSection()}}
 }

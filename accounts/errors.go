@@ -40,6 +40,12 @@ var (
 	// ErrManagedElsewhere means that name and password of the user are not this tenant's to change.
 	ErrManagedElsewhere = errs.Conflict("user_managed_elsewhere", "This user belongs to several organisations. Only the operator can change the name or password.")
 
+	// ErrOwnPassword sends somebody who would set his own password as a colleague's to where the present one is asked for.
+	ErrOwnPassword = errs.Conflict("own_password", "Change your own password where your present one is asked for.")
+	// ErrWrongPassword means that the present password, which proves who asks for a new one, is wrong.
+	ErrWrongPassword = errs.Invalid("wrong_password", "This is not your present password.")
+	// ErrPasswordsDiffer means that a new password was typed twice and not alike.
+	ErrPasswordsDiffer = errs.Invalid("passwords_differ", "The two new passwords are not the same.")
 	// ErrPasswordLength means that a password is too short or too long.
 	ErrPasswordLength = errs.Invalid("password_length", "A password has 10 to 200 characters.")
 	// ErrPasswordCommon means that a password is among the first that an attacker tries.

@@ -41,5 +41,5 @@ func userEvent(name string, m *Membership) outbox.Event {
 	if m.AccountID != uuid.Nil {
 		payload.AccountID = &m.AccountID
 	}
-	return outbox.Event{Type: name, ObjectType: "user", ObjectID: m.UserID, Payload: payload}
+	return outbox.Event{Type: name, ObjectType: "user", ObjectID: m.UserID, AccountID: m.AccountID, Payload: payload}
 }

@@ -26,10 +26,12 @@ type LoginInput struct {
 	Kind     Kind
 }
 
-// Login is a new credential. Secret is shown once and stored nowhere.
+// Login is a new credential. Secret is shown once and stored nowhere. Language and Theme are what SetPreferences has kept;
+// an empty language was never chosen.
 type Login struct {
-	Secret    string
-	ExpiresAt time.Time
+	Secret          string
+	ExpiresAt       time.Time
+	Language, Theme string
 	Identity
 }
 
@@ -61,10 +63,11 @@ type belonging struct {
 // are both ErrInvalidLogin and take the same time; everything else is said only to who knows the password.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*Login, error) {
 	email := strings.ToLower(strings.TrimSpace(in.Email))
-	if err := s.admit(ctx, auth.RequestFrom(ctx).IP, email); err != nil {
+	tried, err := s.admit(ctx, auth.RequestFrom(ctx).IP, email)
+	if err != nil {
 		return nil, err
 	}
-	u, err := s.userByEmail(ctx, email)
+	u, err := s.loginOf(ctx, email)
 	if err != nil {
 		return nil, err
 	}
@@ -82,17 +85,26 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (*Login, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(ctx, u, b, in.Kind)
+	return s.issue(ctx, u, b, in.Kind, tried)
 }
 
-// userByEmail gives an empty user when there is none: the same steps follow, so that their time tells nothing.
-func (s *Service) userByEmail(ctx context.Context, email string) (*User, error) {
-	u := &User{}
-	err := s.db.NewSelect().Model(u).Where("u.email = ?", email).Scan(ctx)
+// loginOf gives what a log-in needs of the user with an e-mail address, wherever he belongs, and a user without id when
+// there is none: the same steps follow, so that their time tells nothing.
+func (s *Service) loginOf(ctx context.Context, email string) (*User, error) {
+	u := &User{Email: email}
+	err := s.db.NewRaw("SELECT * FROM login_of(?)", email).Scan(ctx, u)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("read user: %w", err)
 	}
 	return u, nil
+}
+
+// asOneself lets the transactions of ctx see and change the login of a user and see his memberships in all tenants,
+// besides what they may already. It is for who proved that he is that user, and for the operator.
+func asOneself(ctx context.Context, user uuid.UUID) context.Context {
+	scope := database.ScopeFrom(ctx)
+	scope.UserID = user
+	return database.WithScope(ctx, scope)
 }
 
 // belongings gives the memberships of a user in all tenants, which row-level security shows to himself only. With
@@ -165,31 +177,32 @@ func (s *Service) choose(ctx context.Context, u *User, slug string) (belonging, 
 	return belonging{}, ErrTenantRequired.With("tenants", names)
 }
 
-// issue stores a credential for a membership. It shares the locks of membership and user, and looks at both once more:
-// neither a deactivation nor a new password that happens meanwhile is missed.
-func (s *Service) issue(ctx context.Context, u *User, b belonging, kind Kind) (*Login, error) {
+// issue stores a credential for a membership and takes back that the attempt was counted. It shares the locks of
+// membership and user, and looks at both once more: neither a deactivation nor a new password that happens meanwhile is
+// missed.
+func (s *Service) issue(ctx context.Context, u *User, b belonging, kind Kind, tried attempt) (*Login, error) {
 	ctx = tenancy.Enter(ctx, auth.Principal{Kind: auth.KindUser, UserID: u.ID, MembershipID: b.MembershipID, Label: u.Email, Name: u.Name,
 		Role: b.Role, TenantID: b.TenantID, AccountID: b.AccountID})
 	var login *Login
-	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err := tenancy.InTx(asOneself(ctx, u.ID), s.db, func(ctx context.Context, tx bun.Tx) error {
 		found, err := identify(ctx, tx, b.MembershipID, "SHARE OF m, u")
 		if err != nil {
 			return err
 		}
-		if found == nil || found.PasswordHash != u.PasswordHash {
+		if found == nil || found.PasswordVersion != u.PasswordVersion {
 			return ErrInvalidLogin
 		}
 		if !found.Active {
 			return ErrUserInactive
 		}
 		now, request := s.now(), auth.RequestFrom(ctx)
-		login = &Login{Secret: newSecret(kind, b.TenantID), ExpiresAt: kind.expiry(now, now), Identity: found.Identity}
+		login = &Login{Secret: newSecret(kind, b.TenantID), ExpiresAt: kind.expiry(now, now), Language: found.Language, Theme: found.Theme, Identity: found.Identity}
 		c := &Credential{TenantID: b.TenantID, ID: uuid.Must(uuid.NewV7()), MembershipID: b.MembershipID, Kind: kind, SecretHash: hashSecret(login.Secret),
 			IP: request.IP, UserAgent: request.UserAgent, CreatedAt: now, ExpiresAt: login.ExpiresAt}
 		if _, err := tx.NewInsert().Model(c).Exec(ctx); err != nil {
 			return fmt.Errorf("insert credential: %w", err)
 		}
-		s.forgive(ctx, u.Email)
+		s.forgive(ctx, tried)
 		return audit.Write(ctx, audit.Record{Action: "auth.login", ObjectType: "user", ObjectID: u.ID, AccountID: b.AccountID,
 			After: map[string]any{"kind": kind}})
 	})
@@ -202,8 +215,9 @@ func (s *Service) issue(ctx context.Context, u *User, b belonging, kind Kind) (*
 // identified is an Identity with what only a log-in looks at.
 type identified struct {
 	Identity
-	PasswordHash string
-	Active       bool
+	PasswordVersion int
+	Active          bool
+	Language, Theme string
 }
 
 // identify reads a membership with the names of its user, tenant and account; nil when it is not visible.
@@ -212,7 +226,7 @@ func identify(ctx context.Context, db bun.IDB, membership uuid.UUID, lock string
 	q := db.NewSelect().TableExpr("memberships AS m").
 		ColumnExpr("u.id, u.email, u.name, m.role, t.id, t.slug, t.name").
 		ColumnExpr("coalesce(a.id, ?), coalesce(a.number, ''), coalesce(a.holder, '')", uuid.Nil).
-		ColumnExpr("u.password_hash, m.is_active AND u.is_active AND t.is_active").
+		ColumnExpr("u.password_version, m.is_active AND u.is_active AND t.is_active, coalesce(u.language, ''), u.theme").
 		Join("JOIN users AS u ON u.id = m.user_id").
 		Join("JOIN tenants AS t ON t.id = m.tenant_id").
 		Join("LEFT JOIN accounts AS a ON a.tenant_id = m.tenant_id AND a.id = m.account_id").
@@ -221,7 +235,7 @@ func identify(ctx context.Context, db bun.IDB, membership uuid.UUID, lock string
 		q = q.For(lock)
 	}
 	err := q.Scan(ctx, &i.UserID, &i.Email, &i.Name, &i.Role, &i.TenantID, &i.TenantSlug, &i.TenantName, &i.AccountID, &i.AccountNumber, &i.AccountHolder,
-		&i.PasswordHash, &i.Active)
+		&i.PasswordVersion, &i.Active, &i.Language, &i.Theme)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -133,7 +133,7 @@ func TestLogin(t *testing.T) {
 		s, _ := newService(t, nil)
 		home, other := accountstest.NewTenantWith(t, s, tenancy.CreateInput{}), accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
 		u := home.NewUser(t, auth.RoleFinance)
-		if _, err := s.Attach(other.System, accounts.AttachInput{Email: u.Email, Role: auth.RoleViewer}); err != nil {
+		if _, err := s.Attach(other.System, accounts.AttachInput{Email: u.Email, Role: auth.RoleViewer, Password: accountstest.Password}); err != nil {
 			t.Fatal(err)
 		}
 		c := testkit.NewClient(t, api(s))
@@ -260,7 +260,70 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("from elsewhere: %v", err)
 		}
 	})
-	t.Run("success clears the user's counter and not the address's", func(t *testing.T) {
+	t.Run("log-ins that succeed are not held against their address, one after the other and side by side", func(t *testing.T) {
+		t.Parallel()
+		s, _ := newService(t, nil)
+		home := accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
+		office := from(t.Context())
+		people := []string{home.Owner.Email, home.NewUser(t, auth.RoleViewer).Email, home.NewUser(t, auth.RoleViewer).Email}
+		var wg sync.WaitGroup
+		for _, email := range people {
+			wg.Go(func() {
+				for range 5 {
+					if _, err := s.Login(office, in(email, accountstest.Password)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if n := attempts(t, 60, func(i int) error {
+			_, err := s.Login(office, in(strings.Repeat("y", i+1)+"@x.test", "guess"))
+			return err
+		}); n != 50 {
+			t.Errorf("after 15 log-ins %d guesses were looked at, want 50", n)
+		}
+	})
+	t.Run("a log-in that began in one window gives the next one nothing back", func(t *testing.T) {
+		t.Parallel()
+		s, clock := newService(t, nil)
+		home := accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
+		ctx, owner := from(t.Context()), testkit.OwnerDB(t)
+		tx, err := owner.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		if _, err := tx.ExecContext(t.Context(), "SELECT 1 FROM memberships WHERE tenant_id = ? FOR UPDATE", home.ID); err != nil {
+			t.Fatal(err)
+		}
+		result := make(chan error)
+		go func() {
+			_, err := s.Login(ctx, in(home.Owner.Email, accountstest.Password))
+			result <- err
+		}()
+		testkit.Eventually(t, "the log-in waits", func() bool {
+			var waiting int
+			err := owner.NewRaw(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE ?`, "%"+home.ID.String()+"%").Scan(t.Context(), &waiting)
+			return err == nil && waiting == 1
+		})
+		clock.move(16 * time.Minute)
+		for i := range 50 {
+			if _, err := s.Login(ctx, in(strings.Repeat("z", i+1)+"@x.test", "guess")); !errors.Is(err, accounts.ErrInvalidLogin) {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-result; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Login(ctx, in("one-more@x.test", "guess")); !errors.Is(err, accounts.ErrTooManyAttempts) {
+			t.Errorf("the 51st guess of the new window: %v", err)
+		}
+	})
+	t.Run("success clears the user's counter and not the guesses of the address", func(t *testing.T) {
 		t.Parallel()
 		s, _ := newService(t, nil)
 		home := accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
@@ -275,8 +338,13 @@ func TestThrottle(t *testing.T) {
 				t.Fatalf("round %d: %v", round, err)
 			}
 		}
+		for range 5 {
+			if _, err := s.Login(ctx, in("stranger@x.test", "guess")); !errors.Is(err, accounts.ErrInvalidLogin) {
+				t.Fatal(err)
+			}
+		}
 		if _, err := s.Login(ctx, in(home.Owner.Email, accountstest.Password)); !errors.Is(err, accounts.ErrTooManyAttempts) {
-			t.Errorf("the 51st attempt of the address: %v", err)
+			t.Errorf("after 50 guesses the address goes on with a password of its own: %v", err)
 		}
 	})
 	t.Run("counters whose window is long over go away", func(t *testing.T) {

@@ -106,7 +106,8 @@ func (a *Account) CheckActive() error {
 // fold is how names are compared when they are searched.
 func fold(text string) string { return strings.ToLower(text) }
 
-// User is a person with a login. It belongs to the installation.
+// User is a person with a login. It belongs to the installation. The program may write PasswordHash and not read it: only
+// the database's function login_of gives it, for one e-mail address.
 type User struct {
 	bun.BaseModel `bun:"table:users,alias:u"`
 
@@ -114,6 +115,12 @@ type User struct {
 	Email        string    `bun:"email"` // lower case
 	Name         string    `bun:"name"`
 	PasswordHash string    `bun:"password_hash"`
+	// PasswordVersion counts the passwords, from 1; the database does.
+	PasswordVersion int `bun:"password_version,nullzero"`
+	// ResetBy is who else set the user's password last, at ResetAt, by creating him too; zero when nobody but himself and
+	// the operator ever did. His own changes leave it: who took a login over cannot wipe his trace by changing once more.
+	ResetBy uuid.UUID `bun:"reset_by,type:uuid,nullzero"`
+	ResetAt time.Time `bun:"reset_at,nullzero"`
 	// HomeTenantID is the tenant whose staff set name and password; zero: only the operator does. A user with a home
 	// has no membership elsewhere.
 	HomeTenantID uuid.UUID `bun:"home_tenant_id,type:uuid,nullzero"`
@@ -146,6 +153,9 @@ type Person struct {
 	Email        string    `bun:"email,scanonly"`
 	Name         string    `bun:"name,scanonly"`
 	HomeTenantID uuid.UUID `bun:"home_tenant_id,type:uuid,scanonly"`
+	// ResetBy is who else set this user's password last, at ResetAt; see User.
+	ResetBy uuid.UUID `bun:"reset_by,type:uuid,nullzero,scanonly"`
+	ResetAt time.Time `bun:"reset_at,nullzero,scanonly"`
 }
 
 // Kind of a credential.

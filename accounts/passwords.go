@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+
+	"countersign/internal/errs"
 )
 
 // DemoPassword is the published password of the demo's users. It is refused everywhere else.
@@ -50,29 +52,30 @@ func newPasswords(demo bool) *passwords {
 func trim(password string) string { return strings.TrimSpace(password) }
 
 // check refuses what must not become a password.
-func (p *passwords) check(password string) error {
+func (p *passwords) check(password string) *errs.Error {
+	password = trim(password)
 	switch n := utf8.RuneCountInString(password); {
 	case n < 10 || n > 200:
-		return ErrPasswordLength.At("password")
+		return ErrPasswordLength
 	case slices.Contains(commonPasswords, strings.ToLower(password)):
-		return ErrPasswordCommon.At("password")
+		return ErrPasswordCommon
 	case !p.demo && strings.EqualFold(password, DemoPassword):
-		return ErrPasswordCommon.At("password")
+		return ErrPasswordCommon
 	}
 	return nil
 }
 
-// hash checks a new password and gives what is stored of it. It never runs inside a transaction.
-func (p *passwords) hash(ctx context.Context, password string) (string, error) {
-	password = trim(password)
+// hash checks a new password and gives what is stored of it. It never runs inside a transaction. A refusal blames the
+// field.
+func (p *passwords) hash(ctx context.Context, field, password string) (string, error) {
 	if err := p.check(password); err != nil {
-		return "", err
+		return "", err.At(field)
 	}
 	if err := p.enter(ctx); err != nil {
 		return "", err
 	}
 	defer p.leave()
-	hash, err := argon2id.CreateHash(password, hashing)
+	hash, err := argon2id.CreateHash(trim(password), hashing)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}

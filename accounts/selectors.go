@@ -87,6 +87,6 @@ func GetPerson(ctx context.Context, db bun.IDB, userID uuid.UUID) (*Person, erro
 
 // people selects memberships of the tenant with the names of their users.
 func people(ctx context.Context, q *bun.SelectQuery) *bun.SelectQuery {
-	return q.ColumnExpr("m.*").ColumnExpr("u.email, u.name, u.home_tenant_id").
+	return q.ColumnExpr("m.*").ColumnExpr("u.email, u.name, u.home_tenant_id, u.reset_by, u.reset_at").
 		Join("JOIN users AS u ON u.id = m.user_id").Where("m.tenant_id = ?", tenancy.ID(ctx))
 }

@@ -2,46 +2,78 @@ package accounts
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/tenancy"
 )
 
+const byIDs = `
+SELECT id, number, coalesce(external_id, ''), kind, holder, holder_key, country, currency, coalesce(email, ''), coalesce(patient_id, ''), billing_address,
+  payment_methods, coalesce(default_payment_method, ''), is_active, created_at, updated_at
+FROM accounts WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) AND ($3::uuid IS NULL OR id = $3)`
+
+// SelectByIDs adds accounts of the tenant of ctx to found. Unknown ids, and those that a member may not see, stay absent.
+func SelectByIDs(ctx context.Context, found map[uuid.UUID]*Account, ids ...uuid.UUID) database.Statement {
+	return database.Select("read accounts", byIDs, func(row database.Row) error {
+		a := &Account{TenantID: tenancy.ID(ctx)}
+		err := row.Scan(&a.ID, &a.Number, &a.ExternalID, &a.Kind, &a.Holder, &a.HolderKey, &a.Country, &a.Currency, &a.Email, &a.PatientID, &a.BillingAddress,
+			&a.PaymentMethods, &a.DefaultPaymentMethod, &a.IsActive, &a.CreatedAt, &a.UpdatedAt)
+		found[a.ID] = a
+		return err
+	}, tenancy.ID(ctx), ids, membersAccount(ctx))
+}
+
+// membersAccount is the account to which a member is narrowed; nil: the caller is no member.
+func membersAccount(ctx context.Context) *uuid.UUID {
+	if p, ok := auth.From(ctx); ok && p.IsMember() {
+		return &p.AccountID
+	}
+	return nil
+}
+
 // ByIDs gives accounts of the tenant of ctx, for lists that show whose something is. Unknown ids are absent.
-func ByIDs(ctx context.Context, db bun.IDB, ids ...uuid.UUID) (map[uuid.UUID]*Account, error) {
+func ByIDs(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Account, error) {
 	found := make(map[uuid.UUID]*Account, len(ids))
 	if len(ids) == 0 {
 		return found, nil
 	}
-	var list []*Account
-	err := db.NewSelect().Model(&list).Apply(visible(ctx, "a.id")).Where("a.tenant_id = ?", tenancy.ID(ctx)).Where("a.id IN (?)", bun.List(ids)).Scan(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read accounts: %w", err)
-	}
-	for _, a := range list {
-		found[a.ID] = a
-	}
-	return found, nil
+	err := database.Send(ctx, SelectByIDs(ctx, found, ids...))
+	return found, err
+}
+
+const peopleByIDs = `
+SELECT m.id, m.user_id, m.role, coalesce(m.account_id, '00000000-0000-0000-0000-000000000000'), m.is_active, m.created_at, m.updated_at, u.email, u.name,
+  coalesce(u.home_tenant_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.reset_by, '00000000-0000-0000-0000-000000000000'), u.reset_at
+FROM memberships AS m JOIN users AS u ON u.id = m.user_id
+WHERE m.tenant_id = $1 AND m.user_id = ANY ($2::uuid[]) AND ($3::uuid IS NULL OR m.account_id = $3)`
+
+// SelectPeopleByIDs adds users as the tenant of ctx sees them to found, by the users' ids. Who has no membership there
+// stays absent.
+func SelectPeopleByIDs(ctx context.Context, found map[uuid.UUID]*Person, ids ...uuid.UUID) database.Statement {
+	return database.Select("read users", peopleByIDs, func(row database.Row) error {
+		p := &Person{Membership: Membership{TenantID: tenancy.ID(ctx)}}
+		var reset sql.NullTime
+		err := row.Scan(&p.ID, &p.UserID, &p.Role, &p.AccountID, &p.IsActive, &p.CreatedAt, &p.UpdatedAt, &p.Email, &p.Name, &p.HomeTenantID, &p.ResetBy, &reset)
+		p.ResetAt = reset.Time
+		found[p.UserID] = p
+		return err
+	}, tenancy.ID(ctx), ids, membersAccount(ctx))
 }
 
 // PeopleByIDs gives users as the tenant of ctx sees them, by the users' ids. Who has no membership there is absent.
-func PeopleByIDs(ctx context.Context, db bun.IDB, ids ...uuid.UUID) (map[uuid.UUID]*Person, error) {
+func PeopleByIDs(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Person, error) {
 	found := make(map[uuid.UUID]*Person, len(ids))
 	if len(ids) == 0 {
 		return found, nil
 	}
-	var list []*Person
-	err := people(ctx, db.NewSelect().Model(&list)).Apply(visible(ctx, "m.account_id")).Where("m.user_id IN (?)", bun.List(ids)).Scan(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read users: %w", err)
-	}
-	for _, p := range list {
-		found[p.UserID] = p
-	}
-	return found, nil
+	err := database.Send(ctx, SelectPeopleByIDs(ctx, found, ids...))
+	return found, err
 }
 
 // Choices gives active accounts for a select, by their holders, at most limit of them.

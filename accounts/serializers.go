@@ -159,16 +159,23 @@ type UserResponse struct {
 	Permissions []string `json:"permissions"`
 	IsActive    bool     `json:"is_active"`
 	// ManagedHere says whether this tenant may change name and password.
-	ManagedHere bool   `json:"managed_here"`
-	CreatedAt   string `json:"created_at"`
-	UpdatedAt   string `json:"updated_at"`
+	ManagedHere bool `json:"managed_here"`
+	// PasswordSetByOther is the id of the colleague who last set this user's password in his place, by creating him too.
+	PasswordSetByOther   *string `json:"password_set_by_other"`
+	PasswordSetByOtherAt *string `json:"password_set_by_other_at"`
+	CreatedAt            string  `json:"created_at"`
+	UpdatedAt            string  `json:"updated_at"`
 }
 
 func newUserResponse(p *Person) UserResponse {
 	r := UserResponse{ID: p.UserID.String(), Email: p.Email, Name: p.Name, Role: p.Role, Permissions: auth.PermissionsOf(p.Role), IsActive: p.IsActive,
-		ManagedHere: p.HomeTenantID == p.TenantID, CreatedAt: web.Time(p.CreatedAt), UpdatedAt: web.Time(p.UpdatedAt)}
+		ManagedHere: p.HomeTenantID == p.TenantID, CreatedAt: web.Time(p.CreatedAt), UpdatedAt: web.Time(p.UpdatedAt),
+		PasswordSetByOtherAt: web.OptionalTime(p.ResetAt)}
 	if p.AccountID != uuid.Nil {
 		r.AccountID = optional(p.AccountID.String())
+	}
+	if p.ResetBy != uuid.Nil {
+		r.PasswordSetByOther = optional(p.ResetBy.String())
 	}
 	return r
 }
@@ -178,6 +185,16 @@ type LoginRequest struct {
 	Email    string `json:"email" validate:"required,max=254"`
 	Password string `json:"password" validate:"required,max=200"`
 	Tenant   string `json:"tenant" validate:"max=63"`
+}
+
+// ChangePasswordRequest is the body of POST auth/password/.
+type ChangePasswordRequest struct {
+	CurrentPassword string `json:"current_password" validate:"required,max=200"`
+	NewPassword     string `json:"new_password" validate:"required"`
+}
+
+func (req ChangePasswordRequest) input() ChangePasswordInput {
+	return ChangePasswordInput{Current: req.CurrentPassword, New: req.NewPassword}
 }
 
 // MeResponse says who acts and what he may do.

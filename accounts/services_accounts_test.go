@@ -98,7 +98,7 @@ func TestAccounts(t *testing.T) {
 			{"an unknown default method", "default_payment_method", map[string]any{"holder": "A", "default_payment_method": "barter"}},
 			{"no e-mail address", "email", map[string]any{"holder": "A", "email": "Bob <bob@x.test>"}},
 			{"an address that is a list", "billing_address", map[string]any{"holder": "A", "billing_address": []int{1}}},
-			{"an address with a number beyond storing", "billing_address", map[string]any{"holder": "A", "billing_address": map[string]any{"x": []any{json.Number("1e999999")}}}},
+			{"an address with a number beyond storing", "billing_address.x.0", map[string]any{"holder": "A", "billing_address": map[string]any{"x": []any{json.Number("1e999999")}}}},
 			{"an address too large", "billing_address", map[string]any{"holder": "A", "billing_address": map[string]any{"x": strings.Repeat("x", 9000)}}},
 			{"the number", "number", map[string]any{"holder": "A", "number": "ACC-1"}},
 		} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/internal/auth"
@@ -18,7 +17,7 @@ func (s *Service) SetPreferences(ctx context.Context, language, theme string) er
 	if err != nil {
 		return err
 	}
-	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	return tenancy.InTx(asOneself(ctx, p.UserID), s.db, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*User)(nil)).Set("language = coalesce(nullif(?, ''), u.language)", language).
 			Set("theme = coalesce(nullif(?, ''), u.theme)", theme).Where("u.id = ?", p.UserID).Exec(ctx)
 		if err != nil {
@@ -26,13 +25,4 @@ func (s *Service) SetPreferences(ctx context.Context, language, theme string) er
 		}
 		return nil
 	})
-}
-
-// Preferences gives what SetPreferences has kept of a user; an empty language was never chosen.
-func (s *Service) Preferences(ctx context.Context, user uuid.UUID) (language, theme string, err error) {
-	u := &User{}
-	if err := s.db.NewSelect().Model(u).Column("language", "theme").Where("u.id = ?", user).Scan(ctx); err != nil {
-		return "", "", fmt.Errorf("read preferences: %w", err)
-	}
-	return u.Language, u.Theme, nil
 }

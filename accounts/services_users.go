@@ -2,10 +2,9 @@ package accounts
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -34,13 +33,18 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*Person, 
 	if err != nil {
 		return nil, err
 	}
-	hash, err := s.passwords.hash(ctx, in.Password)
+	hash, err := s.passwords.hash(ctx, "password", in.Password)
 	if err != nil {
 		return nil, err
 	}
 	return s.join(ctx, in.Role, in.Account, func(ctx context.Context, tx bun.Tx) (uuid.UUID, error) {
 		u := &User{ID: uuid.Must(uuid.NewV7()), Email: email, Name: in.Name, PasswordHash: hash, HomeTenantID: tenancy.ID(ctx), IsActive: true, Theme: "system"}
-		if _, err := tx.NewInsert().Model(u).Exec(ctx); err != nil {
+		if p, _ := auth.From(ctx); p.Kind == auth.KindUser {
+			u.ResetBy, u.ResetAt = p.UserID, s.now()
+		}
+		// nothing is returned: without a membership the tenant does not see him yet
+		_, err := tx.NewInsert().Model(u).ExcludeColumn("password_version", "created_at", "updated_at").Returning("NULL").Exec(ctx)
+		if err != nil {
 			if database.IsUnique(err, "users_email_key") {
 				return uuid.Nil, ErrEmailTaken.At("email")
 			}
@@ -90,10 +94,13 @@ type AttachInput struct {
 	Email   string
 	Role    string
 	Account string // id or external id; members only
+	// Password is a new one. It may be empty for who has no home any more: no tenant knows his.
+	Password string
 }
 
 // Attach gives an existing user a membership in the tenant of ctx. Only the operator may, with tenancy.AsSystem: from
-// then on the user has no home, so that no tenant can take over his login in the others.
+// then on the user has no home, so that no tenant can take over his login in the others. Whoever managed him until then
+// may know his password, so he gets a new one, and everything that was signed in with the old one ends, in all tenants.
 func (s *Service) Attach(ctx context.Context, in AttachInput) (*Person, error) {
 	if p, ok := auth.From(ctx); !ok || p.Kind != auth.KindSystem {
 		return nil, auth.ErrForbidden.With("permission", "operator")
@@ -103,18 +110,42 @@ func (s *Service) Attach(ctx context.Context, in AttachInput) (*Person, error) {
 	if err := fields.Err(); err != nil {
 		return nil, err
 	}
-	return s.join(ctx, in.Role, in.Account, func(ctx context.Context, tx bun.Tx) (uuid.UUID, error) {
-		var id uuid.UUID
-		err := tx.NewUpdate().Model((*User)(nil)).Set("home_tenant_id = NULL").Set("updated_at = now()").
-			Where("u.email = ?", strings.ToLower(in.Email)).Returning("u.id").Scan(ctx, &id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return uuid.Nil, web.ErrNotFound
+	u, err := s.loginOf(ctx, strings.ToLower(strings.TrimSpace(in.Email)))
+	if err != nil {
+		return nil, err
+	}
+	if u.ID == uuid.Nil {
+		return nil, web.ErrNotFound
+	}
+	hash := ""
+	if in.Password != "" {
+		if hash, err = s.passwords.hash(ctx, "password", in.Password); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return uuid.Nil, fmt.Errorf("free user from his home: %w", err)
-		}
-		return id, nil
+	}
+	return s.join(asOneself(ctx, u.ID), in.Role, in.Account, func(ctx context.Context, tx bun.Tx) (uuid.UUID, error) {
+		return u.ID, s.free(ctx, tx, u.ID, hash)
 	})
+}
+
+// free takes a user out of his home, with a new password. Without one it only checks that he has left it before.
+func (s *Service) free(ctx context.Context, tx bun.Tx, user uuid.UUID, hash string) error {
+	if hash == "" {
+		homeless, err := tx.NewSelect().Model((*User)(nil)).Column("id").Where("u.id = ?", user).Where("u.home_tenant_id IS NULL").Exists(ctx)
+		if err != nil {
+			return fmt.Errorf("read user: %w", err)
+		}
+		if !homeless {
+			return ErrPasswordLength.At("password")
+		}
+		return nil
+	}
+	_, err := tx.NewUpdate().Model((*User)(nil)).Set("home_tenant_id = NULL").Set("password_hash = ?", hash).Set("updated_at = now()").
+		Set("reset_by = NULL").Set("reset_at = NULL").Where("u.id = ?", user).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("free user from his home: %w", err)
+	}
+	return s.revokeOwn(ctx, tx, uuid.Nil)
 }
 
 // join makes the membership of the user that user gives, with its event and audit record.
@@ -172,13 +203,13 @@ type UpdateUserInput struct {
 }
 
 // UpdateUser changes a user of the tenant of ctx. It needs users.manage. A new role, account or password and a
-// deactivation end all the user's credentials in the same commit. Who has a home has no membership elsewhere, so a new
+// deactivation end all the user's credentials in the same commit. One's own password is changed with ChangePassword. Who has a home has no membership elsewhere, so a new
 // password leaves no credential behind in another tenant.
 func (s *Service) UpdateUser(ctx context.Context, userID uuid.UUID, in UpdateUserInput) (*Person, error) {
 	hash := ""
 	if in.Password != nil {
 		var err error
-		if hash, err = s.passwords.hash(ctx, *in.Password); err != nil {
+		if hash, err = s.passwords.hash(ctx, "password", *in.Password); err != nil {
 			return nil, err
 		}
 	}
@@ -276,6 +307,8 @@ func (c *change) check(ctx context.Context) error {
 		return ErrOwnersOnly
 	case actor.UserID == c.before.UserID && (c.moved() || c.deactivated()):
 		return ErrNotYourself
+	case actor.UserID == c.before.UserID && c.newPassword:
+		return ErrOwnPassword
 	case wasOwner && c.otherOwners == 0 && c.before.IsActive && (c.after.Role != auth.RoleOwner || c.deactivated()):
 		return ErrLastOwner
 	case c.login() && c.before.HomeTenantID != tenancy.ID(ctx):
@@ -297,7 +330,7 @@ func (c *change) save(ctx context.Context, tx bun.Tx, s *Service, hash string) e
 		}
 	}
 	if c.login() {
-		if err := c.saveLogin(ctx, tx, hash); err != nil {
+		if err := c.saveLogin(ctx, tx, hash, s.now()); err != nil {
 			return err
 		}
 	}
@@ -324,10 +357,15 @@ func (c *change) save(ctx context.Context, tx bun.Tx, s *Service, hash string) e
 }
 
 // saveLogin names the home once more: the operator may have attached the user elsewhere since it was read.
-func (c *change) saveLogin(ctx context.Context, tx bun.Tx, hash string) error {
-	q := tx.NewUpdate().Model((*User)(nil)).Set("name = ?", c.name).Set("updated_at = now()")
+func (c *change) saveLogin(ctx context.Context, tx bun.Tx, hash string, now time.Time) error {
+	q := tx.NewUpdate().Model((*User)(nil)).Set("updated_at = now()").Set("name = ?", c.name)
 	if c.newPassword {
 		q = q.Set("password_hash = ?", hash)
+		if p, _ := auth.From(ctx); p.Kind == auth.KindUser { // a colleague, as check has seen
+			q = q.Set("reset_by = ?", p.UserID).Set("reset_at = ?", now)
+		} else {
+			q = q.Set("reset_by = NULL").Set("reset_at = NULL")
+		}
 	}
 	res, err := q.Where("u.id = ?", c.before.UserID).Where("u.home_tenant_id = ?", tenancy.ID(ctx)).Exec(ctx)
 	if err != nil {

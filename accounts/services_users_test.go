@@ -1,15 +1,18 @@
 package accounts_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"countersign/accounts"
 	"countersign/accounts/accountstest"
@@ -17,6 +20,7 @@ import (
 	"countersign/internal/errs"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
+	"countersign/tenancy"
 )
 
 func ref[T any](v T) *T { return &v }
@@ -244,34 +248,127 @@ func TestAttach(t *testing.T) {
 	t.Parallel()
 	home, other := accountstest.NewTenant(t), accountstest.NewTenant(t)
 	u := home.NewUser(t, auth.RoleFinance)
+	old := u.Token(t)
+	attach := func(ctx context.Context, email, password string) (*accounts.Person, error) {
+		return home.Service.Attach(ctx, accounts.AttachInput{Email: email, Role: "viewer", Password: password})
+	}
 
-	if _, err := home.Service.Attach(other.Owner.Ctx, accounts.AttachInput{Email: u.Email, Role: "viewer"}); errs.As(err) == nil || errs.As(err).Kind != errs.KindForbidden {
+	if _, err := attach(other.Owner.Ctx, u.Email, "another battery"); errs.As(err) == nil || errs.As(err).Kind != errs.KindForbidden {
 		t.Fatalf("an owner attaches a stranger: %v", err)
 	}
-	if _, err := home.Service.Attach(other.System, accounts.AttachInput{Email: "nobody@x.test", Role: "viewer"}); !errors.Is(err, web.ErrNotFound) {
+	if _, err := attach(other.System, "nobody@x.test", "another battery"); !errors.Is(err, web.ErrNotFound) {
 		t.Fatal(err)
 	}
-	p, err := home.Service.Attach(other.System, accounts.AttachInput{Email: strings.ToUpper(u.Email), Role: "viewer"})
+	for _, password := range []string{"", "short"} {
+		if _, err := attach(other.System, u.Email, password); !errors.Is(err, accounts.ErrPasswordLength) {
+			t.Fatalf("with the password that the first tenant may know, or %q: %v", password, err)
+		}
+	}
+	if _, err := attach(home.System, u.Email, "another battery"); !errors.Is(err, accounts.ErrAlreadyMember) {
+		t.Error(err)
+	}
+	if _, err := home.Service.Authenticate(t.Context(), old, accounts.KindToken); err != nil {
+		t.Fatalf("a refused attachment ended a credential: %v", err)
+	}
+
+	p, err := attach(other.System, strings.ToUpper(u.Email), "another battery")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.UserID != u.ID || p.Role != "viewer" || p.TenantID != other.ID || p.HomeTenantID != uuid.Nil {
+	if p.UserID != u.ID || p.Role != "viewer" || p.TenantID != other.ID || p.HomeTenantID != uuid.Nil || p.ResetBy != uuid.Nil || !p.ResetAt.IsZero() {
 		t.Errorf("attached as %+v", p)
 	}
-	if _, err := home.Service.Attach(other.System, accounts.AttachInput{Email: u.Email, Role: "viewer"}); !errors.Is(err, accounts.ErrAlreadyMember) {
-		t.Error(err)
+	if _, err := home.Service.Authenticate(t.Context(), old, accounts.KindToken); !errors.Is(err, accounts.ErrInvalidCredential) {
+		t.Errorf("what was signed in with the old password: %v", err)
 	}
 	for _, tenant := range []*accountstest.Tenant{home, other} {
+		if _, err := login(t, home.Service, u.Email, accountstest.Password, tenant.Slug); !errors.Is(err, accounts.ErrInvalidLogin) {
+			t.Errorf("the old password in %s: %v", tenant.Name, err)
+		}
+		if _, err := login(t, home.Service, u.Email, "another battery", tenant.Slug); err != nil {
+			t.Errorf("the new password in %s: %v", tenant.Name, err)
+		}
 		c := client(t, tenant.Owner, tenant.Service)
 		path := "/users/" + u.ID.String() + "/"
-		c.Patch(path, map[string]any{"password": "another battery"}).Refused(409, "user_managed_elsewhere")
+		c.Patch(path, map[string]any{"password": "a third battery"}).Refused(409, "user_managed_elsewhere")
 		c.Patch(path, map[string]any{"name": "Another"}).Refused(409, "user_managed_elsewhere")
 		if c.Patch(path, map[string]any{"role": "cashier"}).Expect(200).At("data.managed_here") != false {
 			t.Error("the user has no home and is managed here")
 		}
 	}
-	if _, err := login(t, home.Service, u.Email, accountstest.Password, other.Slug); err != nil {
-		t.Errorf("the old password: %v", err)
+
+	third := accountstest.NewTenant(t)
+	if _, err := attach(third.System, u.Email, ""); err != nil {
+		t.Fatalf("whose password no tenant knows needs no new one: %v", err)
+	}
+	if _, err := login(t, home.Service, u.Email, "another battery", third.Slug); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPasswordOfAnother follows who else has set a user's password: whoever did could act as that user.
+func TestPasswordOfAnother(t *testing.T) {
+	t.Parallel()
+	s, clock := newService(t, nil)
+	home := accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
+	admin := home.NewUser(t, auth.RoleAdmin)
+	owner := client(t, home.Owner, s)
+	expect := func(t *testing.T, id uuid.UUID, by uuid.UUID, at time.Time) {
+		t.Helper()
+		byID := map[uuid.UUID]*accounts.Person{}
+		err := tenancy.Read(home.System, testkit.DB(t), func(ctx context.Context, tx bun.Tx) (err error) {
+			byID, err = accounts.PeopleByIDs(ctx, tx, id)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := byID[id]; p.ResetBy != by || !p.ResetAt.Equal(at) {
+			t.Errorf("the password was set by %s at %s, want %s at %s", p.ResetBy, p.ResetAt, by, at)
+		}
+		var wantBy, wantAt any
+		if by != uuid.Nil {
+			wantBy, wantAt = by.String(), web.Time(at)
+		}
+		a := owner.Get("/users/" + id.String() + "/").Expect(200)
+		if a.At("data.password_set_by_other") != wantBy || a.At("data.password_set_by_other_at") != wantAt {
+			t.Errorf("the answer says %s", a.Raw)
+		}
+	}
+
+	expect(t, admin.ID, uuid.Nil, time.Time{}) // the operator made him
+
+	made := owner.Post("/users/", map[string]any{"email": uuid.NewString() + "@x.test", "name": "New", "password": accountstest.Password, "role": "finance"}).Expect(201)
+	id, created := uuid.MustParse(made.Text("data.id")), clock.Now()
+	expect(t, id, home.Owner.ID, created)
+
+	clock.move(time.Hour)
+	if _, err := s.UpdateUser(admin.Ctx, id, accounts.UpdateUserInput{Name: ref("Another name"), IsActive: ref(true)}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, id, home.Owner.ID, created) // nothing of it is a password
+	if _, err := s.UpdateUser(admin.Ctx, id, accounts.UpdateUserInput{Password: ref("another battery")}); err != nil {
+		t.Fatal(err)
+	}
+	reset := clock.Now()
+	expect(t, id, admin.ID, reset)
+
+	clock.move(time.Hour)
+	signedIn, err := login(t, s, made.Text("data.email"), "another battery", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.NewClient(t, api(s)).As(signedIn.Secret).Post("/auth/password/", map[string]any{"current_password": "another battery", "new_password": "a third battery"}).Expect(204)
+	expect(t, id, admin.ID, reset) // who took the login over cannot wipe his trace
+
+	if _, err := s.UpdateUser(home.System, id, accounts.UpdateUserInput{Password: ref("the operator's battery")}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, id, uuid.Nil, time.Time{})
+
+	client(t, admin, s).Patch("/users/"+admin.ID.String()+"/", map[string]any{"password": "another battery"}).Refused(409, "own_password")
+	if _, err := login(t, s, admin.Email, accountstest.Password, ""); err != nil {
+		t.Errorf("his password has changed all the same: %v", err)
 	}
 }
 

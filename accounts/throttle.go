@@ -14,7 +14,8 @@ import (
 	"countersign/internal/database"
 )
 
-// How often one may try to sign in within a window, from one address and as one user.
+// How often one may try to sign in within a window, from one address and as one user. An attempt that succeeds is not
+// held against its address: a whole office may share one.
 const (
 	maxPerAddress  = 50
 	maxPerUser     = 10
@@ -41,25 +42,32 @@ WITH address AS (
 SELECT address.attempts, address.opens_at, coalesce(person.attempts, 0), coalesce(person.opens_at, $3)
 FROM address LEFT JOIN person ON true`
 
+// attempt is one that was counted and let in: against whom, and in which window of the address.
+type attempt struct {
+	address, user []byte
+	opens         time.Time
+}
+
 // admit counts an attempt to sign in, before any password is looked at, and refuses it when there were too many. The
 // counter is committed, so that parallel attempts at all replicas see each other.
-func (s *Service) admit(ctx context.Context, ip, email string) error {
+func (s *Service) admit(ctx context.Context, ip, email string) (attempt, error) {
 	now := s.now()
+	a := attempt{address: s.subject("ip", network(ip)), user: s.subject("user", email)}
 	var byAddress, byUser int
-	var addressOpens, userOpens time.Time
+	var userOpens time.Time
 	err := database.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		return database.Hot(tx).QueryRowContext(ctx, countAttempt, s.subject("ip", network(ip)), s.subject("user", email),
-			now, now.Add(throttleWindow), maxPerAddress, maxPerUser).Scan(&byAddress, &addressOpens, &byUser, &userOpens)
+		return database.Hot(tx).QueryRowContext(ctx, countAttempt, a.address, a.user,
+			now, now.Add(throttleWindow), maxPerAddress, maxPerUser).Scan(&byAddress, &a.opens, &byUser, &userOpens)
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("count attempt to sign in: %w", err)
+		return attempt{}, fmt.Errorf("count attempt to sign in: %w", err)
 	case byAddress > maxPerAddress:
-		return ErrTooManyAttempts.After(addressOpens.Sub(now))
+		return attempt{}, ErrTooManyAttempts.After(a.opens.Sub(now))
 	case byUser > maxPerUser:
-		return ErrTooManyAttempts.After(userOpens.Sub(now))
+		return attempt{}, ErrTooManyAttempts.After(userOpens.Sub(now))
 	}
-	return nil
+	return a, nil
 }
 
 // subject is what is stored of an address or a user.
@@ -78,6 +86,9 @@ func network(ip string) string {
 	return netip.PrefixFrom(addr.WithZone(""), 64).Masked().String()
 }
 
+// refundAddress takes back one attempt, and only in the window in which it was counted.
+const refundAddress = `UPDATE login_throttle SET attempts = attempts - 1 WHERE subject = $1 AND opens_at = $2 AND attempts > 0`
+
 const forgiveUser = `DELETE FROM login_throttle WHERE subject = $1`
 
 // forgetWindows takes away counters whose window is over, some at a time, so that the table stays small.
@@ -85,10 +96,12 @@ const forgetWindows = `
 DELETE FROM login_throttle WHERE subject IN (
   SELECT subject FROM login_throttle WHERE opens_at < $1 ORDER BY opens_at LIMIT 100 FOR UPDATE SKIP LOCKED)`
 
-// forgive clears the user's counter in the transaction of a log-in. The address keeps its own: who owns one login must
-// not be able to go on guessing others.
-func (s *Service) forgive(ctx context.Context, email string) {
-	database.Defer(ctx, forgiveUser, s.subject("user", email))
+// forgive clears the user's counter in the transaction of a log-in. Of the address's it takes back this one attempt and
+// leaves the failed ones: who owns one login must not be able to go on guessing others. The address comes first, as in
+// countAttempt, so that the two never wait for each other.
+func (s *Service) forgive(ctx context.Context, a attempt) {
+	database.Defer(ctx, refundAddress, a.address, a.opens)
+	database.Defer(ctx, forgiveUser, a.user)
 	database.Defer(ctx, forgetWindows, s.now().Add(-throttleWindow))
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -90,8 +88,8 @@ JOIN users AS u ON u.id = m.user_id
 JOIN tenants AS t ON t.id = c.tenant_id
 WHERE c.tenant_id = $1 AND c.secret_hash = $2 AND c.kind = $3`
 
-// Authenticate gives who acts with a secret: one read transaction with one statement, and nothing is cached, so that a
-// revoked secret is dead for every replica at once. Unknown, expired and revoked secrets are ErrInvalidCredential. A
+// Authenticate gives who acts with a secret: one statement in one round trip, and nothing is cached, so that a revoked
+// secret is dead for every replica at once. Unknown, expired and revoked secrets are ErrInvalidCredential. A
 // deactivation revokes as well; its victim is told so, with ErrUserInactive.
 func (s *Service) Authenticate(ctx context.Context, secret string, kind Kind) (auth.Principal, error) {
 	tenant, ok := tenantOf(kind, secret)
@@ -103,16 +101,15 @@ func (s *Service) Authenticate(ctx context.Context, secret string, kind Kind) (a
 	var revoked, active bool
 	var account uuid.NullUUID
 	inTenant := tenancy.AsSystem(ctx, tenant, "authenticate")
-	err := tenancy.Read(inTenant, s.db, func(ctx context.Context, tx bun.Tx) error {
-		return database.Hot(tx).QueryRowContext(ctx, authenticate, tenant, hashSecret(secret), string(kind)).
-			Scan(&p.CredentialID, &created, &expires, &revoked, &p.MembershipID, &p.Role, &account, &active, &p.UserID, &p.Label, &p.Name, &p.Language)
-	})
+	err := tenancy.Fetch(inTenant, s.db, database.Select("look up credential", authenticate, func(row database.Row) error {
+		return row.Scan(&p.CredentialID, &created, &expires, &revoked, &p.MembershipID, &p.Role, &account, &active, &p.UserID, &p.Label, &p.Name, &p.Language)
+	}, tenant, hashSecret(secret), kind))
 	now := s.now()
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return auth.Principal{}, ErrInvalidCredential
 	case err != nil:
-		return auth.Principal{}, fmt.Errorf("look up credential: %w", err)
+		return auth.Principal{}, err
+	case p.CredentialID == uuid.Nil:
+		return auth.Principal{}, ErrInvalidCredential
 	case !active:
 		return auth.Principal{}, ErrUserInactive
 	case revoked || !now.Before(expires):

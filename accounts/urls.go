@@ -21,6 +21,9 @@ func (v *views) urls() []web.Route {
 			Errors: []*errs.Error{ErrInvalidLogin, ErrTenantRequired, ErrTooManyAttempts, ErrUserInactive}},
 		{Method: http.MethodDelete, Path: "/auth/token/", Handler: v.deleteToken,
 			Tag: "Authentication", Summary: "Sign out: the token is dead at once", Status: http.StatusNoContent},
+		{Method: http.MethodPost, Path: "/auth/password/", Handler: v.changePassword,
+			Tag: "Authentication", Summary: "Change your own password: everything else that you are signed in with ends", Request: ChangePasswordRequest{},
+			Status: http.StatusNoContent, Errors: []*errs.Error{ErrWrongPassword, ErrPasswordLength, ErrPasswordCommon, ErrTooManyAttempts}},
 		{Method: http.MethodGet, Path: "/auth/me/", Handler: v.me,
 			Tag: "Authentication", Summary: "Who you are and what you may do", Response: MeResponse{}},
 
@@ -33,7 +36,7 @@ func (v *views) urls() []web.Route {
 			Tag: "Users", Summary: "One user", Response: UserResponse{}},
 		{Method: http.MethodPatch, Path: "/users/{id}/", Staff: true, Permission: auth.UsersManage, Handler: v.updateUser,
 			Tag: "Users", Summary: "Change a user's name, password, role, account or whether he may sign in", Request: UpdateUserRequest{}, Response: UserResponse{},
-			Errors: append([]*errs.Error{ErrNotYourself, ErrLastOwner, ErrManagedElsewhere}, userErrors...)},
+			Errors: append([]*errs.Error{ErrNotYourself, ErrOwnPassword, ErrLastOwner, ErrManagedElsewhere}, userErrors...)},
 
 		{Method: http.MethodGet, Path: "/billing/accounts/", Staff: true, Permission: auth.BillingView, Handler: v.listAccounts,
 			Tag: "Accounts", Summary: "The accounts of your customers", Response: AccountResponse{}, List: accountList},

@@ -182,6 +182,17 @@ func (v *views) deleteToken(w http.ResponseWriter, r *http.Request) error {
 	return web.NoContent(w)
 }
 
+func (v *views) changePassword(w http.ResponseWriter, r *http.Request) error {
+	var req ChangePasswordRequest
+	if err := web.Decode(r, &req); err != nil {
+		return err
+	}
+	if err := v.service.ChangePassword(r.Context(), req.input()); err != nil {
+		return err
+	}
+	return web.NoContent(w)
+}
+
 func (v *views) me(w http.ResponseWriter, r *http.Request) error {
 	i, err := v.service.Me(r.Context())
 	if err != nil {

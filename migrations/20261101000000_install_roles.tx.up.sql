@@ -58,3 +58,19 @@ CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION '% is append-only: % is refused, write a correction instead', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
 END $$;
+--bun:split
+-- What a column may hold is said by domains where tables are written to all day: PostgreSQL reads all CHECKs of a table
+-- anew for each statement, and of the domains only those of the columns that the statement writes.
+CREATE DOMAIN currency_code AS char(3) CONSTRAINT currency_code_check CHECK (VALUE ~ '^[A-Z]{3}$');
+--bun:split
+-- An amount in minor units of the currency beside it.
+CREATE DOMAIN amount_minor AS bigint CONSTRAINT amount_minor_check CHECK (VALUE >= 0);
+--bun:split
+CREATE DOMAIN positive_minor AS bigint CONSTRAINT positive_minor_check CHECK (VALUE > 0);
+--bun:split
+CREATE DOMAIN json_object AS jsonb CONSTRAINT json_object_check CHECK (jsonb_typeof(VALUE) = 'object');
+--bun:split
+CREATE DOMAIN sha256_hash AS bytea CONSTRAINT sha256_hash_check CHECK (length(VALUE) = 32);
+--bun:split
+-- The tenant's own name for a thing.
+CREATE DOMAIN external_reference AS text CONSTRAINT external_reference_check CHECK (length(VALUE) BETWEEN 1 AND 100);

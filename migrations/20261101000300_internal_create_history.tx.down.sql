@@ -15,3 +15,7 @@ DROP TABLE audit_unsealed;
 DROP TABLE audit_log;
 --bun:split
 DROP FUNCTION audit_log_guard();
+--bun:split
+DROP DOMAIN idempotency_key;
+--bun:split
+DROP DOMAIN actor_kind;

@@ -1,10 +1,14 @@
+CREATE DOMAIN actor_kind AS text CONSTRAINT actor_kind_check CHECK (VALUE IN ('user', 'system'));
+--bun:split
+CREATE DOMAIN idempotency_key AS text CONSTRAINT idempotency_key_check CHECK (length(VALUE) BETWEEN 1 AND 255);
+--bun:split
 -- Who did what, when, from where, why. The sealing function numbers and hash-chains rows some seconds after they are
 -- committed, so that writers of one tenant do not wait for each other.
 CREATE TABLE audit_log (
   tenant_id   uuid NOT NULL,
   id          uuid NOT NULL,
   created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-  actor_kind  text NOT NULL CHECK (actor_kind IN ('user', 'system')),
+  actor_kind  actor_kind NOT NULL,
   actor_id    uuid,
   actor_label text NOT NULL,
   action      text NOT NULL,
@@ -154,8 +158,8 @@ CREATE TABLE idempotency_keys (
   tenant_id  uuid NOT NULL,
   owner_id   uuid NOT NULL, -- the member's account, or the user of staff: nobody replays somebody else's answer
   scope      text NOT NULL, -- the operation (S1-47)
-  key        text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
-  body_hash  bytea NOT NULL CHECK (length(body_hash) = 32),
+  key        idempotency_key NOT NULL,
+  body_hash  sha256_hash NOT NULL,
   answer     text, -- null only inside the transaction that writes it
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant_id, owner_id, scope, key)

@@ -112,6 +112,8 @@ CREATE TABLE ledger_balances (
   amount_minor      bigint NOT NULL DEFAULT 0,
   updated_at        timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant_id, ledger_account_id),
+  -- a thousand of the largest amounts: far from where 64 bits end, so a balance that grows is refused by name before it overflows
+  CONSTRAINT ledger_balances_range CHECK (amount_minor BETWEEN -1000000000000000000 AND 1000000000000000000),
   CONSTRAINT ledger_balances_account_fk FOREIGN KEY (tenant_id, ledger_account_id) REFERENCES ledger_accounts ON DELETE RESTRICT
 ) WITH (fillfactor = 50);
 --bun:split

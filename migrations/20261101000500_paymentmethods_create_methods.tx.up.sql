@@ -1,10 +1,12 @@
+CREATE DOMAIN payment_method AS text CONSTRAINT payment_method_check CHECK (VALUE IN ('cash', 'card', 'mobile_banking', 'voucher', 'bank_transfer', 'local_wallet', 'paypal', 'gateway_link', 'other'));
+--bun:split
 -- Which methods a country offers, as rows that staff edit (S3-37). A row of the account's country replaces the global
 -- ('*') row of the same method, and may switch it off.
 CREATE TABLE payment_method_configs (
   tenant_id          uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
   id                 uuid NOT NULL,
   country_code       text NOT NULL CHECK (country_code = '*' OR country_code ~ '^[A-Z]{2}$'),
-  payment_method     text NOT NULL CHECK (payment_method IN ('cash', 'card', 'mobile_banking', 'voucher', 'bank_transfer', 'local_wallet', 'paypal', 'gateway_link', 'other')),
+  payment_method     payment_method NOT NULL,
   display_name       text NOT NULL CHECK (length(display_name) BETWEEN 1 AND 100),
   instructions       text NOT NULL DEFAULT '',
   bank_details       jsonb CHECK (jsonb_typeof(bank_details) = 'object'),
@@ -30,7 +32,7 @@ CREATE TABLE account_payment_methods (
   tenant_id      uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
   id             uuid NOT NULL,
   account_id     uuid NOT NULL,
-  payment_method text NOT NULL CHECK (payment_method IN ('cash', 'card', 'mobile_banking', 'voucher', 'bank_transfer', 'local_wallet', 'paypal', 'gateway_link', 'other')),
+  payment_method payment_method NOT NULL,
   display_name   text NOT NULL CHECK (length(display_name) BETWEEN 1 AND 100),
   details        jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object'),
   is_default     boolean NOT NULL DEFAULT false,

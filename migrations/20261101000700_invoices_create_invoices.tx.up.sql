@@ -9,14 +9,14 @@ CREATE TABLE invoices (
   currency          char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
   invoice_date      date NOT NULL,
   due_date          date NOT NULL,
-  subtotal_minor    bigint NOT NULL CHECK (subtotal_minor >= 0), -- net, before discount and tax
+  subtotal_minor    bigint NOT NULL CHECK (subtotal_minor BETWEEN 0 AND 1000000000000000), -- net, before discount and tax; at most 10^15, so that sums of thousands still fit
   discount_minor    bigint NOT NULL CHECK (discount_minor BETWEEN 0 AND subtotal_minor),
-  tax_minor         bigint NOT NULL CHECK (tax_minor >= 0),
-  total_minor       bigint NOT NULL,
+  tax_minor         bigint NOT NULL CHECK (tax_minor BETWEEN 0 AND 1000000000000000),
+  total_minor       bigint NOT NULL CHECK (total_minor BETWEEN 0 AND 1000000000000000),
   paid_minor        bigint NOT NULL DEFAULT 0 CHECK (paid_minor >= 0),
   credited_minor    bigint NOT NULL DEFAULT 0 CHECK (credited_minor >= 0),
   balance_minor     bigint NOT NULL CHECK (balance_minor >= 0),
-  credits           bigint NOT NULL DEFAULT 0 CHECK (credits >= 0), -- service credits granted when it is paid
+  credits           bigint NOT NULL DEFAULT 0 CHECK (credits BETWEEN 0 AND 1000000000000), -- service credits granted when it is paid
   notes             text NOT NULL DEFAULT '',
   void_reason       text NOT NULL DEFAULT '',
   pending_claims    integer NOT NULL DEFAULT 0 CHECK (pending_claims >= 0), -- payments submitted or approved, not yet settled
@@ -36,6 +36,9 @@ CREATE TABLE invoices (
   CONSTRAINT invoices_balance_check CHECK (balance_minor = CASE WHEN status = 'void' THEN 0 ELSE total_minor - paid_minor - credited_minor END),
   CONSTRAINT invoices_due_check CHECK (due_date >= invoice_date),
   CONSTRAINT invoices_number_check CHECK (status IN ('draft', 'void') OR number IS NOT NULL),
+  -- A client's number never has the form of those that finalisation gives, under whatever prefix the tenant will choose:
+  -- so no number of a series is ever in the way of finalisation, and no series has a gap.
+  CONSTRAINT invoices_number_reserved CHECK (number_is_ours OR number !~ '^[A-Z0-9]{1,12}-[0-9]{4}-[0-9]{6,}$'),
   CONSTRAINT invoices_amounts_fit_status CHECK (CASE status
     WHEN 'draft' THEN paid_minor = 0 AND finalized_at IS NULL
     WHEN 'open' THEN paid_minor = 0 AND balance_minor > 0 AND finalized_at IS NOT NULL
@@ -83,12 +86,12 @@ CREATE TABLE line_items (
   description    text NOT NULL CHECK (length(description) BETWEEN 1 AND 500),
   quantity       numeric(20,6) NOT NULL CHECK (quantity > 0),
   unit_price     numeric(20,6) NOT NULL CHECK (unit_price >= 0),
-  net_minor      bigint NOT NULL CHECK (net_minor >= 0),
+  net_minor      bigint NOT NULL CHECK (net_minor BETWEEN 0 AND 1000000000000000),
   discount_minor bigint NOT NULL DEFAULT 0 CHECK (discount_minor BETWEEN 0 AND net_minor),
   tax_rate       numeric(9,6) NOT NULL DEFAULT 0 CHECK (tax_rate BETWEEN 0 AND 1), -- a fraction: 0.15 is 15 %
-  tax_minor      bigint NOT NULL DEFAULT 0 CHECK (tax_minor >= 0),
+  tax_minor      bigint NOT NULL DEFAULT 0 CHECK (tax_minor BETWEEN 0 AND 1000000000000000),
   total_minor    bigint NOT NULL,
-  credits        bigint NOT NULL DEFAULT 0 CHECK (credits >= 0),
+  credits        bigint NOT NULL DEFAULT 0 CHECK (credits BETWEEN 0 AND 1000000000000),
   service_type   text NOT NULL DEFAULT '',
   service_id     text NOT NULL DEFAULT '',
   billing_code   text NOT NULL DEFAULT '',

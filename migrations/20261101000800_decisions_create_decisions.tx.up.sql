@@ -1,13 +1,17 @@
+CREATE DOMAIN decision_subject AS text CONSTRAINT decision_subject_check CHECK (VALUE IN ('payment'));
+--bun:split
+CREATE DOMAIN decision_verdict AS text CONSTRAINT decision_verdict_check CHECK (VALUE IN ('approve', 'reject'));
+--bun:split
 -- The ladder: which claims need how many approvals, by whom, with what evidence. The first rule that fits decides, by
 -- rank; when none does, the tenant's threshold says one or two.
 CREATE TABLE approval_policies (
   tenant_id         uuid NOT NULL REFERENCES tenants ON DELETE RESTRICT,
   id                uuid NOT NULL,
   rank              integer NOT NULL,
-  subject_type      text NOT NULL DEFAULT 'payment' CHECK (subject_type IN ('payment')),
+  subject_type      decision_subject NOT NULL DEFAULT 'payment',
   payment_method    text,
-  currency          char(3) CHECK (currency ~ '^[A-Z]{3}$'),
-  from_amount_minor bigint CHECK (from_amount_minor >= 0),
+  currency          currency_code,
+  from_amount_minor amount_minor,
   to_amount_minor   bigint CHECK (to_amount_minor >= from_amount_minor), -- exclusive
   signal            text, -- fits only claims with this signal
   approvals         smallint NOT NULL CHECK (approvals IN (1, 2)),
@@ -25,13 +29,13 @@ SELECT secure_table('approval_policies', 'none', 'SELECT, INSERT, UPDATE, DELETE
 CREATE TABLE decisions (
   tenant_id      uuid NOT NULL,
   id             uuid NOT NULL,
-  subject_type   text NOT NULL CHECK (subject_type IN ('payment')),
+  subject_type   decision_subject NOT NULL,
   subject_id     uuid NOT NULL,
-  verdict        text NOT NULL CHECK (verdict IN ('approve', 'reject')),
+  verdict        decision_verdict NOT NULL,
   user_id        uuid NOT NULL,
   user_label     text NOT NULL,
-  digest         bytea NOT NULL CHECK (length(digest) = 32),
-  received_minor bigint CHECK (received_minor > 0), -- what an approver says was really received
+  digest         sha256_hash NOT NULL,
+  received_minor positive_minor, -- what an approver says was really received
   note           text NOT NULL DEFAULT '',
   required       smallint NOT NULL, -- approvals that the policy asked for at that moment
   created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -5,3 +5,11 @@ DROP TABLE payment_evidence;
 DROP TABLE payments;
 --bun:split
 DROP FUNCTION payments_guard();
+--bun:split
+DROP DOMAIN reconciliation_status;
+--bun:split
+DROP DOMAIN settlement_status;
+--bun:split
+DROP DOMAIN payment_gateway;
+--bun:split
+DROP DOMAIN payment_status;

@@ -1,28 +1,38 @@
+CREATE DOMAIN payment_status AS text CONSTRAINT payment_status_check CHECK (VALUE IN ('created', 'pending', 'pending_approval', 'processing', 'authorized',
+  'succeeded', 'partially_refunded', 'refunded', 'failed', 'cancelled', 'expired'));
+--bun:split
+CREATE DOMAIN payment_gateway AS text CONSTRAINT payment_gateway_check CHECK (VALUE IN ('stripe', 'click', 'payme', 'octo', 'cash', 'integrator', 'paypal', 'manual', 'voucher',
+  'bkash', 'nagad', 'rocket', 'dbbl', 'sslcommerz'));
+--bun:split
+CREATE DOMAIN settlement_status AS text CONSTRAINT settlement_status_check CHECK (VALUE IN ('unsettled', 'settled'));
+--bun:split
+CREATE DOMAIN reconciliation_status AS text CONSTRAINT reconciliation_status_check CHECK (VALUE IN ('unmatched', 'matched', 'mismatch', 'manual'));
+--bun:split
 CREATE TABLE payments (
   tenant_id             uuid NOT NULL,
   id                    uuid NOT NULL,
   account_id            uuid NOT NULL,
   invoice_id            uuid,
-  external_id           text CHECK (length(external_id) BETWEEN 1 AND 100),
-  method                text NOT NULL CHECK (method IN ('cash', 'card', 'mobile_banking', 'voucher', 'bank_transfer', 'local_wallet', 'paypal', 'gateway_link', 'other')),
-  gateway               text NOT NULL CHECK (gateway IN ('stripe', 'click', 'payme', 'octo', 'cash', 'integrator', 'paypal', 'manual', 'voucher', 'bkash', 'nagad', 'rocket', 'dbbl', 'sslcommerz')),
-  amount_minor          bigint NOT NULL CHECK (amount_minor > 0),      -- as claimed
-  received_minor        bigint CHECK (received_minor > 0),             -- as stated by the approver; null until approved
-  applied_minor         bigint CHECK (applied_minor >= 0),             -- went to the invoice; null until settled
-  excess_minor          bigint CHECK (excess_minor >= 0),              -- went to the customer's credit
-  currency              char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
-  refunded_minor        bigint NOT NULL DEFAULT 0 CHECK (refunded_minor >= 0),
-  status                text NOT NULL CHECK (status IN ('created', 'pending', 'pending_approval', 'processing', 'authorized', 'succeeded', 'partially_refunded', 'refunded', 'failed', 'cancelled', 'expired')),
-  settlement_status     text NOT NULL DEFAULT 'unsettled' CHECK (settlement_status IN ('unsettled', 'settled')),
-  reconciliation_status text NOT NULL DEFAULT 'unmatched' CHECK (reconciliation_status IN ('unmatched', 'matched', 'mismatch', 'manual')),
+  external_id           external_reference,
+  method                payment_method NOT NULL,
+  gateway               payment_gateway NOT NULL,
+  amount_minor          positive_minor NOT NULL, -- as claimed
+  received_minor        positive_minor,          -- as stated by the approver; null until approved
+  applied_minor         amount_minor,            -- went to the invoice; null until settled
+  excess_minor          amount_minor,            -- went to the customer's credit
+  currency              currency_code NOT NULL,
+  refunded_minor        amount_minor NOT NULL DEFAULT 0,
+  status                payment_status NOT NULL,
+  settlement_status     settlement_status NOT NULL DEFAULT 'unsettled',
+  reconciliation_status reconciliation_status NOT NULL DEFAULT 'unmatched',
   reference             text NOT NULL DEFAULT '', -- as submitted, trimmed
   reference_norm        text COLLATE "C" NOT NULL DEFAULT '', -- upper case letters and digits only; compared bytewise, so that a prefix is a range
-  details               jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object'),
+  details               json_object NOT NULL DEFAULT '{}',
   notes                 text NOT NULL DEFAULT '',
   failure_code          text NOT NULL DEFAULT '',
   failure_reason        text NOT NULL DEFAULT '',
   paid_at               timestamptz, -- when the payer says he paid
-  submitted_by          uuid REFERENCES users ON DELETE RESTRICT,
+  submitted_by          uuid,
   retry_of              uuid,
   set_aside             text NOT NULL DEFAULT '', -- why the settlement could not take it; empty: nothing is wrong
   version               integer NOT NULL DEFAULT 1,

@@ -47,6 +47,14 @@ func Read(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.T
 	return database.Read(ctx, db, fn)
 }
 
+// Fetch runs statements in one read-only transaction of the tenant of ctx, all of it in one round trip.
+func Fetch(ctx context.Context, db *bun.DB, statements ...database.Statement) error {
+	if database.ScopeFrom(ctx).TenantID == uuid.Nil {
+		return ErrNoTenant
+	}
+	return database.Fetch(ctx, db, statements...)
+}
+
 // Observe runs fn as the observer, who sees across tenants which work waits and how old it is, and nothing else.
 func Observe(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return database.Read(database.WithScope(ctx, database.Scope{Role: database.Observer}), db, fn)

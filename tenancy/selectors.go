@@ -17,16 +17,22 @@ SELECT id, slug, name, country, default_currency, timezone, locale, invoice_pref
   allow_parallel_claims, is_active, created_at, updated_at
 FROM tenants WHERE id = $1`
 
+// SelectCurrent reads the tenant of ctx into t, which keeps a zero ID when there is none.
+func SelectCurrent(ctx context.Context, t *Tenant) database.Statement {
+	return database.Select("read tenant", current, func(row database.Row) error {
+		return row.Scan(&t.ID, &t.Slug, &t.Name, &t.Country, &t.DefaultCurrency, &t.Timezone, &t.Locale,
+			&t.InvoicePrefix, &t.PaymentTermsDays, &t.TwoApprovalThresholdMinor, &t.AllowParallelClaims, &t.IsActive, &t.CreatedAt, &t.UpdatedAt)
+	}, ID(ctx))
+}
+
 // Current gives the tenant of ctx.
-func Current(ctx context.Context, tx bun.Tx) (*Tenant, error) {
+func Current(ctx context.Context, _ bun.Tx) (*Tenant, error) {
 	t := &Tenant{}
-	err := database.Hot(tx).QueryRowContext(ctx, current, ID(ctx)).Scan(&t.ID, &t.Slug, &t.Name, &t.Country, &t.DefaultCurrency, &t.Timezone, &t.Locale,
-		&t.InvoicePrefix, &t.PaymentTermsDays, &t.TwoApprovalThresholdMinor, &t.AllowParallelClaims, &t.IsActive, &t.CreatedAt, &t.UpdatedAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoTenant
+	if err := database.Send(ctx, SelectCurrent(ctx, t)); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read tenant: %w", err)
+	if t.ID == uuid.Nil {
+		return nil, ErrNoTenant
 	}
 	return t, nil
 }

@@ -12,7 +12,8 @@ import (
 
 // LadderRequest is the body of PUT approval-policies/.
 type LadderRequest struct {
-	Rules []PolicyRequest `json:"rules" validate:"max=100,dive"`
+	// Rules is required, and may be empty: a body that lacks it by mistake must not take the ladder away.
+	Rules []PolicyRequest `json:"rules" validate:"required,max=100,dive"`
 }
 
 // PolicyRequest is one rule. Amounts are in the rule's currency and need one.

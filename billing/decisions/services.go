@@ -16,26 +16,20 @@ import (
 )
 
 const insertDecision = `
-INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, note, required)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-RETURNING created_at`
+INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, note, required, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
-// Record writes a verdict of the person of ctx into the caller's transaction. The caller holds the lock on the subject
-// and has compared the digest. A person who has decided before gets ErrAlreadyDecided.
-func Record(ctx context.Context, tx bun.Tx, d *Decision) error {
+// Record writes a verdict of the person of ctx into the caller's transaction. The caller holds the lock on the subject,
+// has compared the digest, has made sure that the person has not decided before, and says when it is. The row travels
+// with COMMIT, which fails for a second decision of one person.
+func Record(ctx context.Context, _ bun.Tx, d *Decision) error {
 	p, ok := auth.From(ctx)
 	if !ok || p.UserID == uuid.Nil {
 		return fmt.Errorf("record a decision: only people decide")
 	}
 	d.TenantID, d.ID, d.UserID, d.UserLabel = tenancy.ID(ctx), uuid.Must(uuid.NewV7()), p.UserID, p.Label
-	err := database.Hot(tx).QueryRowContext(ctx, insertDecision, d.TenantID, d.ID, d.SubjectType, d.SubjectID, string(d.Verdict), d.UserID, d.UserLabel,
-		d.Digest, d.ReceivedMinor, d.Note, d.Required).Scan(&d.CreatedAt)
-	if database.IsUnique(err, "decisions_person_key") {
-		return ErrAlreadyDecided
-	}
-	if err != nil {
-		return fmt.Errorf("record a decision: %w", err)
-	}
+	database.SendWithCommit(ctx, database.Change("record a decision", insertDecision, d.TenantID, d.ID, d.SubjectType, d.SubjectID, d.Verdict, d.UserID, d.UserLabel,
+		d.Digest, d.ReceivedMinor, d.Note, d.Required, d.CreatedAt))
 	return nil
 }
 

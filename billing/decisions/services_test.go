@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -11,6 +12,7 @@ import (
 
 	"countersign/billing/billingtest"
 	"countersign/billing/decisions"
+	"countersign/internal/database"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
@@ -19,7 +21,7 @@ const path = billingtest.Base + "/billing/approval-policies/"
 
 type object = map[string]any
 
-func rules(list ...object) object { return object{"rules": list} }
+func rules(list ...object) object { return object{"rules": append([]object{}, list...)} }
 
 func TestLadder(t *testing.T) {
 	t.Parallel()
@@ -120,14 +122,8 @@ func TestRecord(t *testing.T) {
 	subject := uuid.New()
 	record := func(by context.Context, verdict decisions.Verdict, note string) error {
 		return tenancy.InTx(by, w.DB, func(ctx context.Context, tx bun.Tx) error {
-			d := &decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: subject, Verdict: verdict, Digest: make([]byte, 32), Note: note, Required: 1}
-			if err := decisions.Record(ctx, tx, d); err != nil {
-				return err
-			}
-			if d.CreatedAt.IsZero() {
-				t.Error("a decision does not know when it was made")
-			}
-			return nil
+			d := &decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: subject, Verdict: verdict, Digest: make([]byte, 32), Note: note, Required: 1, CreatedAt: time.Now()}
+			return decisions.Record(ctx, tx, d)
 		})
 	}
 	if err := record(w.System, decisions.Approve, ""); err == nil {
@@ -140,7 +136,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verdict := range []decisions.Verdict{decisions.Approve, decisions.Reject} {
-		if err := record(w.Approver.Ctx, verdict, "again"); !decisions.ErrAlreadyDecided.Is(err) {
+		if err := record(w.Approver.Ctx, verdict, "again"); !database.IsUnique(err, "decisions_person_key") {
 			t.Errorf("a second %s of one person: %v", verdict, err)
 		}
 	}
@@ -148,9 +144,8 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list []decisions.Decision
-	w.Read(func(ctx context.Context, tx bun.Tx) (err error) {
-		list, err = decisions.Of(ctx, tx, decisions.SubjectPayment, subject, uuid.New())
-		return err
+	w.Read(func(ctx context.Context, _ bun.Tx) error {
+		return database.Send(ctx, decisions.SelectOf(ctx, &list, decisions.SubjectPayment, subject, uuid.New()))
 	})
 	if len(list) != 2 || list[0].Note != "first" || list[1].UserLabel != w.Second.Email {
 		t.Errorf("the decisions are %+v", list)

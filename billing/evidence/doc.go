@@ -10,8 +10,13 @@
 // sent again finds it in its place, because an object's key is its tenant and its content.
 //
 // A file is never trusted. Its name and its declared type are ignored; only PDF, PNG, JPEG and WebP are taken, by
-// content; and what is kept may still be a polyglot, which is why files are only ever served as attachments with
-// X-Content-Type-Options: nosniff.
+// content. A picture is decoded before anything of it is kept, and refused when that fails or would take too much
+// memory: evidence is there to be looked at. A PDF is not opened, so that nothing in it unfolds here; only its start
+// is looked at, and two of them can be compared by their bytes alone.
+//
+// What is kept may still be a polyglot: telephones and editors write their own data behind the end of a picture, so
+// that cannot be refused. It is harmless because files are only ever served under the type that was recognised, with
+// X-Content-Type-Options: nosniff, in a sandbox without scripts, and as attachments unless a picture is asked for.
 //
 // Three fingerprints tell a receipt that was used before:
 //

@@ -12,6 +12,15 @@ var ErrUnsupportedType = errs.UnsupportedMedia("unsupported_evidence_type", "Onl
 // ErrEmpty means that a file has no content.
 var ErrEmpty = errs.Invalid("evidence_empty", "The file is empty.")
 
+// ErrUnreadable means that a file begins like a picture and cannot be decoded: it is damaged, cut off, or of a variety
+// that hardly any program shows. Nobody could look at it.
+var ErrUnreadable = errs.Invalid("evidence_unreadable",
+	"This picture cannot be opened: the file is damaged, incomplete or of a rare kind. Please send another photo, or a screenshot.")
+
+// ErrPictureTooLarge means that a picture has more pixels than are decoded, however small its file is.
+var ErrPictureTooLarge = errs.TooLarge("evidence_picture_too_large",
+	"This picture is too large: at most {{.limit}} megapixels, and {{.side}} pixels on a side. Please send a smaller copy.")
+
 // ErrTooLarge means that a file has more bytes than the limit.
 var ErrTooLarge = errs.TooLarge("evidence_too_large", "The file is larger than {{.limit}}.")
 

@@ -2,15 +2,36 @@ package evidence
 
 import (
 	"context"
+	"io"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"countersign/tenancy"
 )
 
-// PlanOfTwins is how PostgreSQL would look for twins.
-func PlanOfTwins(ctx context.Context, db bun.IDB, ids []uuid.UUID) (string, error) {
+// MemoryToDecode is how many bytes a picture's decoding asks for.
+func MemoryToDecode(file io.ReadSeeker, contentType string) (int64, error) {
+	h, err := formats[contentType].header(file)
+	return h.memory(), err
+}
+
+// Disposition is how a file is served.
+func Disposition(kind, filename, contentType string) string {
+	return disposition(kind, &Evidence{Filename: filename, ContentType: contentType})
+}
+
+// WantsInline reads the parameters of a download.
+var WantsInline = wantsInline
+
+// PlanOfTwins is how PostgreSQL looks for twins: with the one plan that serves all values.
+func PlanOfTwins(ctx context.Context, tx bun.Tx, id uuid.UUID) (string, error) {
+	if _, err := tx.ExecContext(ctx, "PREPARE twins (uuid, uuid[]) AS "+selectTwins); err != nil {
+		return "", err
+	}
+	defer tx.ExecContext(ctx, "DEALLOCATE twins")
 	var lines []string
-	err := db.NewRaw("EXPLAIN "+selectTwins, newTwinArgs(ctx, ids)).Scan(ctx, &lines)
+	err := tx.NewRaw("EXPLAIN EXECUTE twins (?, ARRAY[?::uuid])", tenancy.ID(ctx), id).Scan(ctx, &lines)
 	return strings.Join(lines, "\n"), err
 }

@@ -1,41 +1,25 @@
 package evidence
 
 import (
-	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
-	"image/png"
 	"io"
-	"io/fs"
 	"math/bits"
 
 	"golang.org/x/image/draw"
-	"golang.org/x/image/webp"
 )
 
 const (
-	// maxSide and maxPixels bound what is decoded. 40 megapixels are above what telephones save by default; a larger
-	// picture is kept as evidence without a fingerprint.
-	maxSide   = 12_000
-	maxPixels = 40_000_000
-	// maxScans bounds the passes over a JPEG. Each may repaint the whole picture and needs only some seventy bytes, so
-	// that without a bound a file of 10 MiB keeps a core busy for half an hour. Cameras and editors write ten or so.
-	maxScans = 64
 	// bandRows is how many rows are converted at a time for hashing, instead of a second copy of the picture.
 	bandRows = 64
 	// hashMargin is how much darker, of 255 levels, a neighbour must be to count. Recompression moves a mean by less
 	// than one level, and most of a receipt is one colour, where a margin of zero would make each bit a coin toss.
 	hashMargin = 2
 )
-
-// decoding lets two pictures be decoded at a time in this process. The largest permitted picture takes up to a
-// gigabyte while it is decoded (a progressive JPEG: four bytes for each of its coefficients, then the picture), so
-// without it a dozen uploads at once would take the process down. Two, so that a slow one does not hold up all others.
-var decoding = make(chan struct{}, 2)
 
 // Fingerprint recognises a picture whose file is not the same any more.
 type Fingerprint struct {
@@ -53,103 +37,30 @@ type Fingerprint struct {
 // "look at both", never "the same".
 func Distance(a, b int64) int { return bits.OnesCount64(uint64(a ^ b)) }
 
-type codec struct {
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
-}
-
-// Not image.Decode: which formats that knows depends on what else is linked into the binary.
-var codecs = map[string]codec{
-	TypePNG:  {png.DecodeConfig, png.Decode},
-	TypeJPEG: {jpeg.DecodeConfig, decodeJPEG},
-	TypeWebP: {webp.DecodeConfig, webp.Decode},
-}
-
-// TakeFingerprint decodes a picture of the given sniffed type and reports whether it has a fingerprint. PDF has none;
-// neither has a picture that is too large to decode, broken after its header, or of a variety that we cannot decode:
-// each is still evidence. ErrUnsupportedType means that not even the header is one of a picture.
-func TakeFingerprint(file io.ReadSeeker, contentType string) (Fingerprint, bool, error) {
-	c, ok := codecs[contentType]
+// TakeFingerprint decodes a picture of the given sniffed type. PDF, and nothing else, has no fingerprint; the second
+// result says so. Errors for the client: ErrUnsupportedType, when not even the header is one of a single picture,
+// ErrPictureTooLarge, and ErrUnreadable. It may wait, until ctx ends, for the decoding of other people's pictures.
+func TakeFingerprint(ctx context.Context, file io.ReadSeeker, contentType string) (Fingerprint, bool, error) {
+	f, ok := formats[contentType]
 	if !ok {
 		return Fingerprint{}, false, nil
 	}
-	if fits, err := c.fits(file); err != nil || !fits {
-		return Fingerprint{}, false, err
-	}
-
-	decoding <- struct{}{}
-	defer func() { <-decoding }()
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return Fingerprint{}, false, err
-	}
-	img, err := c.decode(bufio.NewReader(file))
+	h, err := f.header(file)
 	if err != nil {
-		return Fingerprint{}, false, readTrouble(err)
+		return Fingerprint{}, false, err
+	}
+	if err := h.check(); err != nil {
+		return Fingerprint{}, false, err
+	}
+	if err := decoding.Acquire(ctx, h.memory()); err != nil {
+		return Fingerprint{}, false, fmt.Errorf("wait for memory to decode a picture: %w", err)
+	}
+	defer decoding.Release(h.memory())
+	img, err := f.picture(file)
+	if err != nil {
+		return Fingerprint{}, false, err
 	}
 	return Fingerprint{PixelHash: pixelHash(img), PerceptualHash: differenceHash(img)}, true, nil
-}
-
-// fits reads only the header, which is where a decompression bomb declares its size.
-func (c codec) fits(file io.ReadSeeker) (bool, error) {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return false, err
-	}
-	size, err := c.config(bufio.NewReader(file))
-	if err != nil {
-		return false, headerError(err)
-	}
-	fits := size.Width > 0 && size.Width <= maxSide &&
-		size.Height > 0 && size.Height <= maxSide &&
-		size.Width*size.Height <= maxPixels
-	return fits, nil
-}
-
-func headerError(err error) error {
-	if trouble := readTrouble(err); trouble != nil {
-		return trouble
-	}
-	_, rareJPEG := errors.AsType[jpeg.UnsupportedError](err)
-	_, rarePNG := errors.AsType[png.UnsupportedError](err)
-	if rareJPEG || rarePNG {
-		return nil
-	}
-	return ErrUnsupportedType.Because(err)
-}
-
-// readTrouble keeps an error of the file and drops what a decoder thinks of its content.
-func readTrouble(err error) error {
-	if trouble, ok := errors.AsType[*fs.PathError](err); ok {
-		return trouble
-	}
-	return nil
-}
-
-func decodeJPEG(r io.Reader) (image.Image, error) {
-	return jpeg.Decode(&scanCounter{r: r})
-}
-
-var errTooManyScans = errors.New("evidence: too many scans in a JPEG")
-
-// scanCounter stops a JPEG after maxScans start-of-scan markers. It looks at bytes, not at segments: picture data
-// cannot hold the marker by accident (0xFF is escaped there), and metadata rarely does.
-type scanCounter struct {
-	r     io.Reader
-	last  byte
-	scans int
-}
-
-func (s *scanCounter) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	for _, b := range p[:n] {
-		if s.last == 0xff && b == 0xda {
-			s.scans++
-		}
-		s.last = b
-	}
-	if s.scans > maxScans {
-		return 0, errTooManyScans
-	}
-	return n, err
 }
 
 func pixelHash(img image.Image) [sha256.Size]byte {

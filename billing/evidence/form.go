@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -72,7 +73,7 @@ func ReceiveForm(r *http.Request, field string, maxFiles int) (*Form, error) {
 		return nil, ErrMalformedForm.Because(err)
 	}
 	form := &Form{Values: map[string][]string{}}
-	if err := form.read(reader, field, maxFiles); err != nil {
+	if err := form.read(r.Context(), reader, field, maxFiles); err != nil {
 		if stopped := (*http.MaxBytesError)(nil); errors.As(err, &stopped) {
 			err = formTooLarge(field, maxFiles)
 		}
@@ -89,7 +90,7 @@ func formTooLarge(field string, maxFiles int) error {
 	return web.ErrBodyTooLarge
 }
 
-func (f *Form) read(reader *multipart.Reader, field string, maxFiles int) error {
+func (f *Form) read(ctx context.Context, reader *multipart.Reader, field string, maxFiles int) error {
 	left := int64(formOverhead)
 	for range maxParts {
 		part, err := reader.NextPart()
@@ -100,7 +101,7 @@ func (f *Form) read(reader *multipart.Reader, field string, maxFiles int) error 
 			return formError(err)
 		}
 		if part.FormName() == field || part.FileName() != "" {
-			if err := f.file(part, field, maxFiles); err != nil {
+			if err := f.file(ctx, part, field, maxFiles); err != nil {
 				return err
 			}
 			continue
@@ -117,14 +118,14 @@ func (f *Form) read(reader *multipart.Reader, field string, maxFiles int) error 
 	return ErrMalformedForm
 }
 
-func (f *Form) file(part *multipart.Part, field string, maxFiles int) error {
+func (f *Form) file(ctx context.Context, part *multipart.Part, field string, maxFiles int) error {
 	if part.FormName() != field {
 		return web.ErrUnknownField.At(part.FormName())
 	}
 	if len(f.Files) == maxFiles {
 		return ErrTooManyFiles.With("limit", maxFiles).At(field)
 	}
-	received, err := Receive(part, MaxSize)
+	received, err := Receive(ctx, part, MaxSize)
 	if errors.Is(err, ErrEmpty) && part.FileName() == "" {
 		return nil // a browser's form in which no file was chosen
 	}
@@ -175,5 +176,5 @@ func SafeFilename(name string) string {
 	if len(ending) > 16 {
 		ending = ""
 	}
-	return strings.ToValidUTF8(name[:maxFilename-len(ending)], "") + ending
+	return strings.TrimRight(strings.ToValidUTF8(name[:maxFilename-len(ending)], ""), " .") + ending
 }

@@ -3,16 +3,20 @@ package evidence_test
 import (
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"countersign/billing/evidence"
+	"countersign/internal/errs"
 	"countersign/internal/web"
 )
 
@@ -166,7 +170,8 @@ func TestSafeFilename(t *testing.T) {
 		t.Parallel()
 		for given, want := range map[string]string{
 			"a\r\nX-Evil: 1\x00.pdf": "aX-Evil: 1.pdf", "a\u202efdp.exe": "afdp.exe", "a\u2028b\u0085c.png": "abc.png", "a\xff.png": "a.png",
-			" . a . ": "a", "x/../": "", "": "",
+			" . a . ": "a", "x/../": "", "": "", strings.Repeat("a", 198) + ". " + strings.Repeat("b", 20): strings.Repeat("a", 198),
+			strings.Repeat("a", 200) + " .pdf": strings.Repeat("a", 196) + ".pdf", strings.Repeat("a", 195) + ". .pdf": strings.Repeat("a", 195) + ".pdf",
 		} {
 			if got := evidence.SafeFilename(given); got != want {
 				t.Errorf("%q: got %q, want %q", given, got, want)
@@ -191,12 +196,17 @@ func TestSafeFilename(t *testing.T) {
 }
 
 func FuzzReceiveForm(f *testing.F) {
-	f.Add("--b\r\n" + file("f", "a.pdf", smallPDF) + "\r\n--b--\r\n")
-	f.Add("--b\r\n" + value("notes", "paid") + "\r\n--b--\r\n")
-	f.Add("--b\r\n\r\n\r\n--b\r\n--b--")
-	f.Fuzz(func(t *testing.T, body string) {
+	const boundary = "multipart/form-data; boundary=b"
+	f.Add(boundary, "--b\r\n"+file("f", "a.pdf", smallPDF)+"\r\n--b--\r\n")
+	f.Add(boundary, "--b\r\n"+value("notes", "paid")+"\r\n--b--\r\n")
+	f.Add(boundary, "--b\r\n\r\n\r\n--b\r\n--b--")
+	f.Add(boundary, "--b\r\n"+file("f", "a.png", pngHeader(60_000, 60_000))+"\r\n--b--\r\n")
+	f.Add(boundary, "--b\r\nContent-Disposition: form-data; name*=utf-8''f; filename*=utf-8''%2e%2e%2fa\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=25PDF-1.7\r\n--b--\r\n")
+	f.Add(`Multipart/Form-Data; boundary="a b"; boundary*=utf-8''b`, "--a b\r\n"+value("f", smallPDF)+"\r\n--a b--\r\n")
+	f.Add("multipart/mixed; boundary=b", "--b--\r\n")
+	f.Fuzz(func(t *testing.T, contentType, body string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
-		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		r.Header.Set("Content-Type", contentType)
 		form, err := evidence.ReceiveForm(r, "f", 2)
 		if err != nil {
 			if e := web.Public(r, err); web.Status(e.Kind) >= 500 {
@@ -204,8 +214,64 @@ func FuzzReceiveForm(f *testing.F) {
 			}
 			return
 		}
-		if err := form.Close(); err != nil || len(form.Files) > 2 {
-			t.Errorf("%d files, %v", len(form.Files), err)
+		if len(form.Files) > 2 {
+			t.Errorf("%d files", len(form.Files))
+		}
+		for _, file := range form.Files {
+			checkFilename(t, file.Filename, file.ContentType)
+		}
+		if err := form.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Whatever a sender calls his file, it is kept as a plain name and served as one that a browser understands.
+func FuzzFilenames(f *testing.F) {
+	for _, name := range []string{"receipt.pdf", "../../etc/passwd", `C:\a\b.PNG`, "a\r\nX: 1", "a\u202efdp.exe", `a";b="c`, "রশিদ", "\xff", "%41%00", "", strings.Repeat("é.", 150), strings.Repeat("a", 199) + " ."} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, given string) {
+		name := evidence.SafeFilename(given)
+		if again := evidence.SafeFilename(name); again != name {
+			t.Errorf("%q became %q and then %q", given, name, again)
+		}
+		for _, contentType := range []string{evidence.TypePDF, evidence.TypePNG, evidence.TypeJPEG, evidence.TypeWebP} {
+			checkFilename(t, name, contentType)
+		}
+	})
+}
+
+func checkFilename(t *testing.T, name, contentType string) {
+	t.Helper()
+	if len(name) > 200 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\") || strings.ContainsFunc(name, unicode.IsControl) {
+		t.Errorf("a file is called %q", name)
+	}
+	header := evidence.Disposition("attachment", name, contentType)
+	kind, params, err := mime.ParseMediaType(header)
+	if err != nil || kind != "attachment" || strings.ContainsFunc(header, func(c rune) bool { return c < ' ' || c > '~' }) {
+		t.Errorf("%q is served as %q: %v", name, header, err)
+	}
+	ending := strings.ToLower(params["filename"][strings.LastIndexByte(params["filename"], '.')+1:])
+	if !slices.Contains(map[string][]string{evidence.TypePDF: {"pdf"}, evidence.TypePNG: {"png"}, evidence.TypeJPEG: {"jpg", "jpeg", "jfif"}, evidence.TypeWebP: {"webp"}}[contentType], ending) {
+		t.Errorf("%q of %s is served as %q", name, contentType, header)
+	}
+	if plain := starName(header); strings.Contains(header, "filename*=") && !strings.HasPrefix(plain, name) {
+		t.Errorf("%q is served as %q", name, plain)
+	}
+}
+
+// The one parameter of a download.
+func FuzzInline(f *testing.F) {
+	for _, query := range []string{"", "inline=1", "inline=0", "inline=yes", "inline=1&inline=0", "%zz", "a=b", "inline", ";"} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.URL.RawQuery = query
+		inline, err := evidence.WantsInline(r)
+		if e := errs.As(err); err != nil && (e == nil || web.Status(e.Kind) != http.StatusBadRequest || inline) {
+			t.Errorf("%q gives %v, %v", query, inline, err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"hash/crc32"
 	"image"
@@ -86,8 +87,54 @@ func pngHeader(width, height uint32) string {
 
 // withComment puts a text chunk behind the header of a PNG.
 func withComment(file []byte, comment string) []byte {
-	const header = len(pngSignature) + 25
-	return bytes.Join([][]byte{file[:header], []byte(pngChunk("tEXt", "Comment\x00"+comment)), file[header:]}, nil)
+	return withChunk(file, "tEXt", "Comment\x00"+comment)
+}
+
+// withChunk puts a chunk before the pixels of a PNG.
+func withChunk(file []byte, kind, data string) []byte {
+	before := bytes.Index(file, []byte("IDAT")) - 4
+	return bytes.Join([][]byte{file[:before], []byte(pngChunk(kind, data)), file[before:]}, nil)
+}
+
+// deflated is a stream that unfolds into that many zero bytes, a thousand for each of its own.
+func deflated(size int) string {
+	var b bytes.Buffer
+	w, _ := zlib.NewWriterLevel(&b, zlib.BestSpeed)
+	zeros := make([]byte, 1<<16)
+	for ; size > 0; size -= len(zeros) {
+		w.Write(zeros[:min(size, len(zeros))])
+	}
+	w.Close()
+	return b.String()
+}
+
+// withSize makes a JPEG claim another size.
+func withSize(file []byte, width, height uint16) []byte {
+	file = bytes.Clone(file)
+	frame := bytes.Index(file, []byte{0xff, 0xc0})
+	binary.BigEndian.PutUint16(file[frame+5:], height)
+	binary.BigEndian.PutUint16(file[frame+7:], width)
+	return file
+}
+
+// progressiveJPEG is a grey picture in one scan of mean values, with three components at full resolution.
+func progressiveJPEG(t testing.TB, width, height int) []byte {
+	file := withSize(asJPEG(t, image.NewNRGBA(image.Rect(0, 0, 8, 8)), 50), uint16(width), uint16(height))
+	frame, scan := bytes.Index(file, []byte{0xff, 0xc0}), bytes.Index(file, []byte{0xff, 0xda})
+	file[frame+1] = 0xc2
+	file[frame+11] = 0x11 // the first component is not larger than the others
+	file = append(file[:scan], 0xff, 0xda, 0, 12, 3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 0, 0)
+	blocks := 3 * ((width + 7) / 8) * ((height + 7) / 8)
+	file = append(file, make([]byte, blocks/4+1)...) // two zero bits say "as the block before"
+	return append(file, 0xff, 0xd9)
+}
+
+// withAnimation makes a plain WebP claim that more pictures follow.
+func withAnimation(file []byte, width, height int) []byte {
+	extended := binary.LittleEndian.AppendUint32([]byte("VP8X"), 10)
+	extended = append(extended, 0x02, 0, 0, 0, byte(width-1), byte((width-1)>>8), 0, byte(height-1), byte((height-1)>>8), 0)
+	chunks := append([]byte("WEBP"), append(extended, file[12:]...)...)
+	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(chunks))), chunks...)
 }
 
 // withScans repeats the only scan of a baseline JPEG, which paints the same picture over itself.

@@ -114,7 +114,7 @@ func (w *world) account() *accounts.Account {
 // upload keeps a file for an account and gives its id.
 func (w *world) upload(a *accounts.Account, file []byte) uuid.UUID {
 	w.t.Helper()
-	received, err := evidence.Receive(bytes.NewReader(file), evidence.MaxSize)
+	received, err := evidence.Receive(w.t.Context(), bytes.NewReader(file), evidence.MaxSize)
 	if err != nil {
 		w.t.Fatal(err)
 	}

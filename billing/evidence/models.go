@@ -16,7 +16,7 @@ type Evidence struct {
 	ID          uuid.UUID `bun:"id,pk,type:uuid"`
 	AccountID   uuid.UUID `bun:"account_id,type:uuid"`
 	SHA256      []byte    `bun:"sha256"`
-	PixelHash   []byte    `bun:"pixel_hash"` // nil: no picture, or one that could not be decoded
+	PixelHash   []byte    `bun:"pixel_hash"` // nil for a PDF, which has no fingerprint
 	LooksHash   *int64    `bun:"looks_hash"` // set together with PixelHash; compare with Distance
 	SizeBytes   int64     `bun:"size_bytes"`
 	ContentType string    `bun:"content_type"` // as sniffed, one of the Type constants

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type Received struct {
 	SHA256      [sha256.Size]byte
 	Size        int64  // bytes
 	ContentType string // one of the Type constants
-	// PixelHash and PerceptualHash are those of the picture's Fingerprint; both nil where there is none.
+	// PixelHash and PerceptualHash are those of the picture's Fingerprint; both nil for a PDF.
 	PixelHash      []byte
 	PerceptualHash *int64
 	// File is the content, at its start, as a temporary file without a name. Close releases it.
@@ -30,9 +31,10 @@ func (r *Received) Close() error { return r.File.Close() }
 
 // Receive reads an upload once, to its end, through a temporary file: no more of it is in memory than a buffer. The
 // caller closes the result. Errors for the client: ErrEmpty, ErrUnsupportedType, ErrIncomplete, and ErrTooLarge for
-// more than limit bytes (MaxSize at most; or fewer, where r is an http.MaxBytesReader). It may wait for the decoding
-// of other people's pictures.
-func Receive(r io.Reader, limit int64) (*Received, error) {
+// more than limit bytes (MaxSize at most; or fewer, where r is an http.MaxBytesReader); and of a picture that nobody
+// could look at, ErrUnreadable and ErrPictureTooLarge. It may wait, until ctx ends, for the decoding of other people's
+// pictures.
+func Receive(ctx context.Context, r io.Reader, limit int64) (*Received, error) {
 	// The type is known before the rest is read, so that what is refused costs neither time nor disk.
 	head, err := io.ReadAll(io.LimitReader(r, SniffLength))
 	if err != nil {
@@ -48,7 +50,7 @@ func Receive(r io.Reader, limit int64) (*Received, error) {
 		return nil, fmt.Errorf("create temporary file: %w", err)
 	}
 	received := &Received{ContentType: contentType, File: file}
-	if err := received.fill(io.MultiReader(bytes.NewReader(head), r), min(limit, MaxSize)); err != nil {
+	if err := received.fill(ctx, io.MultiReader(bytes.NewReader(head), r), min(limit, MaxSize)); err != nil {
 		return nil, errors.Join(err, received.Close())
 	}
 	return received, nil
@@ -67,7 +69,7 @@ func unnamedFile() (*os.File, error) {
 	return file, nil
 }
 
-func (r *Received) fill(upload io.Reader, limit int64) error {
+func (r *Received) fill(ctx context.Context, upload io.Reader, limit int64) error {
 	digest := sha256.New()
 	size, err := io.Copy(io.MultiWriter(r.File, digest), io.LimitReader(upload, limit+1))
 	if err != nil {
@@ -79,7 +81,7 @@ func (r *Received) fill(upload io.Reader, limit int64) error {
 	r.Size = size
 	digest.Sum(r.SHA256[:0])
 
-	prints, ok, err := TakeFingerprint(r.File, r.ContentType)
+	prints, ok, err := TakeFingerprint(ctx, r.File, r.ContentType)
 	if err != nil {
 		return err
 	}

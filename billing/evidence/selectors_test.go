@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/evidence"
+	"countersign/internal/database"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
@@ -36,8 +37,12 @@ func TestForSubmission(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var got []uuid.UUID
-			err := tenancy.InTx(w.owner, w.db, func(ctx context.Context, tx bun.Tx) error {
-				list, err := evidence.ForSubmission(ctx, tx, account.ID, tt.ids)
+			err := tenancy.InTx(w.owner, w.db, func(ctx context.Context, _ bun.Tx) error {
+				found := map[uuid.UUID]*evidence.Evidence{}
+				if err := database.Send(ctx, evidence.SelectByIDs(ctx, found, tt.ids...)); err != nil {
+					return err
+				}
+				list, err := evidence.ForSubmission(found, account.ID, tt.ids)
 				for _, e := range list {
 					got = append(got, e.ID)
 				}
@@ -57,8 +62,9 @@ func TestForSubmission(t *testing.T) {
 func (w *world) twins(id uuid.UUID, names map[uuid.UUID]string) []string {
 	w.t.Helper()
 	var found []string
-	err := tenancy.Read(w.owner, w.db, func(ctx context.Context, tx bun.Tx) error {
-		twins, err := evidence.Twins(ctx, tx, []uuid.UUID{id})
+	err := tenancy.Read(w.owner, w.db, func(ctx context.Context, _ bun.Tx) error {
+		var twins []evidence.Twin
+		err := database.Send(ctx, evidence.SelectTwins(ctx, &twins, id))
 		for _, twin := range twins {
 			if twin.Of != id || twin.AccountID == uuid.Nil || twin.CreatedAt.IsZero() {
 				w.t.Errorf("got %+v", twin)
@@ -119,8 +125,9 @@ func TestTwins(t *testing.T) {
 	t.Run("of nothing are nothing", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		err := tenancy.Read(w.owner, w.db, func(ctx context.Context, tx bun.Tx) error {
-			twins, err := evidence.Twins(ctx, tx, nil)
+		err := tenancy.Read(w.owner, w.db, func(ctx context.Context, _ bun.Tx) error {
+			var twins []evidence.Twin
+			err := database.Send(ctx, evidence.SelectTwins(ctx, &twins))
 			if len(twins) > 0 {
 				t.Errorf("got %v", twins)
 			}
@@ -149,7 +156,7 @@ func TestTwinsUseIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = tenancy.Read(w.owner, w.db, func(ctx context.Context, tx bun.Tx) error {
-		plan, err := evidence.PlanOfTwins(ctx, tx, []uuid.UUID{id})
+		plan, err := evidence.PlanOfTwins(ctx, tx, id)
 		for _, index := range []string{"evidence_sha256_idx", "evidence_pixel_hash_idx", "evidence_looks_idx", "evidence_account_idx"} {
 			if !strings.Contains(plan, index) {
 				t.Errorf("%s is not used", index)

@@ -1,7 +1,7 @@
 package evidence
 
 import (
-	"bytes"
+	"regexp"
 
 	"github.com/gabriel-vasile/mimetype"
 )
@@ -28,16 +28,13 @@ func Sniff(head []byte) (string, error) {
 	case TypePNG, TypeJPEG, TypeWebP:
 		return found, nil
 	case TypePDF:
-		if startsAsPDF(head) {
+		if pdfStart.Match(head) {
 			return found, nil
 		}
 	}
 	return "", ErrUnsupportedType
 }
 
-// startsAsPDF asks for more than PDF readers do. They accept the marker anywhere in the first kilobyte, which makes
-// a PDF of a web page or a script that mentions it there.
-func startsAsPDF(head []byte) bool {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	return bytes.HasPrefix(bytes.TrimLeft(head, "\r\n\t "), []byte("%PDF-"))
-}
+// pdfStart asks for more than PDF readers do. They accept the marker anywhere in the first kilobyte, which makes a PDF
+// of a web page or a script that mentions it there; and it is nothing without the version behind it.
+var pdfStart = regexp.MustCompile(`^\x{FEFF}?[\r\n\t ]*%PDF-[12]\.[0-9]`)

@@ -31,6 +31,8 @@ func TestSniff(t *testing.T) {
 		{"refuses HTML", "<!DOCTYPE html><html><script>alert(1)</script></html>", "", evidence.ErrUnsupportedType},
 		{"refuses a script", "<script>alert(1)</script>", "", evidence.ErrUnsupportedType},
 		{"refuses a script that mentions a PDF", "<script>/*%PDF-1.7*/alert(1)</script>", "", evidence.ErrUnsupportedType},
+		{"refuses a PDF without a version", "%PDF-<script>alert(1)</script>", "", evidence.ErrUnsupportedType},
+		{"refuses a PDF of a version that is none", "%PDF-9.9\n", "", evidence.ErrUnsupportedType},
 		{"refuses a shell script that mentions a PDF", "#!/bin/sh\n#%PDF-1.7\n", "", evidence.ErrUnsupportedType},
 		{"refuses a PDF in the middle of something", "junk " + smallPDF, "", evidence.ErrUnsupportedType},
 		{"refuses HTML that mentions a PNG", "<html>" + pngHeader(9, 9), "", evidence.ErrUnsupportedType},

@@ -81,7 +81,7 @@ func (c *console) sheet(ctx context.Context, ref string) (s sheet, err error) {
 		if s.tenant, err = tenancy.Current(ctx, tx); err != nil {
 			return err
 		}
-		if s.payments, err = c.paymentsOf(ctx, tx, s.invoice.ID); err != nil {
+		if s.payments, err = c.paymentsOf(ctx, tx, s.invoice); err != nil {
 			return err
 		}
 		s.events, err = outbox.EventsOf(ctx, tx, s.invoice.ID)
@@ -90,8 +90,8 @@ func (c *console) sheet(ctx context.Context, ref string) (s sheet, err error) {
 	return s, err
 }
 
-func (c *console) paymentsOf(ctx context.Context, tx bun.Tx, invoice uuid.UUID) ([]payment, error) {
-	answers, err := c.service.payments(ctx, tx, invoice)
+func (c *console) paymentsOf(ctx context.Context, tx bun.Tx, inv *Invoice) ([]payment, error) {
+	answers, err := c.service.payments(ctx, tx, inv)
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +99,10 @@ func (c *console) paymentsOf(ctx context.Context, tx bun.Tx, invoice uuid.UUID) 
 	for i, answer := range answers {
 		raw, err := json.Marshal(answer)
 		if err != nil {
-			return nil, fmt.Errorf("show a payment of invoice %s: %w", invoice, err)
+			return nil, fmt.Errorf("show a payment of invoice %s: %w", inv.ID, err)
 		}
 		if err := json.Unmarshal(raw, &list[i]); err != nil {
-			return nil, fmt.Errorf("show a payment of invoice %s: %w", invoice, err)
+			return nil, fmt.Errorf("show a payment of invoice %s: %w", inv.ID, err)
 		}
 	}
 	return list, nil

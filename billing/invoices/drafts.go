@@ -1,6 +1,7 @@
 package invoices
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -71,18 +72,12 @@ func compute(currency money.Currency, lines []LineInput, claimed Claimed) (draft
 		d.compare(&p, "tax_amount", in.TaxAmount, totals.Tax)
 		sums = append(sums, totals)
 		d.lines = append(d.lines, in.item(i+1, price, totals))
-		d.credits += in.Credits
-		if d.credits < 0 {
-			fields.Add(p.prefix+"credits", money.ErrOverflow)
-		}
 	}
 	if err := fields.Err(); err != nil {
 		return draft{}, err
 	}
-	var err error
-	if d.totals, err = Sum(currency, sums); err != nil {
-		fields.Add("line_items", errs.As(err))
-		return draft{}, fields.Err()
+	if err := d.sum(currency, sums); err != nil {
+		return draft{}, err
 	}
 	p := parser{currency: currency, fields: &fields}
 	d.compare(&p, "subtotal_amount", claimed.Subtotal, d.totals.Subtotal)
@@ -91,6 +86,29 @@ func compute(currency money.Currency, lines []LineInput, claimed Claimed) (draft
 	d.compare(&p, "paid_amount", claimed.Paid, money.New(0, currency))
 	d.compare(&p, "balance_amount", claimed.Balance, d.totals.Total)
 	return d, fields.Err()
+}
+
+// maxMinor is the largest amount of an invoice, in minor units, as of a payment: a sum of thousands of them is still an
+// amount. What is larger is a slip of the keyboard, and what is posted cannot be taken back.
+const maxMinor = 1_000_000_000_000_000
+
+// maxCredits is how many service credits an invoice may grant.
+const maxCredits = 1_000_000_000_000
+
+// sum adds the lines up, within what an invoice may be.
+func (d *draft) sum(currency money.Currency, lines []LineTotals) (err error) {
+	d.totals, err = Sum(currency, lines)
+	if errors.Is(err, money.ErrOverflow) || err == nil && max(d.totals.Subtotal.Minor, d.totals.Tax.Minor, d.totals.Total.Minor) > maxMinor {
+		most := money.New(maxMinor, currency)
+		return ErrTooLarge.With("limit", most.String()+" "+string(currency)).At("line_items")
+	}
+	for _, line := range d.lines {
+		if line.Credits > maxCredits-d.credits { // neither is negative, so this cannot overflow
+			return ErrTooManyCredits.With("limit", maxCredits).At("line_items")
+		}
+		d.credits += line.Credits
+	}
+	return err
 }
 
 // compare warns when the sender's total, if there is one, differs from ours.

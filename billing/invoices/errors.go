@@ -47,6 +47,8 @@ var (
 	ErrComputed = errs.Invalid("total_differs", "{{.given}} was given, {{.computed}} was computed.")
 	// ErrCurrencyNeedsLines means that a draft's currency changes only together with its lines.
 	ErrCurrencyNeedsLines = errs.Invalid("currency_needs_lines", "Send the lines again when you change the currency: their amounts are in it.")
-	// ErrDate names a text that is no calendar day.
-	ErrDate = errs.Invalid("invalid_date", "This is not a date such as 2026-01-31.")
+	// ErrTooLarge means that an amount of the invoice, or what its lines come to, is beyond what one invoice may be.
+	ErrTooLarge = errs.Invalid("invoice_too_large", "The invoice is too large: no amount of it may be above {{.limit}}.")
+	// ErrTooManyCredits means that the lines grant more service credits than one invoice may.
+	ErrTooManyCredits = errs.Invalid("too_many_credits", "One invoice grants at most {{.limit}} credits.")
 )

@@ -104,7 +104,7 @@ func (s *Service) respond(ctx context.Context, db bun.IDB, inv *Invoice, d draft
 	for i := range d.lines {
 		answer.LineItems[i] = newLineResponse(inv, &d.lines[i])
 	}
-	payments, err := s.payments(ctx, db, inv.ID)
+	payments, err := s.payments(ctx, db, inv)
 	if err != nil {
 		return Response{}, err
 	}
@@ -143,13 +143,7 @@ var ListSpec = &web.ListSpec{
 
 func parseCurrency(raw string) (any, error) { return money.ParseCurrency(raw) }
 
-func parseDate(raw string) (any, error) {
-	day, err := time.Parse(time.DateOnly, raw)
-	if err != nil {
-		return nil, ErrDate
-	}
-	return day, nil
-}
+func parseDate(raw string) (any, error) { return web.ParseDate(raw) }
 
 // List gives a page of the invoices that the caller may see.
 func (s *Service) List(ctx context.Context, l web.List) (web.Page[Summary], error) {

@@ -3,8 +3,7 @@ package invoices
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -18,39 +17,76 @@ import (
 // What payments read of invoices runs with each of them, so it is prepared once and scanned by hand. Lines, notes and
 // the reason of a void are not read.
 const (
-	hotColumns = `SELECT id, account_id, coalesce(external_id, ''), coalesce(number, ''), number_is_ours, status, currency, invoice_date, due_date,
+	hotColumns = `id, account_id, coalesce(external_id, ''), coalesce(number, ''), number_is_ours, status, currency, invoice_date, due_date,
   subtotal_minor, discount_minor, tax_minor, total_minor, paid_minor, credited_minor, balance_minor, credits,
-  pending_claims, clock_paused_at, clock_paused_for, version, created_at, updated_at, finalized_at, paid_at, voided_at
-FROM invoices WHERE tenant_id = $1 AND `
-	byIDs         = hotColumns + `id = ANY ($2::uuid[])`
-	lockByIDs     = hotColumns + `id = ANY ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE`
-	lockReference = hotColumns + named + ` FOR NO KEY UPDATE`
+  pending_claims, clock_paused_at, clock_paused_for, version, created_at, updated_at, finalized_at, paid_at, voided_at`
+	byIDs         = `SELECT ` + hotColumns + ` FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[])`
+	lockByIDs     = byIDs + ` ORDER BY id FOR NO KEY UPDATE`
+	lockReference = `SELECT ` + hotColumns + `, clock_timestamp() FROM invoices WHERE tenant_id = $1 AND ` + named + ` FOR NO KEY UPDATE`
 	idOfReference = `SELECT id FROM invoices WHERE tenant_id = $1 AND ` + named
 	// named is the one invoice that is meant: by $2, its id, or else by $3, its external id; $4 is the account of a member, who sees no drafts.
 	named = `(id = $2 OR external_id = $3) AND ($4::uuid IS NULL OR account_id = $4 AND finalized_at IS NOT NULL) ORDER BY id = $2 DESC LIMIT 1`
 )
 
-// Lock locks invoices against every other change, in the order of their ids, so that two callers never wait for each
-// other. Unknown ids are absent from the answer.
-func Lock(ctx context.Context, tx bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
-	return hotRows(ctx, tx, lockByIDs, ids)
+// columnsOf reads one row of hotColumns, and more columns into more.
+func columnsOf(row database.Row, inv *Invoice, more ...any) error {
+	var pausedAt, finalizedAt, paidAt, voidedAt sql.NullTime
+	err := row.Scan(append([]any{&inv.ID, &inv.AccountID, &inv.ExternalID, &inv.Number, &inv.NumberIsOurs, &inv.Status, &inv.Currency, &inv.InvoiceDate, &inv.DueDate,
+		&inv.SubtotalMinor, &inv.DiscountMinor, &inv.TaxMinor, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.BalanceMinor, &inv.Credits,
+		&inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &inv.CreatedAt, &inv.UpdatedAt, &finalizedAt, &paidAt, &voidedAt}, more...)...)
+	inv.ClockPausedAt, inv.FinalizedAt, inv.PaidAt, inv.VoidedAt = pausedAt.Time, finalizedAt.Time, paidAt.Time, voidedAt.Time
+	return err
 }
 
-// LockReference locks the one invoice that a client names by its id or else by its external id (Z-36). What does not
-// exist, or is not for the caller to see, is ErrNotFound.
-func LockReference(ctx context.Context, tx bun.Tx, ref string) (*Invoice, error) {
+func selectInvoices(ctx context.Context, found map[uuid.UUID]*Invoice, query string, ids []uuid.UUID) database.Statement {
+	return database.Select("read invoices", query, func(row database.Row) error {
+		inv := &Invoice{TenantID: tenancy.ID(ctx)}
+		err := columnsOf(row, inv)
+		found[inv.ID] = inv
+		return err
+	}, tenancy.ID(ctx), ids)
+}
+
+// SelectByIDs adds invoices to found without locking them. Unknown ids stay absent.
+func SelectByIDs(ctx context.Context, found map[uuid.UUID]*Invoice, ids ...uuid.UUID) database.Statement {
+	return selectInvoices(ctx, found, byIDs, ids)
+}
+
+// SelectByNumbers adds the ids of the invoices that have these numbers to found.
+func SelectByNumbers(ctx context.Context, found map[string]uuid.UUID, numbers ...string) database.Statement {
+	return database.Select("look up invoice numbers", idsByNumber, func(row database.Row) error {
+		var number string
+		var id uuid.UUID
+		err := row.Scan(&number, &id)
+		found[number] = id
+		return err
+	}, tenancy.ID(ctx), numbers)
+}
+
+// Lock locks invoices against every other change, in the order of their ids, so that two callers never wait for each
+// other. Unknown ids are absent from the answer.
+func Lock(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
+	found := map[uuid.UUID]*Invoice{}
+	err := database.Send(ctx, selectInvoices(ctx, found, lockByIDs, ids))
+	return found, err
+}
+
+// LockReference locks the one invoice that a client names by its id or else by its external id (Z-36), and says when, by
+// the database's clock. What does not exist, or is not for the caller to see, is ErrNotFound.
+func LockReference(ctx context.Context, _ bun.Tx, ref string) (inv *Invoice, at time.Time, err error) {
 	if !storable(ref) {
-		return nil, ErrNotFound
+		return nil, at, ErrNotFound
 	}
 	id, account := references(ctx, ref)
-	found, err := hotRows(ctx, tx, lockReference, id, ref, account)
-	if err != nil {
-		return nil, err
+	inv = &Invoice{TenantID: tenancy.ID(ctx)}
+	read := func(row database.Row) error { return columnsOf(row, inv, &at) }
+	if err := database.Send(ctx, database.Select("lock an invoice", lockReference, read, tenancy.ID(ctx), id, ref, account)); err != nil {
+		return nil, at, err
 	}
-	for _, inv := range found {
-		return inv, nil
+	if inv.ID == uuid.Nil {
+		return nil, at, ErrNotFound
 	}
-	return nil, ErrNotFound
+	return inv, at, nil
 }
 
 // references gives the id that a reference may be, zero when it is none, and the account of a member, nil for others.
@@ -66,71 +102,28 @@ func references(ctx context.Context, ref string) (uuid.UUID, *uuid.UUID) {
 }
 
 // ByIDs reads invoices without locking them. Unknown ids are absent from the answer.
-func ByIDs(ctx context.Context, tx bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
-	return hotRows(ctx, tx, byIDs, ids)
-}
-
-func hotRows(ctx context.Context, tx bun.Tx, query string, which ...any) (map[uuid.UUID]*Invoice, error) {
-	tenant := tenancy.ID(ctx)
-	rows, err := database.Hot(tx).QueryContext(ctx, query, append([]any{tenant}, which...)...)
-	if err != nil {
-		return nil, fmt.Errorf("read invoices: %w", err)
-	}
-	defer rows.Close()
+func ByIDs(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
 	found := map[uuid.UUID]*Invoice{}
-	for rows.Next() {
-		inv := &Invoice{TenantID: tenant}
-		var pausedAt, finalizedAt, paidAt, voidedAt sql.NullTime
-		err := rows.Scan(&inv.ID, &inv.AccountID, &inv.ExternalID, &inv.Number, &inv.NumberIsOurs, &inv.Status, &inv.Currency, &inv.InvoiceDate, &inv.DueDate,
-			&inv.SubtotalMinor, &inv.DiscountMinor, &inv.TaxMinor, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.BalanceMinor, &inv.Credits,
-			&inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &inv.CreatedAt, &inv.UpdatedAt, &finalizedAt, &paidAt, &voidedAt)
-		if err != nil {
-			return nil, fmt.Errorf("read an invoice: %w", err)
-		}
-		inv.ClockPausedAt, inv.FinalizedAt, inv.PaidAt, inv.VoidedAt = pausedAt.Time, finalizedAt.Time, paidAt.Time, voidedAt.Time
-		found[inv.ID] = inv
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read invoices: %w", err)
-	}
-	return found, nil
+	err := database.Send(ctx, SelectByIDs(ctx, found, ids...))
+	return found, err
 }
 
 const idsByNumber = `SELECT number, id FROM invoices WHERE tenant_id = $1 AND number = ANY ($2::text[])`
 
-// ByNumbers gives the ids of the invoices that have these numbers.
-func ByNumbers(ctx context.Context, tx bun.Tx, numbers []string) (map[string]uuid.UUID, error) {
-	rows, err := database.Hot(tx).QueryContext(ctx, idsByNumber, tenancy.ID(ctx), numbers)
-	if err != nil {
-		return nil, fmt.Errorf("look up invoice numbers: %w", err)
-	}
-	defer rows.Close()
-	found := map[string]uuid.UUID{}
-	for rows.Next() {
-		var number string
-		var id uuid.UUID
-		if err := rows.Scan(&number, &id); err != nil {
-			return nil, fmt.Errorf("read an invoice number: %w", err)
-		}
-		found[number] = id
-	}
-	return found, rows.Err()
-}
-
 // ResolveID gives the id of the invoice that a client names by its id or else by its external id (Z-36), or
 // ErrNotFound. Whoever locks the invoice next calls LockReference instead.
-func ResolveID(ctx context.Context, tx bun.Tx, ref string) (uuid.UUID, error) {
+func ResolveID(ctx context.Context, _ bun.Tx, ref string) (uuid.UUID, error) {
 	if !storable(ref) {
 		return uuid.Nil, ErrNotFound
 	}
 	id, account := references(ctx, ref)
 	var found uuid.UUID
-	err := database.Hot(tx).QueryRowContext(ctx, idOfReference, tenancy.ID(ctx), id, ref, account).Scan(&found)
-	if errors.Is(err, sql.ErrNoRows) {
-		return uuid.Nil, ErrNotFound
-	}
+	err := database.Send(ctx, database.Select("resolve an invoice", idOfReference, func(row database.Row) error { return row.Scan(&found) }, tenancy.ID(ctx), id, ref, account))
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("resolve an invoice: %w", err)
+		return uuid.Nil, err
+	}
+	if found == uuid.Nil {
+		return uuid.Nil, ErrNotFound
 	}
 	return found, nil
 }

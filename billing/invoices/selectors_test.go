@@ -16,7 +16,6 @@ import (
 
 	"countersign/accounts"
 	"countersign/billing/invoices"
-	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/internal/outbox"
 	"countersign/internal/testkit"
@@ -134,7 +133,7 @@ func TestList(t *testing.T) {
 			}
 		})
 	}
-	for _, query := range []string{"status=unheard", "currency=XXZ", "due_before=tomorrow", "ordering=total_amount", "stauts=paid", "search=%00"} {
+	for _, query := range []string{"status=unheard", "currency=XXZ", "due_before=tomorrow", "due_before=0000-01-01", "due_after=1899-12-31", "created_after=0000-01-01", "ordering=total_amount", "stauts=paid", "search=%00"} {
 		s.owner().Get(path+"?"+query).Refused(http.StatusBadRequest, "validation_failed")
 	}
 	s.owner().Get(path+"?account=nobody").Refused(http.StatusBadRequest, "unknown_account")
@@ -159,8 +158,9 @@ func TestStatements(t *testing.T) {
 	s := newShop(t)
 	s.addOpen(30, 0)
 	id := s.open("10")
-	// begin and commit are two of each: the tenant, the page and its count; the invoice, the tenant and the lines
-	for at, want := range map[string]int64{path: 5, path + "?page_size=30": 5, path + "?cursor=": 4, path + id.String() + "/": 5, path + id.String() + "/balance/": 3} {
+	// begin and commit are two of each, and the tenant of a list comes with begin: the page and its count; the invoice,
+	// the tenant and the lines
+	for at, want := range map[string]int64{path: 4, path + "?page_size=30": 4, path + "?cursor=": 3, path + id.String() + "/": 5, path + id.String() + "/balance/": 3} {
 		ctx, n := testkit.Count(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 		if err != nil {
@@ -168,7 +168,7 @@ func TestStatements(t *testing.T) {
 		}
 		s.owner().Do(r).Expect(http.StatusOK)
 		if got := n.Load(); got != want {
-			t.Errorf("%s costs %d statements, want %d", at, got, want)
+			t.Errorf("%s costs %d round trips, want %d", at, got, want)
 		}
 	}
 }
@@ -187,11 +187,13 @@ func TestListPlans(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var sent []string
-	db, err := database.Open(database.Config{URL: testkit.OwnerURL(), Role: database.AppRole, MaxConns: 1, Trace: func(_ context.Context, query string) {
+	db, err := database.Open(database.Config{URL: testkit.OwnerURL(), Role: database.AppRole, MaxConns: 1, Trace: func(_ context.Context, statements ...string) {
 		mu.Lock()
 		defer mu.Unlock()
-		if strings.Contains(query, `"invoices"`) {
-			sent = append(sent, query)
+		for _, query := range statements {
+			if strings.Contains(query, `"invoices"`) {
+				sent = append(sent, query)
+			}
 		}
 	}})
 	if err != nil {
@@ -260,8 +262,8 @@ func TestPaymentsOfAnInvoice(t *testing.T) {
 	s := newShop(t)
 	id := s.open("10")
 	s.service = invoices.New(invoices.Deps{DB: s.db, Outbox: outbox.New(nil, outbox.NewBell(s.db)), Now: s.clock.now,
-		Payments: func(_ context.Context, _ bun.IDB, invoice uuid.UUID) ([]any, error) {
-			return []any{map[string]any{"invoice_id": invoice, "amount_minor": int64(1)<<53 + 1}}, nil
+		Payments: func(_ context.Context, _ bun.IDB, inv *invoices.Invoice) ([]any, error) {
+			return []any{map[string]any{"invoice_id": inv.ID, "amount_minor": int64(1)<<53 + 1}}, nil
 		}})
 	c := s.owner().With("Idempotency-Key", "k")
 	for range 2 { // the second is a replay, which must show the same digits
@@ -298,32 +300,4 @@ func TestAudit(t *testing.T) {
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// FuzzCreate sends any body at all: it is refused or stored, and never an internal error.
-func FuzzCreate(f *testing.F) {
-	s := newShop(f)
-	for _, body := range []string{`{}`, `{"account_id":"billing-acc-123","line_items":[{"description":"x","quantity":1,"unit_price":1}]}`,
-		`{"accountId":"billing-acc-123","lineItems":[{"description":"x","quantity":"1e400","unitPrice":-0}],"invoiceDate":"0000-00-00"}`,
-		`{"account_id":"billing-acc-123","line_items":[{"description":"x","quantity":0.000001,"unit_price":"00000000000000000000.1","tax_rate":1.0}],"due_date":"9999-12-31"}`,
-		`{"account_id":"billing-acc-123","invoice_date":"9999-12-31","line_items":[{"description":"x","quantity":1,"unit_price":1}]}`,
-		`{"account_id":"billing-acc-123","invoice_date":"0001-01-01","line_items":[{"description":"x","quantity":1,"unit_price":1}]}`,
-		`{"account_id":"billing-acc-123","external_id":"a\u0000b","line_items":[null]}`, `[`, `{"line_items":{}}`} {
-		f.Add(body)
-	}
-	p, _ := auth.From(s.ctx)
-	f.Fuzz(func(t *testing.T, body string) {
-		shop := *s
-		shop.t, shop.ctx = t, tenancy.Enter(t.Context(), p)
-		a := shop.owner().Post(path, body)
-		if a.Status >= 500 {
-			t.Errorf("%d for %q: %s", a.Status, body, a.Raw)
-		}
-		if a.Status == http.StatusCreated {
-			again := shop.owner().Get(path + a.Text("data.id") + "/").Expect(http.StatusOK)
-			if a.Text("data.due_date") != again.Text("data.due_date") || a.Text("data.total_amount") != again.Text("data.total_amount") {
-				t.Errorf("stored %s, read %s", a.Raw, again.Raw)
-			}
-		}
-	})
 }

@@ -115,6 +115,7 @@ type LineResponse struct {
 	ID                  string `json:"id"`
 	Line                int    `json:"line"`
 	Description         string `json:"description"`
+	Currency            string `json:"currency"` // of all amounts of the line
 	Quantity            string `json:"quantity"`
 	UnitPrice           string `json:"unit_price"`
 	TotalPrice          string `json:"total_price"`
@@ -133,7 +134,7 @@ type LineResponse struct {
 }
 
 func newLineResponse(inv *Invoice, li *LineItem) LineResponse {
-	return LineResponse{ID: li.ID.String(), Line: li.Line, Description: li.Description, Quantity: li.Quantity.String(),
+	return LineResponse{ID: li.ID.String(), Line: li.Line, Description: li.Description, Currency: string(inv.Currency), Quantity: li.Quantity.String(),
 		UnitPrice: unitPrice(li.UnitPrice, inv.Currency.Exponent()), TotalPrice: inv.Amount(li.NetMinor).String(), TotalPriceMinor: li.NetMinor,
 		DiscountAmount: inv.Amount(li.DiscountMinor).String(), DiscountAmountMinor: li.DiscountMinor, TaxRate: li.TaxRate.String(),
 		TaxAmount: inv.Amount(li.TaxMinor).String(), TaxAmountMinor: li.TaxMinor, LineTotal: inv.Amount(li.TotalMinor).String(), LineTotalMinor: li.TotalMinor,

@@ -14,11 +14,12 @@ import (
 	"countersign/internal/database"
 	"countersign/internal/idempotency"
 	"countersign/internal/outbox"
+	"countersign/internal/web"
 	"countersign/tenancy"
 )
 
 // PaymentsLister gives the payments of an invoice as they appear in its answer, newest first.
-type PaymentsLister func(ctx context.Context, db bun.IDB, invoice uuid.UUID) ([]any, error)
+type PaymentsLister func(ctx context.Context, db bun.IDB, inv *Invoice) ([]any, error)
 
 // Deps is what invoices need. All but Payments is required.
 type Deps struct {
@@ -48,7 +49,7 @@ func New(d Deps) *Service {
 		panic("invoices: Now is missing")
 	}
 	if d.Payments == nil {
-		d.Payments = func(context.Context, bun.IDB, uuid.UUID) ([]any, error) { return nil, nil }
+		d.Payments = func(context.Context, bun.IDB, *Invoice) ([]any, error) { return nil, nil }
 	}
 	now := func() time.Time { return d.Now().UTC().Truncate(time.Microsecond) } // what PostgreSQL keeps
 	return &Service{db: d.DB, outbox: d.Outbox, now: now, payments: d.Payments}
@@ -108,7 +109,7 @@ func (s *Service) create(ctx context.Context, tx bun.Tx, in CreateInput) (Respon
 	if err := inv.date(tenant); err != nil {
 		return Response{}, err
 	}
-	if err := inv.takeNumber(in.Number, tenant); err != nil {
+	if err := inv.takeNumber(in.Number); err != nil {
 		return Response{}, err
 	}
 	d, err := inv.bill(in.Lines, in.Claimed, in.Strict)
@@ -148,15 +149,16 @@ func (inv *Invoice) date(tenant *tenancy.Tenant) error {
 		return ErrDueBeforeInvoice.At("due_date")
 	}
 	if inv.DueDate.Year() > 9999 { // the terms have led beyond what a date can say
-		return ErrDate.At("due_date")
+		return web.ErrNotADate.At("due_date")
 	}
 	return nil
 }
 
 // takeNumber keeps a client's number as it is given and marks it as not ours (Z-27); an empty one waits for
-// finalisation. What looks like our own series is refused, or finalisation would meet it one day.
-func (inv *Invoice) takeNumber(number string, tenant *tenancy.Tenant) error {
-	if isSeriesNumber(number, tenant.InvoicePrefix) {
+// finalisation. What has the form of our own series is refused under every prefix, because the tenant may change his:
+// finalisation would meet it one day, and could neither take the number nor leave it out.
+func (inv *Invoice) takeNumber(number string) error {
+	if seriesNumber.MatchString(number) {
 		return ErrNumberReserved.At("invoice_number")
 	}
 	inv.Number, inv.NumberIsOurs = number, number == ""
@@ -295,7 +297,7 @@ func (in UpdateInput) apply(inv *Invoice, tenant *tenancy.Tenant) error {
 		return err
 	}
 	if in.Number != nil {
-		if err := inv.takeNumber(*in.Number, tenant); err != nil {
+		if err := inv.takeNumber(*in.Number); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func AddClaim(ctx context.Context, _ bun.Tx, inv *Invoice, now time.Time) error 
 	if err := CheckPayable(inv); err != nil {
 		return err
 	}
-	database.Defer(ctx, addClaim, inv.TenantID, inv.ID, now)
+	database.SendWithCommit(ctx, database.Change("add a claim to an invoice", addClaim, inv.TenantID, inv.ID, now))
 	inv.PendingClaims++
 	inv.Version++
 	if inv.ClockPausedAt.IsZero() {
@@ -56,19 +56,13 @@ UPDATE invoices SET pending_claims = pending_claims - 1,
   clock_paused_for = clock_paused_for + CASE WHEN pending_claims = 1 THEN greatest(0, (extract(epoch FROM $3::timestamptz - clock_paused_at) * 1000000000)::bigint) ELSE 0 END,
   clock_paused_at = CASE WHEN pending_claims > 1 THEN clock_paused_at END,
   version = version + 1, updated_at = now()
-WHERE tenant_id = $1 AND id = $2 AND pending_claims > 0`
+WHERE tenant_id = $1 AND id = $2`
 
 // DropClaim notes that a claim came to nothing: it was rejected, withdrawn or expired. When it was the last one, the
-// due date's clock goes on, later by the time that it stood. It locks the row itself.
-func DropClaim(ctx context.Context, tx bun.Tx, id uuid.UUID, now time.Time) error {
-	res, err := database.Hot(tx).ExecContext(ctx, dropClaim, tenancy.ID(ctx), id, now)
-	if err != nil {
-		return fmt.Errorf("drop a claim on invoice %s: %w", id, err)
-	}
-	if n, _ := res.RowsAffected(); n != 1 {
-		return fmt.Errorf("drop a claim on invoice %s: it has none", id)
-	}
-	return nil
+// due date's clock goes on, later by the time that it stood. The change travels with COMMIT, which fails when the invoice
+// has no claim: it cannot have less than none.
+func DropClaim(ctx context.Context, _ bun.Tx, id uuid.UUID, now time.Time) {
+	database.SendWithCommit(ctx, database.Change("drop a claim on an invoice", dropClaim, tenancy.ID(ctx), id, now))
 }
 
 // Application is what settlement does to one invoice: AppliedMinor of its currency is paid on it, at most its balance,

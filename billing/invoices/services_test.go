@@ -37,7 +37,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("minor units or credits are wrong: %s", a.Raw)
 		}
 		wantLine := map[string]string{"service_type": "CONSULTATION", "service_id": "GOPD-001", "billing_code": "GOPD_CONSULT", "quantity": "1", "unit_price": "500.00",
-			"total_price": "500.00", "tax_rate": "0.15", "tax_amount": "75.00", "line_total": "575.00"}
+			"total_price": "500.00", "currency": "BDT", "tax_rate": "0.15", "tax_amount": "75.00", "line_total": "575.00"}
 		for field, value := range wantLine {
 			if got := a.Text("data.line_items.0." + field); got != value {
 				t.Errorf("line_items.0.%s is %s, want %s", field, got, value)
@@ -159,14 +159,22 @@ func TestCreateRefuses(t *testing.T) {
 		{"negative credits", lines(line("500", "credits", -1)), 400, "validation_failed", "line_items.0.credits"},
 		{"credits that overflow", s.body([]map[string]any{line("1", "credits", "9223372036854775807"), line("1")}), 400, "validation_failed", "line_items.0.credits"},
 		{"an amount that overflows", lines(line("99999999999999", "quantity", "99999999999999")), 400, "validation_failed", "line_items.0.unit_price"},
-		{"a sum that overflows", s.body(slices.Repeat([]map[string]any{line("60000000000000", "quantity", 1000)}, 2)), 400, "validation_failed", "line_items"},
+		{"a sum that overflows", s.body(slices.Repeat([]map[string]any{line("60000000000000", "quantity", 1000)}, 2)), 400, "invoice_too_large", "line_items"},
+		{"an amount above what an invoice may be", lines(line("10000000000000.01")), 400, "invoice_too_large", "line_items"},
+		{"tax that leads above it", lines(line("9000000000000", "tax_rate", "0.15")), 400, "invoice_too_large", "line_items"},
+		{"such an amount behind a discount", lines(line("20000000000000", "discount_amount", "20000000000000")), 400, "invoice_too_large", "line_items"},
+		{"more credits than an invoice may grant", s.body([]map[string]any{line("1", "credits", 1_000_000_000_000), line("1", "credits", 1)}), 400, "too_many_credits", "line_items"},
 		{"a client total that is no number", s.body(ok, "total_amount", "much"), 400, "validation_failed", "total_amount"},
 		{"a status beyond draft", s.body(ok, "status", "PAID"), 400, "initial_status", "status"},
 		{"a due date before the invoice's", s.body(ok, "invoice_date", "2026-01-21", "due_date", "2026-01-20"), 400, "due_before_invoice_date", "due_date"},
 		{"a day that does not exist", s.body(ok, "due_date", "2026-02-30"), 400, "validation_failed", "due_date"},
+		{"the year 0", s.body(ok, "invoice_date", "0000-01-01"), 400, "validation_failed", "invoice_date"},
+		{"a year long past", s.body(ok, "invoice_date", "1899-12-31"), 400, "validation_failed", "invoice_date"},
+		{"a due date in the year 0", s.body(ok, "due_date", "0000-12-31"), 400, "validation_failed", "due_date"},
 		{"a due date after the year 9999", s.body(ok, "invoice_date", "9999-12-31"), 400, "invalid_date", "due_date"},
 		{"an unknown currency", s.body(ok, "currency", "XXZ"), 400, "unknown_currency", "currency"},
 		{"a number of our own series", s.body(ok, "invoice_number", "INV-2026-000001"), 400, "invoice_number_reserved", "invoice_number"},
+		{"a number of a series that may come", s.body(ok, "invoice_number", "X9-2031-1234567"), 400, "invoice_number_reserved", "invoice_number"},
 		{"an unknown account", s.body(ok, "account_id", "nobody"), 400, "unknown_account", "account_id"},
 		{"a neighbour's account", s.body(ok, "account_id", neighbour.account.ID.String()), 400, "unknown_account", "account_id"},
 		{"another patient", s.body(ok, "patient_id", "p-2"), 400, "patient_mismatch", "patient_id"},
@@ -239,6 +247,9 @@ func TestUpdate(t *testing.T) {
 		s.owner().Patch(at, map[string]any{"line_items": []any{}}).Refused(http.StatusBadRequest, "validation_failed")
 		s.owner().Patch(at, map[string]any{"due_date": "2025-01-01"}).Refused(http.StatusBadRequest, "due_before_invoice_date")
 		s.owner().Patch(at, map[string]any{"invoice_number": "INV-2026-1234567"}).Refused(http.StatusBadRequest, "invoice_number_reserved")
+		s.owner().Patch(at, map[string]any{"line_items": []any{line("10000000000000.01")}}).Refused(http.StatusBadRequest, "invoice_too_large")
+		s.owner().Patch(at, map[string]any{"line_items": []any{line("1", "credits", 1_000_000_000_000), line("1", "credits", 1)}}).Refused(http.StatusBadRequest, "too_many_credits")
+		s.owner().Patch(at, map[string]any{"due_date": "0001-01-01"}).Refused(http.StatusBadRequest, "validation_failed")
 		s.owner().Patch(at, map[string]any{"invoice_number": "MINE-1"}).Refused(http.StatusConflict, "invoice_number_taken")
 		s.owner().Patch(at, map[string]any{"external_id": "x-1"}).Refused(http.StatusConflict, "external_id_taken")
 	})

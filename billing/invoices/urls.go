@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"countersign/accounts"
+	"countersign/billing/ledger"
 	"countersign/billing/money"
 	"countersign/internal/auth"
 	"countersign/internal/errs"
@@ -19,16 +20,16 @@ func (v *views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/invoices/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.create,
 			Tag: "Invoices", Summary: "Create a draft", Request: CreateRequest{}, Response: Response{}, Status: http.StatusCreated,
 			Errors: []*errs.Error{accounts.ErrUnknownAccount, accounts.ErrAccountInactive, ErrPatientMismatch, money.ErrUnknownCurrency, money.ErrInvalidAmount,
-				money.ErrTooManyDigits, money.ErrOverflow, ErrNotPositive, ErrNegative, ErrTaxRate, ErrDiscountAboveNet, ErrForms, ErrTotalsDiffer, ErrDueBeforeInvoice,
+				money.ErrTooManyDigits, money.ErrOverflow, ErrTooLarge, ErrTooManyCredits, ErrNotPositive, ErrNegative, ErrTaxRate, ErrDiscountAboveNet, ErrForms, ErrTotalsDiffer, ErrDueBeforeInvoice,
 				ErrInitialStatus, ErrNumberTaken, ErrNumberReserved, ErrExternalIDTaken, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodGet, Path: "/billing/invoices/{id}/", Permission: auth.BillingView, Handler: v.get,
 			Tag: "Invoices", Summary: "One invoice with its lines and payments", Response: Response{}, Errors: []*errs.Error{ErrNotFound}},
 		{Method: http.MethodPatch, Path: "/billing/invoices/{id}/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.update,
 			Tag: "Invoices", Summary: "Change a draft", Request: UpdateRequest{}, Response: Response{},
-			Errors: []*errs.Error{ErrNotFound, ErrNotDraft, ErrCurrencyNeedsLines, ErrTotalsDiffer, ErrDueBeforeInvoice, ErrNumberTaken, ErrNumberReserved, ErrExternalIDTaken}},
+			Errors: []*errs.Error{ErrNotFound, ErrNotDraft, ErrCurrencyNeedsLines, ErrTooLarge, ErrTooManyCredits, ErrTotalsDiffer, ErrDueBeforeInvoice, ErrNumberTaken, ErrNumberReserved, ErrExternalIDTaken}},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/finalize/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.finalize,
 			Tag: "Invoices", Summary: "Give a draft its number and make it due", Response: Response{},
-			Errors: []*errs.Error{ErrNotFound, ErrNotDraft, ErrNumberTaken, accounts.ErrAccountInactive, idempotency.ErrReused, idempotency.ErrInProgress}},
+			Errors: []*errs.Error{ErrNotFound, ErrNotDraft, ledger.ErrBalanceTooLarge, accounts.ErrAccountInactive, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/void/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.void,
 			Tag: "Invoices", Summary: "Cancel an unpaid invoice", Request: VoidRequest{}, Response: Response{},
 			Errors: []*errs.Error{ErrNotFound, ErrNotOpen, ErrHasPayments, ErrPaymentPending, idempotency.ErrReused, idempotency.ErrInProgress}},

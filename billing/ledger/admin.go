@@ -34,6 +34,14 @@ func unit(minor int64, currency string) admin.Cell {
 	return admin.Amount(money.New(minor, money.Currency(currency)))
 }
 
+// sumCell is unit for a sum, which is shown as its plain digits when it is larger than any amount.
+func sumCell(s Sum, currency string) admin.Cell {
+	if minor, fits := s.Minor(); fits {
+		return unit(minor, currency)
+	}
+	return admin.Text(s.Format(currency))
+}
+
 // codeLabel is what an account of the chart is called.
 func codeLabel(code string) string {
 	labels := map[string]string{CodeReceivable: "Receivable", CodeCustomerCredit: "Credit of customers", CodeCredits: "Service credits", codeClearing: "Clearing",
@@ -75,10 +83,10 @@ func trialPage(r admin.Reader, t Trial, asOf *time.Time) admin.DetailPage {
 		var rows [][]admin.Cell
 		for _, row := range t.Rows {
 			if row.Currency == total.Currency {
-				rows = append(rows, []admin.Cell{admin.Word(codeLabel(row.Code)), unit(row.DebitMinor, row.Currency), unit(row.CreditMinor, row.Currency), unit(row.DebitMinor-row.CreditMinor, row.Currency)})
+				rows = append(rows, []admin.Cell{admin.Word(codeLabel(row.Code)), sumCell(row.DebitMinor, row.Currency), sumCell(row.CreditMinor, row.Currency), sumCell(row.BalanceMinor(), row.Currency)})
 			}
 		}
-		rows = append(rows, []admin.Cell{admin.Word("Total"), unit(total.DebitMinor, total.Currency), unit(total.CreditMinor, total.Currency), unit(total.SumMinor(), total.Currency)})
+		rows = append(rows, []admin.Cell{admin.Word("Total"), sumCell(total.DebitMinor, total.Currency), sumCell(total.CreditMinor, total.Currency), sumCell(total.SumMinor(), total.Currency)})
 		page.Tables = append(page.Tables, admin.NewTable(codeLabel(total.Currency), []string{"Ledger account", "Debit", "Credit", "Balance"}, nil, rows))
 	}
 	if len(t.Totals) == 0 {

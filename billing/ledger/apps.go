@@ -10,5 +10,5 @@ import (
 // App hands the ledger's routes and console pages, its nightly task and its checks to the project.
 func App(db *bun.DB, out *outbox.Outbox) apps.App {
 	v := &views{db: db}
-	return apps.App{Name: "ledger", URLs: v.urls(), Admin: v.sections(), Tasks: []apps.Task{integrityTask(db, out)}, Checks: checks(db)}
+	return apps.App{Name: "ledger", URLs: v.urls(), Admin: v.sections(), Tasks: []apps.Task{integrityTask(db, out)}, Checks: Checks(db, proofs)}
 }

@@ -151,12 +151,18 @@ func TestIntegrityTask(t *testing.T) {
 		t.Errorf("%d audit records, want 1", audited)
 	}
 	for _, c := range ledger.App(b.db, nil).Checks {
-		found, err := c.Run(t.Context())
+		found, err := c.Run(b.ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.ID == "ledger.E001" && found == nil {
-			t.Error("the deep check over all tenants does not see it")
+		if (found != nil) != (c.ID == "ledger.E001") {
+			t.Errorf("the check %s finds %+v", c.ID, found)
+		}
+		if found != nil && (found.What != "a transaction does not sum to zero: "+broken.String()+" (USD entries sum to -100)." || found.Hint == "") {
+			t.Errorf("it says %+v", found)
+		}
+		if found, err := c.Run(neighbour.ctx); err != nil || found != nil {
+			t.Errorf("the check %s finds %+v %v at the neighbour's", c.ID, found, err)
 		}
 	}
 }

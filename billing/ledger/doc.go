@@ -8,6 +8,9 @@
 // An amount is positive for a debit and negative for a credit, in minor units. Nothing that was posted is ever changed;
 // a correction is a new transaction that points at the old one (Reverse).
 //
+// What amounts add up to may be more than an amount can be, so it is a Sum, exact at any size. Packages whose rows stand
+// behind postings prove with a Proof each that both sides tell the same story; countersign verify runs them all.
+//
 // Balances of customers' accounts are also kept in ledger_balances. That is a cache: it can be dropped and replayed
 // (Rebuild), decides nothing, and is compared with the truth every night (Verify). Accounts that every payment of a
 // tenant touches, such as revenue, have no cached balance, because each posting would have to lock it.

@@ -89,13 +89,22 @@ func (b *book) read(fn func(ctx context.Context, tx bun.Tx) error) {
 	}
 }
 
-func (b *book) balance(ref ledger.Ref) (sum int64) {
+func (b *book) sum(ref ledger.Ref) (sum ledger.Sum) {
 	b.t.Helper()
 	b.read(func(ctx context.Context, tx bun.Tx) (err error) {
 		sum, err = ledger.Balance(ctx, tx, ref.ID(ctx), nil)
 		return err
 	})
 	return sum
+}
+
+func (b *book) balance(ref ledger.Ref) int64 {
+	b.t.Helper()
+	minor, fits := b.sum(ref).Minor()
+	if !fits {
+		b.t.Fatalf("the balance of %s is no amount", ref)
+	}
+	return minor
 }
 
 func (b *book) cached(ref ledger.Ref) (amount int64) {

@@ -40,8 +40,8 @@ func Rebuild(ctx context.Context, db *bun.DB) ([]Drift, error) {
 		}
 		drifts = nil
 		if err := tx.NewRaw(`UPDATE ledger_balances b SET amount_minor = d.true_minor, updated_at = now() FROM (`+driftsQuery+`) d
-			WHERE b.tenant_id = ? AND b.ledger_account_id = d.id
-			RETURNING d.id, d.code, d.owner, d.currency, d.cached_minor, d.true_minor`, tenant, tenant, tenant, tenant).Scan(ctx, &drifts); err != nil {
+			WHERE b.tenant_id = ?0 AND b.ledger_account_id = d.id
+			RETURNING d.id, d.code, d.owner, d.currency, d.cached_minor, d.true_minor`, tenant).Scan(ctx, &drifts); err != nil {
 			return fmt.Errorf("replay balances: %w", err)
 		}
 		return audit.Write(ctx, audit.Record{Action: "ledger.rebuild", ObjectType: "tenant", ObjectID: tenant, After: map[string]any{"drifts": summary(drifts)}})
@@ -50,17 +50,17 @@ func Rebuild(ctx context.Context, db *bun.DB) ([]Drift, error) {
 }
 
 // driftsQuery compares the cached balances with the sums of entries: one row for each that differs. A missing cached
-// row counts as zero; a cached row of an account that has none has the code "unknown".
+// row counts as zero; a cached row of an account that has none has the code "unknown". ?0 is the tenant.
 const driftsQuery = `
 SELECT coalesce(c.id, b.ledger_account_id) AS id, coalesce(c.code, 'unknown') AS code, coalesce(c.owner, '') AS owner, coalesce(c.currency, '') AS currency,
-  coalesce(b.amount_minor, 0) AS cached_minor, coalesce(c.sum, 0)::bigint AS true_minor
+  coalesce(b.amount_minor, 0) AS cached_minor, coalesce(c.sum, 0) AS true_minor
 FROM (
   SELECT a.id, a.code, a.owner, a.currency, s.sum
   FROM ledger_accounts a
-  LEFT JOIN (SELECT e.ledger_account_id, sum(e.amount_minor) AS sum FROM ledger_entries e WHERE e.tenant_id = ? GROUP BY e.ledger_account_id) s ON s.ledger_account_id = a.id
-  WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL
+  LEFT JOIN (SELECT e.ledger_account_id, sum(e.amount_minor) AS sum FROM ledger_entries e WHERE e.tenant_id = ?0 GROUP BY e.ledger_account_id) s ON s.ledger_account_id = a.id
+  WHERE a.tenant_id = ?0 AND a.customer_id IS NOT NULL
 ) c
-FULL JOIN (SELECT l.ledger_account_id, l.amount_minor FROM ledger_balances l WHERE l.tenant_id = ?) b ON b.ledger_account_id = c.id
+FULL JOIN (SELECT l.ledger_account_id, l.amount_minor FROM ledger_balances l WHERE l.tenant_id = ?0) b ON b.ledger_account_id = c.id
 WHERE coalesce(b.amount_minor, 0) <> coalesce(c.sum, 0)
 ORDER BY 1`
 

@@ -16,35 +16,35 @@ import (
 
 // Balance is the sum of the entries of a ledger account, up to and including asOf when it is given. It is zero for an
 // account on which nothing was posted. Ref.ID gives the id.
-func Balance(ctx context.Context, db bun.IDB, accountID uuid.UUID, asOf *time.Time) (int64, error) {
-	q := db.NewSelect().TableExpr("ledger_entries AS e").ColumnExpr("coalesce(sum(e.amount_minor), 0)::bigint").
+func Balance(ctx context.Context, db bun.IDB, accountID uuid.UUID, asOf *time.Time) (Sum, error) {
+	q := db.NewSelect().TableExpr("ledger_entries AS e").ColumnExpr("coalesce(sum(e.amount_minor), 0)").
 		Where("e.tenant_id = ?", tenancy.ID(ctx)).Where("e.ledger_account_id = ?", accountID)
 	if asOf != nil {
 		q = q.Where("e.created_at <= ?", *asOf)
 	}
-	var sum int64
+	var sum Sum
 	if err := q.Scan(ctx, &sum); err != nil {
-		return 0, fmt.Errorf("sum entries of ledger account %s: %w", accountID, err)
+		return Sum{}, fmt.Errorf("sum entries of ledger account %s: %w", accountID, err)
 	}
 	return sum, nil
 }
 
 // Balances is Balance for several accounts at once. Those without entries are missing from the map.
-func Balances(ctx context.Context, db bun.IDB, accountIDs []uuid.UUID) (map[uuid.UUID]int64, error) {
+func Balances(ctx context.Context, db bun.IDB, accountIDs []uuid.UUID) (map[uuid.UUID]Sum, error) {
 	if len(accountIDs) == 0 {
 		return nil, nil
 	}
 	var rows []struct {
 		ID  uuid.UUID `bun:"id"`
-		Sum int64     `bun:"sum"`
+		Sum Sum       `bun:"sum"`
 	}
-	err := db.NewSelect().TableExpr("ledger_entries AS e").ColumnExpr("e.ledger_account_id AS id, sum(e.amount_minor)::bigint AS sum").
+	err := db.NewSelect().TableExpr("ledger_entries AS e").ColumnExpr("e.ledger_account_id AS id, sum(e.amount_minor) AS sum").
 		Where("e.tenant_id = ?", tenancy.ID(ctx)).Where("e.ledger_account_id IN (?)", bun.In(accountIDs)).
 		GroupExpr("e.ledger_account_id").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("sum entries of %d ledger accounts: %w", len(accountIDs), err)
 	}
-	sums := make(map[uuid.UUID]int64, len(rows))
+	sums := make(map[uuid.UUID]Sum, len(rows))
 	for _, r := range rows {
 		sums[r.ID] = r.Sum
 	}

@@ -33,7 +33,7 @@ var accountSpec = &web.ListSpec{
 // AccountBalance is a row of the chart with the sum of its entries.
 type AccountBalance struct {
 	Account
-	BalanceMinor int64 `bun:"-"`
+	BalanceMinor Sum `bun:"-"`
 }
 
 // Accounts lists the chart with balances, which are summed for the rows of the page only.

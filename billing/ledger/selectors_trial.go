@@ -14,19 +14,22 @@ import (
 type TrialRow struct {
 	Code        string `bun:"code"`
 	Currency    string `bun:"currency"`
-	DebitMinor  int64  `bun:"debit_minor"`
-	CreditMinor int64  `bun:"credit_minor"`
+	DebitMinor  Sum    `bun:"debit_minor"`
+	CreditMinor Sum    `bun:"credit_minor"`
 }
+
+// BalanceMinor is debits minus credits.
+func (r TrialRow) BalanceMinor() Sum { return r.DebitMinor.Sub(r.CreditMinor) }
 
 // TrialTotal is the sum of a currency over the whole chart.
 type TrialTotal struct {
 	Currency    string
-	DebitMinor  int64
-	CreditMinor int64
+	DebitMinor  Sum
+	CreditMinor Sum
 }
 
 // SumMinor is debits minus credits: zero, or the books are broken.
-func (t TrialTotal) SumMinor() int64 { return t.DebitMinor - t.CreditMinor }
+func (t TrialTotal) SumMinor() Sum { return t.DebitMinor.Sub(t.CreditMinor) }
 
 // Trial is a trial balance: rows by code and currency, totals by currency.
 type Trial struct {
@@ -37,7 +40,7 @@ type Trial struct {
 // Balanced says whether every currency sums to zero.
 func (t Trial) Balanced() bool {
 	for _, total := range t.Totals {
-		if total.SumMinor() != 0 {
+		if !total.SumMinor().IsZero() {
 			return false
 		}
 	}
@@ -58,7 +61,7 @@ func TrialBalance(ctx context.Context, db bun.IDB, asOf *time.Time) (Trial, erro
 	}
 	var t Trial
 	err := db.NewSelect().TableExpr("(?) AS s", sums).
-		ColumnExpr("coalesce(a.code, 'unknown') AS code, s.currency, sum(s.debit)::bigint AS debit_minor, sum(s.credit)::bigint AS credit_minor").
+		ColumnExpr("coalesce(a.code, 'unknown') AS code, s.currency, sum(s.debit) AS debit_minor, sum(s.credit) AS credit_minor").
 		Join("LEFT JOIN ledger_accounts AS a ON a.tenant_id = ? AND a.id = s.id", tenant).
 		GroupExpr("1, 2").OrderExpr("s.currency, 1").Scan(ctx, &t.Rows)
 	if err != nil {
@@ -69,8 +72,8 @@ func TrialBalance(ctx context.Context, db bun.IDB, asOf *time.Time) (Trial, erro
 			t.Totals = append(t.Totals, TrialTotal{Currency: r.Currency})
 		}
 		total := &t.Totals[len(t.Totals)-1]
-		total.DebitMinor += r.DebitMinor
-		total.CreditMinor += r.CreditMinor
+		total.DebitMinor = total.DebitMinor.Add(r.DebitMinor)
+		total.CreditMinor = total.CreditMinor.Add(r.CreditMinor)
 	}
 	return t, nil
 }

@@ -17,13 +17,13 @@ type AccountResponse struct {
 	Class        string  `json:"class"`
 	AccountID    *string `json:"account_id"` // the customer's account; null for accounts of the tenant
 	Balance      string  `json:"balance"`
-	BalanceMinor int64   `json:"balance_minor"`
+	BalanceMinor Sum     `json:"balance_minor"`
 	CreatedAt    string  `json:"created_at"`
 }
 
 func newAccountResponse(a AccountBalance) AccountResponse {
 	return AccountResponse{ID: a.ID.String(), Code: a.Code, Owner: a.Owner, Currency: a.Currency, Class: string(a.Class), AccountID: optionalID(a.CustomerID),
-		Balance: Format(a.BalanceMinor, a.Currency), BalanceMinor: a.BalanceMinor, CreatedAt: web.Time(a.CreatedAt)}
+		Balance: a.BalanceMinor.Format(a.Currency), BalanceMinor: a.BalanceMinor, CreatedAt: web.Time(a.CreatedAt)}
 }
 
 func optionalID(id uuid.UUID) *string {
@@ -42,12 +42,12 @@ type BalanceResponse struct {
 	Currency     string  `json:"currency"`
 	AsOf         *string `json:"as_of"` // null: now
 	Balance      string  `json:"balance"`
-	BalanceMinor int64   `json:"balance_minor"`
+	BalanceMinor Sum     `json:"balance_minor"`
 }
 
-func newBalanceResponse(a *Account, minor int64, asOf *time.Time) BalanceResponse {
+func newBalanceResponse(a *Account, minor Sum, asOf *time.Time) BalanceResponse {
 	return BalanceResponse{ID: a.ID.String(), Code: a.Code, Owner: a.Owner, Currency: a.Currency, AsOf: showAsOf(asOf),
-		Balance: Format(minor, a.Currency), BalanceMinor: minor}
+		Balance: minor.Format(a.Currency), BalanceMinor: minor}
 }
 
 func showAsOf(asOf *time.Time) *string {
@@ -105,35 +105,35 @@ type TrialRowResponse struct {
 	Code         string `json:"code"`
 	Currency     string `json:"currency"`
 	Debit        string `json:"debit"`
-	DebitMinor   int64  `json:"debit_minor"`
+	DebitMinor   Sum    `json:"debit_minor"`
 	Credit       string `json:"credit"`
-	CreditMinor  int64  `json:"credit_minor"`
+	CreditMinor  Sum    `json:"credit_minor"`
 	Balance      string `json:"balance"` // debit minus credit
-	BalanceMinor int64  `json:"balance_minor"`
+	BalanceMinor Sum    `json:"balance_minor"`
 }
 
 // TrialTotalResponse is the sum of a currency. sum is debit minus credit and must be zero.
 type TrialTotalResponse struct {
 	Currency    string `json:"currency"`
 	Debit       string `json:"debit"`
-	DebitMinor  int64  `json:"debit_minor"`
+	DebitMinor  Sum    `json:"debit_minor"`
 	Credit      string `json:"credit"`
-	CreditMinor int64  `json:"credit_minor"`
+	CreditMinor Sum    `json:"credit_minor"`
 	Sum         string `json:"sum"`
-	SumMinor    int64  `json:"sum_minor"`
+	SumMinor    Sum    `json:"sum_minor"`
 }
 
 func newTrialResponse(t Trial, asOf *time.Time) TrialResponse {
 	r := TrialResponse{AsOf: showAsOf(asOf), Balanced: t.Balanced(), Rows: make([]TrialRowResponse, len(t.Rows)), Totals: make([]TrialTotalResponse, len(t.Totals))}
 	for i, row := range t.Rows {
-		balance := row.DebitMinor - row.CreditMinor
-		r.Rows[i] = TrialRowResponse{Code: row.Code, Currency: row.Currency, Debit: Format(row.DebitMinor, row.Currency), DebitMinor: row.DebitMinor,
-			Credit: Format(row.CreditMinor, row.Currency), CreditMinor: row.CreditMinor, Balance: Format(balance, row.Currency), BalanceMinor: balance}
+		balance := row.BalanceMinor()
+		r.Rows[i] = TrialRowResponse{Code: row.Code, Currency: row.Currency, Debit: row.DebitMinor.Format(row.Currency), DebitMinor: row.DebitMinor,
+			Credit: row.CreditMinor.Format(row.Currency), CreditMinor: row.CreditMinor, Balance: balance.Format(row.Currency), BalanceMinor: balance}
 	}
 	for i, total := range t.Totals {
 		sum := total.SumMinor()
-		r.Totals[i] = TrialTotalResponse{Currency: total.Currency, Debit: Format(total.DebitMinor, total.Currency), DebitMinor: total.DebitMinor,
-			Credit: Format(total.CreditMinor, total.Currency), CreditMinor: total.CreditMinor, Sum: Format(sum, total.Currency), SumMinor: sum}
+		r.Totals[i] = TrialTotalResponse{Currency: total.Currency, Debit: total.DebitMinor.Format(total.Currency), DebitMinor: total.DebitMinor,
+			Credit: total.CreditMinor.Format(total.Currency), CreditMinor: total.CreditMinor, Sum: sum.Format(total.Currency), SumMinor: sum}
 	}
 	return r
 }

@@ -34,8 +34,9 @@ type Posting struct {
 // Post books the postings in the caller's transaction, in one statement whatever their number. Entries of one account
 // within a posting become one line, and zero lines are dropped. Missing chart rows are made.
 //
-// It fails with ErrAlreadyPosted when a cause has been posted before, and with ErrInvalidPosting when a posting is
-// wrong in itself. After an error the transaction must be rolled back.
+// It fails with ErrAlreadyPosted when a cause has been posted before, with ErrBalanceTooLarge when a customer's balance
+// leaves what the books hold, and with ErrInvalidPosting when a posting is wrong in itself. After an error the
+// transaction must be rolled back.
 func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
 	if len(postings) == 0 {
 		return nil
@@ -54,6 +55,8 @@ func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
 		return ErrAlreadyPosted.Because(err)
 	case database.IsUnique(err, "ledger_transactions_corrects_key"):
 		return ErrAlreadyReversed.Because(err)
+	case database.IsCheck(err, "ledger_balances_range"):
+		return ErrBalanceTooLarge.Because(err)
 	case err != nil:
 		return fmt.Errorf("post %d ledger transactions: %w", len(postings), err)
 	}

@@ -32,10 +32,10 @@ func (v *views) accounts(w http.ResponseWriter, r *http.Request) error {
 }
 
 // balanceOf reads an account and its balance at ?as_of=.
-func (v *views) balanceOf(r *http.Request, asOf *time.Time) (a *Account, minor int64, err error) {
+func (v *views) balanceOf(r *http.Request, asOf *time.Time) (a *Account, minor Sum, err error) {
 	id, err := web.ID(r)
 	if err != nil {
-		return nil, 0, err
+		return nil, Sum{}, err
 	}
 	err = tenancy.Read(r.Context(), v.db, func(ctx context.Context, tx bun.Tx) error {
 		if a, err = GetAccount(ctx, tx, id); err != nil {
@@ -73,14 +73,13 @@ func parseAsOf(r *http.Request) (*time.Time, error) {
 	if raw == "" {
 		return nil, nil
 	}
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if at, err := time.Parse(layout, raw); err == nil {
-			return &at, nil
-		}
+	at, err := web.ParseInstant(raw)
+	if err != nil {
+		var fields errs.Fields
+		fields.Add("as_of", errs.As(err))
+		return nil, fields.Err()
 	}
-	var fields errs.Fields
-	fields.Add("as_of", ErrAsOf)
-	return nil, fields.Err()
+	return &at, nil
 }
 
 func (v *views) entries(w http.ResponseWriter, r *http.Request) error {

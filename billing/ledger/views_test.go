@@ -90,7 +90,14 @@ func TestLedgerViews(t *testing.T) {
 		if got := finance.Get(path).Expect(http.StatusOK).Text("data.balance"); got != "420.00" {
 			t.Errorf("the account's balance is %s", got)
 		}
-		finance.Get(path+"balance/?as_of=yesterday").Refused(http.StatusBadRequest, "validation_failed")
+		for _, asOf := range []string{"yesterday", "0000-01-01", "1899-12-31T23:59:59Z", "2026-02-30", "2026-01-31T12:00:00", "10000-01-01", "-1", "%00", "infinity", "now()"} {
+			for _, at := range []string{path + "balance/", "/billing/ledger/trial-balance/"} {
+				a := finance.Get(at+"?as_of="+asOf).Refused(http.StatusBadRequest, "validation_failed")
+				if _, ok := a.At("errors").(map[string]any)["as_of"]; !ok {
+					t.Errorf("as_of is not blamed: %s", a.Raw)
+				}
+			}
+		}
 		finance.Get("/billing/ledger/accounts/"+uuid.NewString()+"/").Refused(http.StatusNotFound, "not_found")
 		finance.Get("/billing/ledger/accounts/x/balance/").Refused(http.StatusNotFound, "not_found")
 	})

@@ -3,7 +3,6 @@ package paymentmethods
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -65,13 +64,13 @@ type Offer struct {
 
 // Available gives the methods that the payer of q may use, in the order that staff gave them. It costs one statement;
 // it takes a transaction, because outside one there are no rows.
-func Available(ctx context.Context, tx bun.Tx, q Query) ([]Offer, error) {
-	rows, saved, err := candidates(ctx, tx, q)
-	if err != nil {
+func Available(ctx context.Context, _ bun.Tx, q Query) ([]Offer, error) {
+	var among Candidates
+	if err := database.Send(ctx, SelectCandidates(ctx, &among, q.Country, q.Account)); err != nil {
 		return nil, err
 	}
 	offers := []Offer{}
-	for _, row := range rows {
+	for _, row := range among.rows {
 		if offer, err := decide(row, q); err == nil {
 			offers = append(offers, offer)
 		}
@@ -79,19 +78,15 @@ func Available(ctx context.Context, tx bun.Tx, q Query) ([]Offer, error) {
 	slices.SortFunc(offers, func(a, b Offer) int {
 		return cmp.Or(cmp.Compare(a.SortOrder, b.SortOrder), cmp.Compare(a.Method, b.Method))
 	})
-	markDefault(offers, saved, q.Default)
+	markDefault(offers, among.saved, q.Default)
 	return offers, nil
 }
 
 // Check gives the offer under which the payer of q may pay amount by method: the one that Available lists for this
-// amount. Otherwise it fails with ErrMethodUnavailable, ErrBelowMinimum or ErrAboveMaximum. It costs one statement.
-func Check(ctx context.Context, tx bun.Tx, q Query, method Method, amount money.Money) (Offer, error) {
+// amount. Otherwise it fails with ErrMethodUnavailable, ErrBelowMinimum or ErrAboveMaximum.
+func (among Candidates) Check(q Query, method Method, amount money.Money) (Offer, error) {
 	q.Amount = &amount
-	rows, _, err := candidates(ctx, tx, q)
-	if err != nil {
-		return Offer{}, err
-	}
-	for _, row := range rows {
+	for _, row := range among.rows {
 		if row.Method == method {
 			return decide(row, q)
 		}
@@ -153,25 +148,22 @@ SELECT DISTINCT ON (pmc.payment_method)
   pmc.min_amount_minor, pmc.max_amount_minor, pmc.requires_evidence, pmc.is_enabled, pmc.sort_order,
   coalesce((SELECT apm.payment_method FROM account_payment_methods AS apm WHERE apm.tenant_id = $1 AND apm.account_id = $3 AND apm.is_default), '')
 FROM payment_method_configs AS pmc
-WHERE pmc.tenant_id = $1 AND pmc.country_code IN ('*', $2)
+WHERE pmc.tenant_id = $1 AND pmc.country_code IN ('*', coalesce(nullif($2, ''), (SELECT a.country FROM accounts AS a WHERE a.tenant_id = $1 AND a.id = $3)))
 ORDER BY pmc.payment_method, pmc.country_code = '*'`
 
-func candidates(ctx context.Context, tx bun.Tx, q Query) ([]*Config, Method, error) {
-	rows, err := database.Hot(tx).QueryContext(ctx, selectCandidates, tenancy.ID(ctx), q.Country, q.Account)
-	if err != nil {
-		return nil, "", fmt.Errorf("read payment methods of %s: %w", q.Country, err)
-	}
-	defer rows.Close()
-	var found []*Config
-	var saved Method
-	for rows.Next() {
+// Candidates are the configured methods, and what the account prefers, among which offers are found.
+type Candidates struct {
+	rows  []*Config
+	saved Method
+}
+
+// SelectCandidates reads the candidates for a payer in country, or, when country is empty, in the country of the account.
+func SelectCandidates(ctx context.Context, into *Candidates, country string, account uuid.UUID) database.Statement {
+	return database.Select("read payment methods", selectCandidates, func(row database.Row) error {
 		c := &Config{}
-		err := rows.Scan(&c.ID, &c.CountryCode, &c.Method, &c.DisplayName, &c.Instructions, &c.BankDetails, &c.WalletDetails, &c.Currency,
-			&c.MinAmountMinor, &c.MaxAmountMinor, &c.RequiresEvidence, &c.IsEnabled, &c.SortOrder, &saved)
-		if err != nil {
-			return nil, "", fmt.Errorf("read payment methods of %s: %w", q.Country, err)
-		}
-		found = append(found, c)
-	}
-	return found, saved, rows.Err()
+		err := row.Scan(&c.ID, &c.CountryCode, &c.Method, &c.DisplayName, &c.Instructions, &c.BankDetails, &c.WalletDetails, &c.Currency,
+			&c.MinAmountMinor, &c.MaxAmountMinor, &c.RequiresEvidence, &c.IsEnabled, &c.SortOrder, &into.saved)
+		into.rows = append(into.rows, c)
+		return err
+	}, tenancy.ID(ctx), country, account)
 }

@@ -17,6 +17,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/apps"
 	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/internal/outbox"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
@@ -144,8 +145,12 @@ func (w *world) available(q paymentmethods.Query) []string {
 }
 
 func (w *world) check(q paymentmethods.Query, m paymentmethods.Method, amount money.Money) error {
-	return tenancy.Read(w.owner, w.db, func(ctx context.Context, tx bun.Tx) error {
-		_, err := paymentmethods.Check(ctx, tx, q, m, amount)
+	return tenancy.Read(w.owner, w.db, func(ctx context.Context, _ bun.Tx) error {
+		var among paymentmethods.Candidates
+		if err := database.Send(ctx, paymentmethods.SelectCandidates(ctx, &among, q.Country, q.Account)); err != nil {
+			return err
+		}
+		_, err := among.Check(q, m, amount)
 		return err
 	})
 }

@@ -55,7 +55,7 @@ func TestSavedMethods(t *testing.T) {
 		want("a*", "b")
 		save(`{"payment_method":"cash","display_name":"c","is_default":true}`)
 		want("a", "b", "c*")
-		if got := member.Post(paths[1]+"set_default/", nil).Expect(200).At("data.is_default"); got != true {
+		if got := member.Post(paths[1]+"set_default/", "").Expect(200).At("data.is_default"); got != true {
 			t.Errorf("got %v", got)
 		}
 		want("a", "b*", "c")
@@ -100,7 +100,7 @@ func TestSavedMethods(t *testing.T) {
 		for name, stranger := range map[string]*testkit.Client{"another account": w.asMember(a), "another tenant": elsewhere.asOwner()} {
 			stranger.Get(path).Refused(404, "not_found")
 			stranger.Patch(path, `{"display_name":"mine"}`).Refused(404, "not_found")
-			stranger.Post(path+"set_default/", nil).Refused(404, "not_found")
+			stranger.Post(path+"set_default/", "").Refused(404, "not_found")
 			stranger.Delete(path).Refused(404, "not_found")
 			if diff := cmp.Diff([]string{"b's*"}, w.saved(b)); diff != "" {
 				t.Errorf("%s: %s", name, diff)
@@ -132,6 +132,8 @@ func TestSavedMethods(t *testing.T) {
 			`{"payment_method":"cash","display_name":"x","details":{"pin":"1234"}}`:                                                            "details.pin",
 			`{"payment_method":"cash","display_name":"x","details":{"wallet_mpin":"1234"}}`:                                                    "details.wallet_mpin",
 			`{"payment_method":"cash","display_name":"x","details":{"number":"4242424242424242"}}`:                                             "details.number",
+			`{"payment_method":"cash","display_name":"x","details":{"number":"4242.4242.4242.4242"}}`:                                          "details.number",
+			`{"payment_method":"cash","display_name":"４２４２/４２４２/４２４２/４２４２"}`:                                                                   "display_name",
 			`{"payment_method":"cash","display_name":"4242424242424242"}`:                                                                      "display_name",
 			`{"payment_method":"cash","display_name":"x","details":{"a":{"b":"c"}}}`:                                                           "details",
 			`{"payment_method":"cash","display_name":"x","details":{"a b":"c"}}`:                                                               "details",

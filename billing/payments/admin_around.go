@@ -33,9 +33,7 @@ func (c *console) around(ctx context.Context, tx bun.Tx, f *claimed) (a around, 
 	if a.tenant, err = tenancy.Current(ctx, tx); err != nil {
 		return a, err
 	}
-	if a.people, err = accounts.PeopleByIDs(ctx, tx, deciders(f.Facts)...); err != nil {
-		return a, err
-	}
+	a.people = f.people
 	if p.RetryOf != uuid.Nil {
 		if a.retryOf, err = Get(ctx, tx, p.RetryOf.String()); err != nil {
 			return a, err
@@ -52,17 +50,6 @@ func (c *console) around(ctx context.Context, tx bun.Tx, f *claimed) (a around, 
 	}
 	a.events, err = outbox.EventsOf(ctx, tx, p.ID)
 	return a, err
-}
-
-func deciders(f *Facts) []uuid.UUID {
-	ids := []uuid.UUID{}
-	if f.Payment.SubmittedBy != uuid.Nil {
-		ids = append(ids, f.Payment.SubmittedBy)
-	}
-	for _, d := range f.Decisions {
-		ids = append(ids, d.UserID)
-	}
-	return ids
 }
 
 // name is how a person is called; his label when he is nobody of the tenant's any more.

@@ -15,6 +15,9 @@ var (
 	ErrChanged = errs.Conflict("payment_changed", "This payment has changed since you opened it. Look at it again before you decide.")
 	// ErrFourEyes means that the submitter tried to decide about his own claim.
 	ErrFourEyes = errs.Forbidden("submitter_cannot_decide", "You submitted this payment, so somebody else must decide about it.")
+	// ErrPasswordReset means that of the people who submitted and decide one has lately set the password of another, so
+	// that they may be one person.
+	ErrPasswordReset = errs.Forbidden("password_reset_among_deciders", "Of the people who submitted and decide about this payment, one has set the password of another within the last seven days. Somebody else must decide.")
 	// ErrNotSubmitter means that somebody else's claim was to be withdrawn.
 	ErrNotSubmitter = errs.Forbidden("not_submitter", "Only the person who submitted this payment may withdraw or change it.")
 	// ErrReceivedDiffers means that two approvers state different received amounts.

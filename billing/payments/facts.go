@@ -15,7 +15,6 @@ import (
 	"countersign/billing/invoices"
 	"countersign/internal/auth"
 	"countersign/internal/database"
-	"countersign/tenancy"
 )
 
 // Facts is what an approver sees of a claim. Its digest binds his decision: whatever is in here cannot change between
@@ -31,7 +30,7 @@ type Facts struct {
 	Digest      decisions.Digest
 	threshold   decisions.Threshold
 	ladder      []decisions.Policy
-	deciders    map[uuid.UUID]*accounts.Person
+	people      map[uuid.UUID]*accounts.Person // who submitted, who decided, and who looks
 }
 
 // digested are the facts in the form that is hashed: plain values in a fixed order.
@@ -51,59 +50,36 @@ type digested struct {
 	RequiresEvidence                       bool
 }
 
-// factsOf gathers the facts about payments that the caller has read or locked, with a number of statements that does
-// not depend on how many they are.
-func (s *Service) factsOf(ctx context.Context, tx bun.Tx, list ...*Payment) ([]*Facts, error) {
-	ids, invoiceIDs, accountIDs := make([]uuid.UUID, len(list)), make([]uuid.UUID, len(list)), make([]uuid.UUID, len(list))
+// factsOf gathers the facts about payments that the caller has read, with a number of round trips that does not depend
+// on how many they are.
+func (s *Service) factsOf(ctx context.Context, _ bun.Tx, list ...*Payment) ([]*Facts, error) {
+	ids := make([]uuid.UUID, len(list))
 	for i, p := range list {
-		ids[i], invoiceIDs[i], accountIDs[i] = p.ID, p.InvoiceID, p.AccountID
+		ids[i] = p.ID
 	}
-	whose, err := accounts.ByIDs(ctx, tx, accountIDs...)
-	if err != nil {
+	k := newKnown()
+	if err := database.Send(ctx, k.aboutIDs(ctx, ids...)...); err != nil {
 		return nil, err
 	}
-	invs, err := invoices.ByIDs(ctx, tx, invoiceIDs...)
-	if err != nil {
-		return nil, err
-	}
-	files, err := filesOf(ctx, tx, ids)
-	if err != nil {
-		return nil, err
-	}
-	decided, err := decisions.Of(ctx, tx, decisions.SubjectPayment, ids...)
-	if err != nil {
-		return nil, err
-	}
-	var people []uuid.UUID
-	for _, d := range decided {
-		people = append(people, d.UserID)
-	}
-	deciders, err := accounts.PeopleByIDs(ctx, tx, people...)
-	if err != nil {
-		return nil, err
-	}
-	signals, err := s.Signals(ctx, tx, list, invs, files)
-	if err != nil {
-		return nil, err
-	}
-	ladder, err := decisions.Ladder(ctx, tx, decisions.SubjectPayment)
-	if err != nil {
-		return nil, err
-	}
-	tenant, err := tenancy.Current(ctx, tx)
-	if err != nil {
+	return s.facts(ctx, k, list...)
+}
+
+// facts completes what k knows about payments and puts it together.
+func (s *Service) facts(ctx context.Context, k *known, list ...*Payment) ([]*Facts, error) {
+	if err := k.complete(ctx, s, list); err != nil {
 		return nil, err
 	}
 	out := make([]*Facts, len(list))
 	for i, p := range list {
-		f := &Facts{Payment: p, Account: whose[p.AccountID], Invoice: invs[p.InvoiceID], Files: files[p.ID], Signals: signals[p.ID], ladder: ladder, deciders: deciders,
-			threshold: decisions.Threshold{Above: tenant.TwoApprovalThresholdMinor, Currency: tenant.DefaultCurrency}}
-		for _, d := range decided {
+		f := &Facts{Payment: p, Account: k.accounts[p.AccountID], Invoice: k.invoices[p.InvoiceID], Files: k.filesOf(p), Signals: k.signals(p), ladder: k.ladder, people: k.people,
+			threshold: decisions.Threshold{Above: k.tenant.TwoApprovalThresholdMinor, Currency: k.tenant.DefaultCurrency}}
+		for _, d := range k.decisions {
 			if d.SubjectID == p.ID {
 				f.Decisions = append(f.Decisions, d)
 			}
 		}
 		f.Requirement = f.require(p.AmountMinor)
+		var err error
 		if f.Digest, err = f.digest(); err != nil {
 			return nil, err
 		}
@@ -163,15 +139,33 @@ func (f *Facts) digest() (decisions.Digest, error) {
 // stands says whether a decision still counts: whoever made it is still there and may still decide. An approval does
 // not outlive the right to give it.
 func (f *Facts) stands(d decisions.Decision) bool {
-	p := f.deciders[d.UserID]
+	p := f.people[d.UserID]
 	return p != nil && p.IsActive && slices.Contains(auth.PermissionsOf(p.Role), f.Requirement.Permission)
+}
+
+// resetCounts is how long after somebody has set a colleague's password the two may be one person: longer than most
+// people are away from their desk without noticing that they cannot sign in.
+const resetCounts = 7 * 24 * time.Hour
+
+// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, somebody has lately set
+// the password of another: then two of them may be one person. A customer's password does not count, it is the business
+// that gives it to him.
+func (f *Facts) sharesLogin(decider uuid.UUID, now time.Time) bool {
+	involved := []uuid.UUID{decider, f.Payment.SubmittedBy}
+	for _, d := range f.Decisions {
+		involved = append(involved, d.UserID)
+	}
+	return slices.ContainsFunc(involved, func(id uuid.UUID) bool {
+		p := f.people[id]
+		return p != nil && p.AccountID == uuid.Nil && p.ResetBy != id && slices.Contains(involved, p.ResetBy) && now.Sub(p.ResetAt) < resetCounts
+	})
 }
 
 // decided adds the decision that the person of ctx has just made.
 func (f *Facts) decided(ctx context.Context, d decisions.Decision) {
 	p, _ := auth.From(ctx)
 	f.Decisions = append(f.Decisions, d)
-	f.deciders[p.UserID] = &accounts.Person{Membership: accounts.Membership{UserID: p.UserID, Role: p.Role, IsActive: true}}
+	f.people[p.UserID] = &accounts.Person{Membership: accounts.Membership{UserID: p.UserID, Role: p.Role, IsActive: true}}
 }
 
 // Approvals counts the approvals that stand.
@@ -193,39 +187,4 @@ func (f *Facts) statedReceived() *int64 {
 		}
 	}
 	return nil
-}
-
-const evidenceOfPayments = `SELECT payment_id, evidence_id FROM payment_evidence WHERE tenant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id, evidence_id`
-
-// filesOf gives the evidence of payments.
-func filesOf(ctx context.Context, tx bun.Tx, ids []uuid.UUID) (map[uuid.UUID][]*evidence.Evidence, error) {
-	rows, err := database.Hot(tx).QueryContext(ctx, evidenceOfPayments, tenancy.ID(ctx), ids)
-	if err != nil {
-		return nil, fmt.Errorf("read the evidence of payments: %w", err)
-	}
-	defer rows.Close()
-	links := map[uuid.UUID][]uuid.UUID{}
-	var all []uuid.UUID
-	for rows.Next() {
-		var payment, file uuid.UUID
-		if err := rows.Scan(&payment, &file); err != nil {
-			return nil, fmt.Errorf("read the evidence of payments: %w", err)
-		}
-		links[payment] = append(links[payment], file)
-		all = append(all, file)
-	}
-	if err := rows.Err(); err != nil || len(all) == 0 {
-		return nil, err
-	}
-	files, err := evidence.ByIDs(ctx, tx, all...)
-	if err != nil {
-		return nil, err
-	}
-	out := map[uuid.UUID][]*evidence.Evidence{}
-	for payment, linked := range links {
-		for _, id := range linked {
-			out[payment] = append(out[payment], files[id])
-		}
-	}
-	return out, nil
 }

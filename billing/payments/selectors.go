@@ -3,8 +3,6 @@ package payments
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,61 +21,83 @@ import (
 
 const zeroID = `'00000000-0000-0000-0000-000000000000'`
 
-const lockPayment = `
-SELECT id, account_id, coalesce(invoice_id, ` + zeroID + `), coalesce(external_id, ''), method, gateway, amount_minor, received_minor, applied_minor, excess_minor,
-  currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details::text, notes, failure_code, failure_reason,
+const paymentColumns = `id, account_id, coalesce(invoice_id, ` + zeroID + `), coalesce(external_id, ''), method, gateway, amount_minor, received_minor, applied_minor, excess_minor,
+  currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details, notes, failure_code, failure_reason,
   paid_at, coalesce(submitted_by, ` + zeroID + `), coalesce(retry_of, ` + zeroID + `), set_aside, version, created_at, updated_at,
-  approved_at, processed_at, failed_at, cancelled_at
-FROM payments WHERE tenant_id = $1 AND id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL FOR NO KEY UPDATE`
+  approved_at, processed_at, failed_at, cancelled_at, expired_at, refunded_at`
 
-// lock reads a payment and keeps everybody else from changing it. It is the first lock of every path.
-func lock(ctx context.Context, tx bun.Tx, id uuid.UUID) (*Payment, error) {
-	p := &Payment{TenantID: tenancy.ID(ctx)}
-	var account *uuid.UUID // members see their own only
-	if principal, _ := auth.From(ctx); principal.IsMember() {
-		account = &principal.AccountID
-	}
-	var details string
-	var paid, approved, processed, failed, cancelled sql.NullTime
+// Members see their own account's payments only: $3 is that account.
+const (
+	paymentByID         = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL`
+	paymentByExternalID = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND external_id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL`
+	lockPayment         = `SELECT ` + paymentColumns + `, clock_timestamp() FROM payments WHERE tenant_id = $1 AND id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL FOR NO KEY UPDATE`
+)
+
+// scan reads paymentColumns, and more columns into more.
+func (p *Payment) scan(row database.Row, more ...any) error {
+	var paid, approved, processed, failed, cancelled, expired, refunded sql.NullTime
 	// the currency unchecked: a payment in one that this program does not know can still be set aside
-	err := database.Hot(tx).QueryRowContext(ctx, lockPayment, p.TenantID, id, account).Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
+	err := row.Scan(append([]any{&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
 		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, (*string)(&p.Currency), &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
-		&p.Reference, &p.ReferenceNorm, &details, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
-		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lock payment %s: %w", id, err)
-	}
-	if err := json.Unmarshal([]byte(details), &p.Details); err != nil {
-		return nil, fmt.Errorf("read details of payment %s: %w", id, err)
-	}
+		&p.Reference, &p.ReferenceNorm, &p.Details, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
+		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled, &expired, &refunded}, more...)...)
 	p.PaidAt, p.ApprovedAt, p.ProcessedAt, p.FailedAt, p.CancelledAt = paid.Time, approved.Time, processed.Time, failed.Time, cancelled.Time
+	p.ExpiredAt, p.RefundedAt = expired.Time, refunded.Time
+	return err
+}
+
+// membersAccount is the account to which a member is narrowed; nil: the caller is no member.
+func membersAccount(ctx context.Context) *uuid.UUID {
+	if principal, _ := auth.From(ctx); principal.IsMember() {
+		return &principal.AccountID
+	}
+	return nil
+}
+
+// locked is a payment that nobody else can change until the transaction ends, and when it was locked by the database's
+// clock: that is when what is done to it happens.
+type locked struct {
+	*Payment
+	at time.Time
+}
+
+// lock reads a payment and keeps everybody else from changing it. It is the first lock of every path. What travels with
+// it is sent in the same round trip.
+func lock(ctx context.Context, _ bun.Tx, id uuid.UUID, with ...database.Statement) (locked, error) {
+	p := locked{Payment: &Payment{TenantID: tenancy.ID(ctx)}}
+	read := func(row database.Row) error { return p.scan(row, &p.at) }
+	err := database.Send(ctx, append([]database.Statement{database.Select("lock payment", lockPayment, read, p.TenantID, id, membersAccount(ctx))}, with...)...)
+	if err != nil {
+		return locked{}, err
+	}
+	if p.ID == uuid.Nil {
+		return locked{}, ErrNotFound
+	}
 	return p, nil
 }
 
-// Get gives one payment of the caller's tenant, and for members of their account. text is an id or an external id.
-func Get(ctx context.Context, tx bun.Tx, text string) (*Payment, error) {
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // nothing stored is called so, and no statement can ask for it
-		return nil, ErrNotFound
-	}
-	p := &Payment{}
-	q := tx.NewSelect().Model(p).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.deleted_at IS NULL")
-	if principal, _ := auth.From(ctx); principal.IsMember() {
-		q = q.Where("p.account_id = ?", principal.AccountID)
-	}
+// selectPayment reads one payment of the caller's tenant, and for members of their account, into p, whose ID stays zero
+// when there is none. text is an id or an external id.
+func selectPayment(ctx context.Context, p *Payment, text string) database.Statement {
+	p.TenantID = tenancy.ID(ctx)
+	read := func(row database.Row) error { return p.scan(row) }
 	if id, err := web.ParseID(text); err == nil {
-		q = q.Where("p.id = ?", id)
-	} else {
-		q = q.Where("p.external_id = ?", text)
+		return database.Select("read payment", paymentByID, read, p.TenantID, id, membersAccount(ctx))
 	}
-	err := q.Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // nothing stored is called so, and no statement can ask for it
+		text = ""
+	}
+	return database.Select("read payment", paymentByExternalID, read, p.TenantID, text, membersAccount(ctx))
+}
+
+// Get gives one payment of the caller's tenant, and for members of their account. text is an id or an external id.
+func Get(ctx context.Context, _ bun.Tx, text string) (*Payment, error) {
+	p := &Payment{}
+	if err := database.Send(ctx, selectPayment(ctx, p, text)); err != nil {
+		return nil, err
+	}
+	if p.ID == uuid.Nil {
 		return nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read payment: %w", err)
 	}
 	return p, nil
 }

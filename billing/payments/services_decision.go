@@ -27,15 +27,14 @@ type ApproveInput struct {
 
 // Approve records an approval. The last one that the ladder asks for moves the payment to processing, where the worker
 // takes it; no money is posted here. The caller needs the permission that the ladder names, is not the submitter, and
-// has not decided before. Errors: decisions.ErrDigestRequired, ErrNotFound, ErrNotPending, ErrFourEyes,
+// has not decided before. Errors: decisions.ErrDigestRequired, ErrNotFound, ErrNotPending, ErrFourEyes, ErrPasswordReset,
 // decisions.ErrAlreadyDecided, ErrChanged, ErrEvidenceRequired, ErrReceivedDiffers.
 func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) {
-	return s.decide(ctx, in.ID, in.Digest, in.Once, func(ctx context.Context, tx bun.Tx, f *Facts) error {
+	return s.decide(ctx, in.ID, in.Digest, in.Once, func(ctx context.Context, tx bun.Tx, p locked, f *Facts) error {
 		received, err := statedAmount(f, in.Received)
 		if err != nil {
 			return err
 		}
-		p := f.Payment
 		need := f.require(received)
 		if principal, _ := auth.From(ctx); !principal.Can(need.Permission) {
 			return auth.ErrForbidden.With("permission", need.Permission)
@@ -44,7 +43,7 @@ func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) 
 			return ErrEvidenceRequired
 		}
 		verdict := decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: p.ID, Verdict: decisions.Approve, Digest: f.Digest[:],
-			ReceivedMinor: &received, Note: in.Note, Required: need.Approvals}
+			ReceivedMinor: &received, Note: in.Note, Required: need.Approvals, CreatedAt: p.at}
 		if err := decisions.Record(ctx, tx, &verdict); err != nil {
 			return err
 		}
@@ -53,15 +52,15 @@ func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) 
 		f.decided(ctx, verdict)
 		var h history
 		if f.Approvals() < need.Approvals {
-			h.event(EventApprovalRecorded, p, snapshot(p))
-			h.note("payment.approve_first", p, in.Note)
+			h.event(EventApprovalRecorded, p.Payment, snapshot(p.Payment))
+			h.note("payment.approve_first", p.Payment, in.Note)
 			return h.write(ctx, s.outbox)
 		}
 		p.ReceivedMinor = &received
-		if err := move(ctx, tx, p, StatusProcessing); err != nil {
+		if err := p.move(ctx, StatusProcessing); err != nil {
 			return err
 		}
-		h.changed(EventApproved, "payment.approve", before, p, in.Note)
+		h.changed(EventApproved, "payment.approve", before, p.Payment, in.Note)
 		return h.write(ctx, s.outbox)
 	})
 }
@@ -105,34 +104,31 @@ func (s *Service) Reject(ctx context.Context, in RejectInput) (Detail, error) {
 	if in.Reason == "" {
 		return Detail{}, ErrReasonRequired.At("reason")
 	}
-	return s.decide(ctx, in.ID, in.Digest, in.Once, func(ctx context.Context, tx bun.Tx, f *Facts) error {
-		p := f.Payment
+	return s.decide(ctx, in.ID, in.Digest, in.Once, func(ctx context.Context, tx bun.Tx, p locked, f *Facts) error {
 		verdict := decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: p.ID, Verdict: decisions.Reject, Digest: f.Digest[:],
-			Note: in.Reason, Required: f.Requirement.Approvals}
+			Note: in.Reason, Required: f.Requirement.Approvals, CreatedAt: p.at}
 		if err := decisions.Record(ctx, tx, &verdict); err != nil {
 			return err
 		}
 		before := p.state()
 		f.decided(ctx, verdict)
 		p.FailureCode, p.FailureReason = "rejected", in.Reason
-		if err := move(ctx, tx, p, StatusFailed); err != nil {
-			return err
-		}
-		if err := invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()); err != nil {
+		invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
+		if err := p.move(ctx, StatusFailed); err != nil {
 			return err
 		}
 		if f.Invoice != nil {
 			f.Invoice.PendingClaims--
 		}
 		var h history
-		h.changed(EventRejected, "payment.reject", before, p, in.Reason)
+		h.changed(EventRejected, "payment.reject", before, p.Payment, in.Reason)
 		return h.write(ctx, s.outbox)
 	})
 }
 
 // decide locks a payment, makes sure that the caller may decide and that what he saw is what is there, and lets step
 // act on the facts.
-func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once *idempotency.Once, step func(ctx context.Context, tx bun.Tx, f *Facts) error) (Detail, error) {
+func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once *idempotency.Once, step func(ctx context.Context, tx bun.Tx, p locked, f *Facts) error) (Detail, error) {
 	if digest == "" {
 		return Detail{}, decisions.ErrDigestRequired.At("digest")
 	}
@@ -143,7 +139,8 @@ func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once 
 	var answer Detail
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		answer, err = idempotency.Do(ctx, tx, once, func() (Detail, error) {
-			p, err := lock(ctx, tx, id)
+			known := newKnown()
+			p, err := lock(ctx, tx, id, known.aboutIDs(ctx, id)...)
 			if err != nil {
 				return Detail{}, err
 			}
@@ -153,7 +150,7 @@ func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once 
 			if p.SubmittedBy == principal.UserID {
 				return Detail{}, ErrFourEyes
 			}
-			found, err := s.factsOf(ctx, tx, p)
+			found, err := s.facts(ctx, known, p.Payment)
 			if err != nil {
 				return Detail{}, err
 			}
@@ -163,10 +160,13 @@ func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once 
 					return Detail{}, decisions.ErrAlreadyDecided
 				}
 			}
+			if f.sharesLogin(principal.UserID, s.now()) {
+				return Detail{}, ErrPasswordReset
+			}
 			if seen, ok := decisions.ParseDigest(digest); !ok || seen != f.Digest {
 				return Detail{}, ErrChanged
 			}
-			if err := step(ctx, tx, f); err != nil {
+			if err := step(ctx, tx, p, f); err != nil {
 				return Detail{}, err
 			}
 			return newDetail(f)

@@ -15,6 +15,7 @@ import (
 	"countersign/billing/money"
 	"countersign/billing/payments"
 	"countersign/internal/auth"
+	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
 
@@ -94,6 +95,70 @@ func TestSubmitterNeverDecides(t *testing.T) {
 	_, err = w.Payments.Approve(w.Member.Ctx, payments.ApproveInput{ID: id, Digest: w.Digest(id)})
 	refusal(t, err, auth.ErrForbidden)
 	unchanged(t, w, before)
+}
+
+// Whoever can set a colleague's password could sign in as him: for a week the two count as one person.
+func TestPasswordReset(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	const secret = "correct horse battery"
+	hire := func(by *billingtest.Person, role string) (*testkit.Client, string) {
+		t.Helper()
+		email := uuid.NewString() + "@people.test"
+		made := w.As(by).Post(billingtest.Base+"/users/", body("email", email, "name", "New", "password", secret, "role", role)).Expect(http.StatusCreated)
+		token := w.Anonymous().Post(billingtest.Base+"/auth/token/", body("email", email, "password", secret)).Expect(http.StatusOK)
+		return w.Anonymous().As(token.Text("data.access_token")), made.Text("data.id")
+	}
+	submit := func(by *testkit.Client) uuid.UUID {
+		t.Helper()
+		in := body("invoice_id", w.OpenInvoice("10.00").ID.String(), "payment_method", "bank_transfer", "transaction_reference", w.Reference())
+		return uuid.MustParse(by.Post(list+"manual/", in).Expect(http.StatusCreated).Text("data.id"))
+	}
+	hired, _ := hire(w.Owner, auth.RoleAdmin)
+	decide := func(by *testkit.Client, id uuid.UUID) testkit.Answer {
+		return by.Post(one(id, "approve/"), body("digest", w.Digest(id)))
+	}
+
+	t.Run("does not decide about the claim of who set his password", func(t *testing.T) {
+		id := submit(w.As(w.Owner))
+		before := w.Snapshot()
+		decide(hired, id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		hired.Post(one(id, "reject/"), body("digest", w.Digest(id), "reason", "x")).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		unchanged(t, w, before)
+		decide(w.As(w.Approver), id).Expect(http.StatusOK)
+	})
+	t.Run("nor does who set the submitter's password", func(t *testing.T) {
+		clerk, _ := hire(w.Approver, auth.RoleCashier)
+		id := submit(clerk)
+		decide(w.As(w.Approver), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		decide(hired, id).Expect(http.StatusOK)
+	})
+	t.Run("is no second person beside who set his password", func(t *testing.T) {
+		w.Configure(tenancy.UpdateInput{TwoApprovalThresholdMinor: ptr(int64(1))})
+		id := submit(w.As(w.Member))
+		decide(hired, id).Expect(http.StatusOK)
+		decide(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		done := decide(w.As(w.Approver), id).Expect(http.StatusOK)
+		equal(t, "status", done.Text("data.status"), "processing")
+		w.Configure(tenancy.UpdateInput{TwoApprovalThresholdMinor: ptr(int64(0))})
+	})
+	t.Run("a change of his own does not wipe it out", func(t *testing.T) {
+		thief, _ := hire(w.Owner, auth.RoleAdmin)
+		thief.Post(billingtest.Base+"/auth/password/", body("current_password", secret, "new_password", "another horse battery")).Expect(http.StatusNoContent)
+		decide(thief, submit(w.As(w.Owner))).Refused(http.StatusForbidden, "password_reset_among_deciders")
+	})
+	t.Run("customers' passwords are the business's matter", func(t *testing.T) {
+		email := uuid.NewString() + "@people.test"
+		w.As(w.Owner).Post(billingtest.Base+"/users/", body("email", email, "name", "Customer", "password", secret, "role", "member", "account_id", w.Account.ID.String())).Expect(http.StatusCreated)
+		token := w.Anonymous().Post(billingtest.Base+"/auth/token/", body("email", email, "password", secret)).Expect(http.StatusOK).Text("data.access_token")
+		decide(w.As(w.Owner), submit(w.Anonymous().As(token))).Expect(http.StatusOK)
+	})
+	t.Run("after a week he is his own man", func(t *testing.T) {
+		id := submit(w.As(w.Owner))
+		token := hired.Token
+		w.Clock.Move(7*24*time.Hour + time.Minute)
+		decide(w.Anonymous().As(token), id).Expect(http.StatusOK)
+	})
 }
 
 func TestTwoApprovals(t *testing.T) {

@@ -3,16 +3,12 @@ package payments
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
-	"countersign/accounts"
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
 	"countersign/billing/money"
@@ -64,11 +60,14 @@ func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Respo
 		})
 		return err
 	})
+	if database.IsUnique(err, "payments_reference_key") { // the claims were made in parallel where that is allowed
+		return Response{}, ErrPending
+	}
 	return answer, err
 }
 
 func (s *Service) submit(ctx context.Context, tx bun.Tx, in SubmitManualInput, norm string) (Response, error) {
-	inv, err := invoices.LockReference(ctx, tx, in.Invoice)
+	inv, at, err := invoices.LockReference(ctx, tx, in.Invoice)
 	if err != nil {
 		if e := errs.As(err); e != nil && e.Kind == errs.KindNotFound {
 			return Response{}, ErrInvoiceNotFound
@@ -82,7 +81,7 @@ func (s *Service) submit(ctx context.Context, tx bun.Tx, in SubmitManualInput, n
 	p := &Payment{TenantID: inv.TenantID, ID: uuid.Must(uuid.NewV7()), AccountID: inv.AccountID, InvoiceID: inv.ID, Method: in.Method,
 		Gateway: string(paymentmethods.GatewayOf(in.Method)), Currency: inv.Currency, AmountMinor: inv.BalanceMinor, Status: StatusPendingApproval,
 		SettlementStatus: "unsettled", ReconciliationStatus: "unmatched", Reference: in.Reference, ReferenceNorm: norm, Details: in.Details, Notes: in.Notes,
-		PaidAt: in.PaidAt, SubmittedBy: principal.UserID, RetryOf: in.RetryOf, Version: 1}
+		PaidAt: in.PaidAt, SubmittedBy: principal.UserID, RetryOf: in.RetryOf, Version: 1, CreatedAt: at, UpdatedAt: at}
 	if p.Details == nil {
 		p.Details = map[string]string{}
 	}
@@ -92,31 +91,21 @@ func (s *Service) submit(ctx context.Context, tx bun.Tx, in SubmitManualInput, n
 	if err := claimAmount(p, in); err != nil {
 		return Response{}, err
 	}
-	if inv.PendingClaims > 0 {
-		if same, err := s.sameClaim(ctx, tx, p, in); err != nil || same != nil {
-			if same == nil {
-				return Response{}, err
-			}
-			if in.Once != nil {
-				in.Once.MarkReplayed()
-			}
-			return newResponse(same, inv), nil
-		}
-		tenant, err := tenancy.Current(ctx, tx)
-		if err != nil {
-			return Response{}, err
-		}
-		if !tenant.AllowParallelClaims {
-			return Response{}, ErrPending
-		}
-	}
-	if err := s.checkMethod(ctx, tx, p, len(in.Evidence)+len(in.Files)); err != nil {
+	c := prepared{Payment: p, invoice: inv, in: in}
+	if err := c.read(ctx); err != nil {
 		return Response{}, err
 	}
-	if err := checkRetry(ctx, tx, p); err != nil {
+	if same := c.repeated(); same != nil {
+		if in.Once != nil {
+			in.Once.MarkReplayed()
+		}
+		return newResponse(same, inv), nil
+	}
+	files, err := c.check()
+	if err != nil {
 		return Response{}, err
 	}
-	return s.store(ctx, tx, p, inv, in)
+	return s.store(ctx, tx, c, files)
 }
 
 // claimAmount takes over the amount of the claim, which must be in the invoice's currency (S1-57).
@@ -138,123 +127,34 @@ func claimAmount(p *Payment, in SubmitManualInput) error {
 	return nil
 }
 
-// sameClaim finds the live claim that p repeats word for word; nil when there is none or it says something else.
-func (s *Service) sameClaim(ctx context.Context, tx bun.Tx, p *Payment, in SubmitManualInput) (*Payment, error) {
-	var found []*Payment
-	err := tx.NewSelect().Model(&found).
-		Where("p.tenant_id = ?", p.TenantID).
-		Where("p.invoice_id = ?", p.InvoiceID).
-		Where("p.method = ?", p.Method).
-		Where("p.reference_norm = ?", p.ReferenceNorm).
-		Where("p.status = ?", StatusPendingApproval).
-		Limit(1).Scan(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look for the same claim: %w", err)
-	}
-	if len(found) == 0 {
-		return nil, nil
-	}
-	files, err := filesOf(ctx, tx, []uuid.UUID{found[0].ID})
-	if err != nil {
-		return nil, err
-	}
-	var attached []uuid.UUID
-	var hashes []string
-	for _, f := range files[found[0].ID] {
-		attached = append(attached, f.ID)
-		hashes = append(hashes, string(f.SHA256))
-	}
-	same := found[0].AmountMinor == p.AmountMinor && found[0].SubmittedBy == p.SubmittedBy && found[0].Notes == p.Notes &&
-		found[0].PaidAt.Equal(p.PaidAt) && maps.Equal(found[0].Details, p.Details) && sameFiles(attached, hashes, in)
-	if !same {
-		return nil, nil
-	}
-	return found[0], nil
-}
-
-// sameFiles says whether a claim comes with the files that another has: the same uploads, or the same bytes again.
-func sameFiles(attached []uuid.UUID, hashes []string, in SubmitManualInput) bool {
-	if len(attached) != len(in.Evidence)+len(in.Files) {
-		return false
-	}
-	for _, id := range in.Evidence {
-		if !slices.Contains(attached, id) {
-			return false
-		}
-	}
-	for _, f := range in.Files {
-		if !slices.Contains(hashes, string(f.SHA256())) {
-			return false
-		}
-	}
-	return true
-}
-
-// checkMethod asks the one function that also makes the list of methods (S3-17).
-func (s *Service) checkMethod(ctx context.Context, tx bun.Tx, p *Payment, files int) error {
-	account, err := accounts.Get(ctx, tx, p.AccountID)
-	if err != nil {
-		return err
-	}
-	if !account.IsActive {
-		return accounts.ErrAccountInactive
-	}
-	offer, err := paymentmethods.Check(ctx, tx, paymentmethods.QueryOf(account), p.Method, p.Amount())
-	if err != nil {
-		return err
-	}
-	if offer.RequiresEvidence && files == 0 {
-		return ErrEvidenceRequired.At("evidence_ids")
-	}
-	return nil
-}
-
-func checkRetry(ctx context.Context, tx bun.Tx, p *Payment) error {
-	if p.RetryOf == uuid.Nil {
-		return nil
-	}
-	refused, err := tx.NewSelect().Model((*Payment)(nil)).
-		Where("p.tenant_id = ?", p.TenantID).
-		Where("p.id = ?", p.RetryOf).
-		Where("p.invoice_id = ?", p.InvoiceID).
-		Where("p.status IN (?)", bun.List([]Status{StatusFailed, StatusCancelled, StatusExpired})).
-		Exists(ctx)
-	if err != nil {
-		return fmt.Errorf("look for the refused claim: %w", err)
-	}
-	if !refused {
-		return ErrRetryOf.At("retry_of")
-	}
-	return nil
-}
-
 const insertSighting = `INSERT INTO reference_sightings (reference, seen_by) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
+const (
+	insertClaim = `
+INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, notes, paid_at, submitted_by, retry_of, version, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17, $18, $18)`
+	attachEvidence = `INSERT INTO payment_evidence (tenant_id, payment_id, evidence_id, account_id) SELECT $1, $2, unnest($3::uuid[]), $4`
+)
+
 // store writes the claim with its evidence and stops the invoice's clock.
-func (s *Service) store(ctx context.Context, tx bun.Tx, p *Payment, inv *invoices.Invoice, in SubmitManualInput) (Response, error) {
-	files, err := evidence.ForSubmission(ctx, tx, p.AccountID, in.Evidence)
+func (s *Service) store(ctx context.Context, tx bun.Tx, c prepared, files []*evidence.Evidence) (Response, error) {
+	recorded, err := s.evidence.Record(ctx, tx, c.AccountID, c.in.Files...)
 	if err != nil {
 		return Response{}, err
 	}
-	_, err = tx.NewInsert().Model(p).ExcludeColumn("created_at", "updated_at").Returning("created_at, updated_at").Exec(ctx)
-	if database.IsUnique(err, "payments_reference_key") {
-		return Response{}, ErrPending
-	}
-	if err != nil {
-		return Response{}, fmt.Errorf("insert payment: %w", err)
-	}
-	recorded, err := s.evidence.Record(ctx, tx, p.AccountID, in.Files...)
-	if err != nil {
-		return Response{}, err
-	}
+	p := c.Payment
+	paid := sql.NullTime{Time: p.PaidAt, Valid: !p.PaidAt.IsZero()}
+	database.SendWithCommit(ctx, database.Change("insert payment", insertClaim, p.TenantID, p.ID, p.AccountID, p.InvoiceID, p.Method, p.Gateway, p.AmountMinor, p.Currency, p.Status,
+		p.Reference, p.ReferenceNorm, p.Details, p.Notes, paid, nullable(p.SubmittedBy), nullable(p.RetryOf), p.Version, p.CreatedAt))
+	var attached []uuid.UUID
 	for _, file := range append(files, recorded...) {
-		link := &Evidence{TenantID: p.TenantID, PaymentID: p.ID, EvidenceID: file.ID, AccountID: p.AccountID}
-		if _, err := tx.NewInsert().Model(link).ExcludeColumn("created_at").Exec(ctx); err != nil {
-			return Response{}, fmt.Errorf("attach evidence: %w", err)
-		}
+		attached = append(attached, file.ID)
+	}
+	if len(attached) > 0 {
+		database.SendWithCommit(ctx, database.Change("attach evidence", attachEvidence, p.TenantID, p.ID, attached, p.AccountID))
 	}
 	database.Defer(ctx, insertSighting, s.fingerprint("reference", p.ReferenceNorm), s.fingerprint("tenant", p.TenantID.String()))
-	if err := invoices.AddClaim(ctx, tx, inv, s.now()); err != nil {
+	if err := invoices.AddClaim(ctx, tx, c.invoice, s.now()); err != nil {
 		return Response{}, err
 	}
 	var h history
@@ -263,13 +163,15 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, p *Payment, inv *invoice
 	if err := h.write(ctx, s.outbox); err != nil {
 		return Response{}, err
 	}
-	return newResponse(p, inv), nil
+	return newResponse(p, c.invoice), nil
 }
+
+func nullable(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
 // Withdraw takes an undecided claim back. The submitter may withdraw his own; staff with billing.cancel any.
 // Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending.
 func (s *Service) Withdraw(ctx context.Context, id uuid.UUID, once *idempotency.Once) (Response, error) {
-	return s.change(ctx, id, once, func(ctx context.Context, tx bun.Tx, p *Payment) error {
+	return s.change(ctx, id, once, func(ctx context.Context, tx bun.Tx, p locked) error {
 		principal, _ := auth.From(ctx)
 		if p.SubmittedBy != principal.UserID && !principal.Can(auth.BillingCancel) {
 			return ErrNotSubmitter
@@ -278,14 +180,12 @@ func (s *Service) Withdraw(ctx context.Context, id uuid.UUID, once *idempotency.
 			return ErrNotPending
 		}
 		before := p.state()
-		if err := move(ctx, tx, p, StatusCancelled); err != nil {
-			return err
-		}
-		if err := invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()); err != nil {
+		invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
+		if err := p.move(ctx, StatusCancelled); err != nil {
 			return err
 		}
 		var h history
-		h.changed(EventCancelled, "payment.cancel", before, p, "")
+		h.changed(EventCancelled, "payment.cancel", before, p.Payment, "")
 		return h.write(ctx, s.outbox)
 	})
 }
@@ -293,7 +193,7 @@ func (s *Service) Withdraw(ctx context.Context, id uuid.UUID, once *idempotency.
 // EditNotes changes the notes of an undecided claim. Only its submitter may. What an approver has seen before is then
 // out of date, so his decision is refused. Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending.
 func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Response, error) {
-	return s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p *Payment) error {
+	return s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
 		principal, _ := auth.From(ctx)
 		if p.SubmittedBy != principal.UserID {
 			return ErrNotSubmitter
@@ -303,13 +203,13 @@ func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Re
 		}
 		before := p.state()
 		p.Notes = notes
-		err := tx.NewUpdate().Model(p).Set("notes = ?", notes).Set("version = version + 1").Set("updated_at = clock_timestamp()").
+		err := tx.NewUpdate().Model(p.Payment).Set("notes = ?", notes).Set("version = version + 1").Set("updated_at = clock_timestamp()").
 			Where("p.tenant_id = ?", p.TenantID).Where("p.id = ?", p.ID).Returning("version, updated_at").Scan(ctx)
 		if err != nil {
 			return fmt.Errorf("update notes: %w", err)
 		}
 		var h history
-		h.changed(EventUpdated, "payment.edit_notes", before, p, "")
+		h.changed(EventUpdated, "payment.edit_notes", before, p.Payment, "")
 		h.events = h.events[:1] // the change itself is the update
 		return h.write(ctx, s.outbox)
 	})
@@ -317,7 +217,7 @@ func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Re
 
 // Delete hides a payment that was never started. Everything else has a history and stays (C-11, W-29).
 func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
-	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p *Payment) error {
+	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
 		principal, _ := auth.From(ctx)
 		if p.SubmittedBy != principal.UserID && !principal.Can(auth.BillingCancel) {
 			return ErrNotSubmitter
@@ -325,20 +225,20 @@ func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 		if p.Status != StatusCreated {
 			return ErrNotDeletable
 		}
-		_, err := tx.NewUpdate().Model(p).Set("deleted_at = clock_timestamp()").Set("version = version + 1").Set("updated_at = clock_timestamp()").
+		_, err := tx.NewUpdate().Model(p.Payment).Set("deleted_at = clock_timestamp()").Set("version = version + 1").Set("updated_at = clock_timestamp()").
 			Where("p.tenant_id = ?", p.TenantID).Where("p.id = ?", p.ID).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("delete payment: %w", err)
 		}
 		var h history
-		h.changed(EventDeleted, "payment.delete", p.state(), p, "")
+		h.changed(EventDeleted, "payment.delete", p.state(), p.Payment, "")
 		return h.write(ctx, s.outbox)
 	})
 	return err
 }
 
 // change locks a payment, lets step change it, and gives the payment as its submitter sees it.
-func (s *Service) change(ctx context.Context, id uuid.UUID, once *idempotency.Once, step func(ctx context.Context, tx bun.Tx, p *Payment) error) (Response, error) {
+func (s *Service) change(ctx context.Context, id uuid.UUID, once *idempotency.Once, step func(ctx context.Context, tx bun.Tx, p locked) error) (Response, error) {
 	var answer Response
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		answer, err = idempotency.Do(ctx, tx, once, func() (Response, error) {
@@ -353,7 +253,7 @@ func (s *Service) change(ctx context.Context, id uuid.UUID, once *idempotency.On
 			if err != nil {
 				return Response{}, err
 			}
-			return newResponse(p, invs[p.InvoiceID]), nil
+			return newResponse(p.Payment, invs[p.InvoiceID]), nil
 		})
 		return err
 	})
@@ -361,28 +261,29 @@ func (s *Service) change(ctx context.Context, id uuid.UUID, once *idempotency.On
 }
 
 const movePayment = `
-UPDATE payments SET status = $4, received_minor = $5, failure_code = $6, failure_reason = $7,
-  approved_at = CASE WHEN $4 = 'processing' THEN clock_timestamp() ELSE approved_at END,
-  failed_at = CASE WHEN $4 = 'failed' THEN clock_timestamp() ELSE failed_at END,
-  cancelled_at = CASE WHEN $4 = 'cancelled' THEN clock_timestamp() ELSE cancelled_at END,
-  version = version + 1, updated_at = clock_timestamp()
-WHERE tenant_id = $1 AND id = $2 AND status = $3
-RETURNING version, updated_at, approved_at, failed_at, cancelled_at`
+UPDATE payments SET status = $3::text, received_minor = $4, failure_code = $5, failure_reason = $6,
+  approved_at = CASE WHEN $3::text = 'processing' THEN $7 ELSE approved_at END,
+  failed_at = CASE WHEN $3::text = 'failed' THEN $7 ELSE failed_at END,
+  cancelled_at = CASE WHEN $3::text = 'cancelled' THEN $7 ELSE cancelled_at END,
+  version = version + 1, updated_at = $7
+WHERE tenant_id = $1 AND id = $2`
 
-// move takes a locked payment along an edge of the state diagram.
-func move(ctx context.Context, tx bun.Tx, p *Payment, next Status) error {
+// move takes a locked payment along an edge of the state diagram, which the database checks once more. The change travels
+// with COMMIT.
+func (p locked) move(ctx context.Context, next Status) error {
 	if !p.Status.CanBecome(next) {
 		return fmt.Errorf("a payment cannot go from %s to %s", p.Status, next)
 	}
-	var approved, failed, cancelled sql.NullTime
-	err := database.Hot(tx).QueryRowContext(ctx, movePayment, p.TenantID, p.ID, string(p.Status), string(next), p.ReceivedMinor, p.FailureCode, p.FailureReason).
-		Scan(&p.Version, &p.UpdatedAt, &approved, &failed, &cancelled)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotPending
+	database.SendWithCommit(ctx, database.Change("move a payment", movePayment, p.TenantID, p.ID, next, p.ReceivedMinor, p.FailureCode, p.FailureReason, p.at))
+	p.Status, p.UpdatedAt = next, p.at
+	p.Version++
+	switch next {
+	case StatusProcessing:
+		p.ApprovedAt = p.at
+	case StatusFailed:
+		p.FailedAt = p.at
+	case StatusCancelled:
+		p.CancelledAt = p.at
 	}
-	if err != nil {
-		return fmt.Errorf("move payment %s to %s: %w", p.ID, next, err)
-	}
-	p.Status, p.ApprovedAt, p.FailedAt, p.CancelledAt = next, approved.Time, failed.Time, cancelled.Time
 	return nil
 }

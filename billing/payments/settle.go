@@ -229,11 +229,11 @@ func (s *Service) setAside(ctx context.Context, id uuid.UUID, cause error) error
 	if e := errs.As(cause); e != nil {
 		reason = e.Code
 	}
-	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p *Payment) error {
+	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
 		if p.Status != StatusProcessing {
 			return nil // somebody else has settled it meanwhile
 		}
-		return s.markSetAside(ctx, tx, p, reason, "payment.set_aside")
+		return s.markSetAside(ctx, tx, p.Payment, reason, "payment.set_aside")
 	})
 	return err
 }
@@ -241,11 +241,11 @@ func (s *Service) setAside(ctx context.Context, id uuid.UUID, cause error) error
 // Resume gives a payment that was set aside back to the worker. The caller needs billing.jobs.manage.
 // Errors: ErrNotFound, ErrNotSetAside.
 func (s *Service) Resume(ctx context.Context, id uuid.UUID) (Response, error) {
-	return s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p *Payment) error {
+	return s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
 		if p.SetAside == "" {
 			return ErrNotSetAside
 		}
-		return s.markSetAside(ctx, tx, p, "", "payment.resume")
+		return s.markSetAside(ctx, tx, p.Payment, "", "payment.resume")
 	})
 }
 

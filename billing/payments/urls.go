@@ -13,7 +13,7 @@ import (
 
 func (v *Views) urls() []web.Route {
 	const tag = "Payments"
-	decision := []*errs.Error{decisions.ErrDigestRequired, ErrChanged, ErrNotPending, ErrFourEyes, decisions.ErrAlreadyDecided, ErrEvidenceRequired}
+	decision := []*errs.Error{decisions.ErrDigestRequired, ErrChanged, ErrNotPending, ErrFourEyes, ErrPasswordReset, decisions.ErrAlreadyDecided, ErrEvidenceRequired}
 	return []web.Route{
 		{Method: http.MethodGet, Path: "/billing/payments/", Permission: auth.BillingView, Handler: v.list,
 			Tag: tag, Summary: "Payments, newest first", List: listSpec(words()), Response: Response{}},

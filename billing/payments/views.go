@@ -92,25 +92,30 @@ func (v *Views) count(w http.ResponseWriter, r *http.Request) error {
 
 // get shows a payment: to its account the claim, to staff also what they need to decide.
 func (v *Views) get(w http.ResponseWriter, r *http.Request) error {
-	principal, _ := auth.From(r.Context())
-	var answer any
-	err := tenancy.Read(r.Context(), v.service.db, func(ctx context.Context, tx bun.Tx) error {
-		p, err := Get(ctx, tx, chi.URLParam(r, "id"))
+	ctx := r.Context()
+	if principal, _ := auth.From(ctx); principal.IsMember() {
+		p, err := v.read(r)
 		if err != nil {
 			return err
 		}
-		if principal.IsMember() {
-			invs, err := invoices.ByIDs(ctx, tx, p.InvoiceID)
-			answer = newResponse(p, invs[p.InvoiceID])
+		invs := map[uuid.UUID]*invoices.Invoice{}
+		if err := tenancy.Fetch(ctx, v.service.db, invoices.SelectByIDs(ctx, invs, p.InvoiceID)); err != nil {
+			return err
+		}
+		return web.OK(w, newResponse(p, invs[p.InvoiceID]))
+	}
+	var answer Detail
+	err := tenancy.Read(ctx, v.service.db, func(ctx context.Context, tx bun.Tx) error {
+		p, err := Get(ctx, tx, chi.URLParam(r, "id"))
+		if err != nil {
 			return err
 		}
 		found, err := v.service.factsOf(ctx, tx, p)
 		if err != nil {
 			return err
 		}
-		detail, err := newDetail(found[0])
-		detail.Signals = translated(i18n.From(ctx), detail.Signals)
-		answer = detail
+		answer, err = newDetail(found[0])
+		answer.Signals = translated(i18n.From(ctx), answer.Signals)
 		return err
 	})
 	if err != nil {
@@ -129,12 +134,15 @@ func translated(lang string, signals []Signal) []Signal {
 	return out
 }
 
-func (v *Views) read(r *http.Request) (p *Payment, err error) {
-	err = tenancy.Read(r.Context(), v.service.db, func(ctx context.Context, tx bun.Tx) error {
-		p, err = Get(ctx, tx, chi.URLParam(r, "id"))
-		return err
-	})
-	return p, err
+func (v *Views) read(r *http.Request) (*Payment, error) {
+	p := &Payment{}
+	if err := tenancy.Fetch(r.Context(), v.service.db, selectPayment(r.Context(), p, chi.URLParam(r, "id"))); err != nil {
+		return nil, err
+	}
+	if p.ID == uuid.Nil {
+		return nil, ErrNotFound
+	}
+	return p, nil
 }
 
 func (v *Views) status(w http.ResponseWriter, r *http.Request) error {

@@ -57,7 +57,7 @@ func (b *bench) anchor(ctx context.Context, script string, clients, perCommit in
 	if err != nil {
 		return figure{}, fmt.Errorf("pgbench: %w: %s", err, out)
 	}
-	spent := b.cpu() - before
+	spent := b.cpu().since(before)
 	tps, latency := tpsLine.FindSubmatch(out), latencyLine.FindSubmatch(out)
 	if tps == nil || latency == nil {
 		return figure{}, fmt.Errorf("pgbench said something else: %s", out)
@@ -66,11 +66,24 @@ func (b *bench) anchor(ctx context.Context, script string, clients, perCommit in
 	ms, _ := strconv.ParseFloat(string(latency[1]), 64)
 	n := rate * float64(perCommit)
 	p50 := time.Duration(ms * float64(time.Millisecond))
-	return figure{perSecond: n, cpu: time.Duration(float64(spent) / (n * b.Seconds.Seconds())), p50: p50, p99: p50}, nil
+	return figure{perSecond: n, cpu: spent.per(int(n * b.Seconds.Seconds())), p50: p50, p99: p50}, nil
 }
 
-// cpu is the CPU time that the server and all its processes, also those that have ended, have used.
-func (b *bench) cpu() time.Duration {
+// cpuTime is the CPU time used by PostgreSQL and by what works with it: this process, or pgbench.
+type cpuTime struct{ server, program time.Duration }
+
+func (t cpuTime) all() time.Duration { return t.server + t.program }
+
+func (t cpuTime) since(before cpuTime) cpuTime {
+	return cpuTime{t.server - before.server, t.program - before.program}
+}
+
+func (t cpuTime) per(n int) cpuTime {
+	return cpuTime{t.server / time.Duration(n), t.program / time.Duration(n)}
+}
+
+// cpu is what all processes have used so far, also those that have ended.
+func (b *bench) cpu() cpuTime {
 	ticks := processTicks(b.pg.PID(), true)
 	children, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range children {
@@ -79,7 +92,8 @@ func (b *bench) cpu() time.Duration {
 			ticks += processTicks(pid, false)
 		}
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond // Linux counts in hundredths of a second
+	const tick = 10 * time.Millisecond // Linux counts in hundredths of a second
+	return cpuTime{server: time.Duration(ticks) * tick, program: time.Duration(processTicks(os.Getpid(), true)) * tick}
 }
 
 // processTicks reads utime and stime of a process, and with them those of its ended children when asked.

@@ -90,9 +90,9 @@ func (b *bench) settle(ctx context.Context, tenants []*benchTenant) (figure, err
 	if err := b.drained(ctx, tenants); err != nil {
 		return figure{}, err
 	}
-	took, spent := time.Since(start), b.cpu()-before
+	took, spent := time.Since(start), b.cpu().since(before)
 	stop()
-	return figure{perSecond: float64(b.Payments) / took.Seconds(), cpu: spent / time.Duration(b.Payments)}, <-done
+	return figure{perSecond: float64(b.Payments) / took.Seconds(), cpu: spent.per(b.Payments)}, <-done
 }
 
 // target is one payment to approve.
@@ -197,7 +197,7 @@ func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int
 	if err == nil && settling {
 		unsettled, err = b.waiting(ctx, tenants)
 	}
-	spent := b.cpu() - before
+	spent := b.cpu().since(before)
 	stop()
 	running.Wait()
 	if err != nil {
@@ -258,7 +258,7 @@ func (b *bench) latency(ctx context.Context, tenants []*benchTenant) (figure, er
 			return figure{}, err
 		}
 	}
-	return summary(waits, time.Since(start), 0), nil
+	return summary(waits, time.Since(start), cpuTime{}), nil
 }
 
 // read has 16 clients read payments for some seconds; path may hold the id.
@@ -341,7 +341,7 @@ func (b *bench) load(ctx context.Context, h http.Handler, tenants []*benchTenant
 		return figure{}, err
 	}
 	took := time.Since(start)
-	return summary(slices.Concat(latencies...), took, b.cpu()-before), nil
+	return summary(slices.Concat(latencies...), took, b.cpu().since(before)), nil
 }
 
 func call(ctx context.Context, client *http.Client, method, url, token string, body []byte, key string) error {
@@ -368,8 +368,8 @@ func call(ctx context.Context, client *http.Client, method, url, token string, b
 	return err
 }
 
-func summary(latencies []time.Duration, took, spent time.Duration) figure {
+func summary(latencies []time.Duration, took time.Duration, spent cpuTime) figure {
 	slices.Sort(latencies)
 	n := len(latencies)
-	return figure{perSecond: float64(n) / took.Seconds(), cpu: spent / time.Duration(n), p50: latencies[n/2], p99: latencies[n*99/100]}
+	return figure{perSecond: float64(n) / took.Seconds(), cpu: spent.per(n), p50: latencies[n/2], p99: latencies[n*99/100]}
 }

@@ -35,15 +35,17 @@ SELECT c.conname FROM pg_constraint c JOIN tenant_tables t ON t.oid = c.conrelid
 SELECT c.conname FROM pg_constraint c JOIN tenant_tables t ON t.oid = c.conrelid
 WHERE c.contype = 'f' AND c.confrelid NOT IN (SELECT oid FROM tenant_tables) AND c.confrelid NOT IN ('tenants'::regclass, 'users'::regclass)`},
 		{"row-level security is enabled and forced", `
-SELECT c.relname FROM pg_class c WHERE (c.oid IN (SELECT oid FROM tenant_tables) OR c.oid = 'tenants'::regclass) AND NOT (c.relrowsecurity AND c.relforcerowsecurity)`},
+SELECT c.relname FROM pg_class c WHERE (c.oid IN (SELECT oid FROM tenant_tables) OR c.oid IN ('tenants'::regclass, 'users'::regclass)) AND NOT (c.relrowsecurity AND c.relforcerowsecurity)`},
 		{"every tenant's table has the tenant's policy for every command and every role", `
 SELECT relname FROM tenant_tables t WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND p.polname = 'tenant' AND p.polcmd = '*' AND p.polpermissive
   AND p.polroles = '{0}' AND p.polwithcheck IS NULL
   AND pg_get_expr(p.polqual, p.polrelid) = '(tenant_id = (NULLIF(current_setting(''app.tenant_id''::text, true), ''''::text))::uuid)')`},
-		{"no other policy opens a table, but for the observer and for one's own memberships", `
+		{"no other policy opens a table, but for the observer, for one's own memberships and for users, who belong to no one tenant", `
 SELECT p.polrelid::regclass || ' ' || p.polname FROM pg_policy p WHERE p.polpermissive AND p.polname <> 'tenant'
   AND NOT (p.polname = 'observer' AND p.polcmd = 'r' AND p.polroles = ARRAY['countersign_observer'::regrole::oid])
-  AND NOT (p.polrelid = 'memberships'::regclass AND p.polname = 'own' AND p.polcmd = 'r')`},
+  AND NOT (p.polrelid = 'memberships'::regclass AND p.polname = 'own' AND p.polcmd = 'r')
+  AND NOT (p.polrelid = 'users'::regclass AND (p.polname, p.polcmd) IN (('joins', 'a'), ('changes', 'w')))
+  AND NOT (p.polrelid = 'users'::regclass AND p.polname = 'login' AND p.polcmd = 'r' AND p.polroles = (SELECT ARRAY[relowner] FROM pg_class WHERE oid = p.polrelid))`},
 		{"tenant_id defaults to the tenant of the transaction", `
 SELECT relname FROM tenant_tables t WHERE NOT EXISTS (SELECT FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
   WHERE d.adrelid = t.oid AND a.attname = 'tenant_id' AND pg_get_expr(d.adbin, d.adrelid) LIKE '%app.tenant_id%')`},
@@ -89,9 +91,9 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 			t.Error(diff)
 		}
 	})
-	t.Run("only audit_seal runs as its owner", func(t *testing.T) {
+	t.Run("only these functions run as their owner", func(t *testing.T) {
 		t.Parallel()
-		if diff := cmp.Diff([]string{"audit_seal"}, ask(t, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef")); diff != "" {
+		if diff := cmp.Diff([]string{"audit_seal", "login_of", "revoke_own"}, ask(t, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1")); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -55,14 +55,14 @@ func (verifyCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer p.close()
-	return p.verify(ctx)
+	return p.verify(ctx, p.checks(true))
 }
 
-func (p *project) verify(ctx context.Context) error {
+func (p *project) verify(ctx context.Context, checks []apps.Check) error {
 	found, tenants := 0, 0
 	err := p.eachTenant(ctx, "command verify", func(ctx context.Context, tenant uuid.UUID) error {
 		tenants++
-		for _, c := range p.checks(true) {
+		for _, c := range checks {
 			f, err := c.Run(ctx)
 			if err != nil {
 				return fmt.Errorf("check %s: %w", c.ID, err)

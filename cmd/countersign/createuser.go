@@ -13,14 +13,15 @@ import (
 )
 
 // createUserCommand gives somebody a log-in, or an existing log-in a role in another tenant. The latter is for the
-// operator alone: a tenant's staff cannot reach people of other tenants.
+// operator alone: a tenant's staff cannot reach people of other tenants. It also takes a new password, because the first
+// tenant's staff may know the old one.
 type createUserCommand struct {
 	Tenant  string `required:"" help:"Short name of the tenant."`
 	Email   string `required:"" help:"E-mail address."`
 	Name    string `help:"Name; needed for a new log-in."`
 	Role    string `required:"" help:"owner, admin, finance, cashier, claims, member or viewer."`
 	Account string `help:"Id or external id of the account; for the role member."`
-	Attach  bool   `help:"The log-in exists: give it a role in this tenant."`
+	Attach  bool   `help:"The log-in exists: give it a role in this tenant, and a new password; it is signed out everywhere."`
 }
 
 // Run is called by kong.
@@ -39,16 +40,19 @@ func (c createUserCommand) Run(ctx context.Context) error {
 		return err
 	}
 	system := tenancy.AsSystem(ctx, tenant, "command createuser")
-	if c.Attach {
-		if _, err := p.accounts.Attach(system, accounts.AttachInput{Email: c.Email, Role: c.Role, Account: c.Account}); err != nil {
-			return err
-		}
-		fmt.Printf("%s is now %s of %s.\n", c.Email, c.Role, c.Tenant)
-		return nil
-	}
 	password, err := readPassword(c.Email)
 	if err != nil {
 		return err
+	}
+	if c.Attach {
+		if password == "" {
+			return fmt.Errorf("the new password is empty")
+		}
+		if _, err := p.accounts.Attach(system, accounts.AttachInput{Email: c.Email, Role: c.Role, Account: c.Account, Password: password}); err != nil {
+			return err
+		}
+		fmt.Printf("%s is now %s of %s, with the new password, and signed out everywhere.\n", c.Email, c.Role, c.Tenant)
+		return nil
 	}
 	if _, err := p.accounts.CreateUser(system, accounts.CreateUserInput{Email: c.Email, Name: c.Name, Password: password, Role: c.Role, Account: c.Account}); err != nil {
 		return err

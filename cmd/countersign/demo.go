@@ -188,7 +188,7 @@ func (d *demoStage) claim(account, units int, reference string, receipt bool) (u
 		if err != nil {
 			return uuid.Nil, err
 		}
-		received, err := evidence.Receive(bytes.NewReader(picture), evidence.MaxSize)
+		received, err := evidence.Receive(d.customer[account], bytes.NewReader(picture), evidence.MaxSize)
 		if err != nil {
 			return uuid.Nil, err
 		}

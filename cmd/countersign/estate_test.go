@@ -28,9 +28,10 @@ const base = apiPrefix + "/billing"
 type estate struct {
 	*billingtest.World
 	project *project
-	// Config is a row of the payment methods of a country, Job a dead background job, Task a task that runs by hand.
-	Config, Job, Task string
-	First, Second     holding
+	// Config is a row of the payment methods of a country, Job a dead background job, Task a task that runs by hand, Event
+	// and Record are the newest event and the oldest record of the audit log.
+	Config, Job, Task, Event, Record string
+	First, Second                    holding
 }
 
 // holding is what one customer has; all are ids.
@@ -38,7 +39,7 @@ type holding struct {
 	person                                  *billingtest.Person
 	Account, User, Method, Evidence, Ledger string
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
-	Undecided, Settled                      string // payments
+	Undecided, Settled, Withdrawn           string // payments, the last one of Free
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -51,8 +52,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	}
 	owner := e.As(e.Owner)
 	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}).Expect(http.StatusOK)
-	e.Config = owner.Post(base+"/payment-method-configs/", map[string]any{"country_code": "PK", "payment_method": "bank_transfer", "display_name": "Bank"}).
-		Expect(http.StatusCreated).Text("data.id")
+	e.Config = e.config("PK")
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
 	for _, h := range []*holding{&e.First, &e.Second} {
@@ -68,11 +68,29 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 		t.Fatal(err)
 	}
 	e.Task = e.runnable(t)
-	e.Job = owner.Post(base+"/jobs/tasks/"+e.Task+"/run/", "{}").Expect(http.StatusAccepted).Text("data.id")
-	if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), "UPDATE outbox SET dead_at = now() WHERE tenant_id = ? AND id = ?", e.Tenant.ID, e.Job); err != nil {
+	e.Job = e.deadJob(t)
+	e.Event = owner.Get(base + "/events/").Expect(http.StatusOK).Text("results.0.id")
+	err = testkit.OwnerDB(t).NewRaw("SELECT id::text FROM audit_log WHERE tenant_id = ? ORDER BY created_at, id LIMIT 1", e.Tenant.ID).Scan(t.Context(), &e.Record)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// config is a bank transfer of a country that has no methods of its own yet.
+func (e *estate) config(country string) string {
+	return e.As(e.Owner).Post(base+"/payment-method-configs/", map[string]any{"country_code": country, "payment_method": "bank_transfer", "display_name": "Bank"}).
+		Expect(http.StatusCreated).Text("data.id")
+}
+
+// deadJob is a background job that was given up.
+func (e *estate) deadJob(t *testing.T) string {
+	t.Helper()
+	id := e.As(e.Owner).Post(base+"/jobs/tasks/"+e.Task+"/run/", "{}").Expect(http.StatusAccepted).Text("data.id")
+	if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), "UPDATE outbox SET dead_at = now() WHERE tenant_id = ? AND id = ?", e.Tenant.ID, id); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 // furnish gives a customer everything that the program knows.
@@ -90,6 +108,9 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
 	h.Settled = customer.With("Idempotency-Key", "settled").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
+	h.Withdrawn = customer.With("Idempotency-Key", "withdrawn").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Free, "payment_method": "bank_transfer",
+		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
+	e.As(member).Post(base+"/payments/"+h.Withdrawn+"/cancel/", "{}").Expect(http.StatusOK)
 	e.As(e.Approver).Post(base+"/payments/"+h.Settled+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(h.Settled))}).Expect(http.StatusOK)
 	return h
 }
@@ -135,6 +156,11 @@ var kinds = []struct {
 	{"/billing/jobs/", func(e *estate, _ holding) string { return e.Job }},
 }
 
+// ofTenant says whether the {id} of a path names something that is no customer's.
+func ofTenant(path string) bool {
+	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/jobs/")
+}
+
 // id is the object of h that the {id} of path names.
 func (e *estate) id(t *testing.T, path string, h holding) string {
 	t.Helper()
@@ -149,12 +175,36 @@ func (e *estate) id(t *testing.T, path string, h holding) string {
 
 // ids are all objects of the customer, and what stands for them in a path.
 func (h holding) ids() []string {
-	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled}
+	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn}
 }
 
 // ids are all objects of the tenant.
 func (e *estate) ids() []string {
-	return slices.Concat([]string{e.Config, e.Job, e.Tenant.ID.String()}, e.First.ids(), e.Second.ids())
+	return slices.Concat([]string{e.Config, e.Job, e.Event, e.Record, e.Tenant.ID.String()}, e.First.ids(), e.Second.ids())
+}
+
+// everything gives a hash of a tenant's rows in every table, of its own row, and of its users.
+func everything(t *testing.T, e *estate) map[string]string {
+	t.Helper()
+	hashes := map[string]string{}
+	hash := func(name, query string, args ...any) {
+		t.Helper()
+		var sum string
+		if err := testkit.OwnerDB(t).NewRaw("SELECT coalesce(md5(string_agg(r::text, ';' ORDER BY r::text)), 'empty') FROM "+query, args...).Scan(t.Context(), &sum); err != nil {
+			t.Fatal(name, err)
+		}
+		if hashes[name] = sum; sum == "empty" {
+			t.Fatalf("the estate has no row in %s, so nobody can see whether it changes", name)
+		}
+	}
+	for table := range walls {
+		hash(table, "? AS r WHERE tenant_id = ?", bun.Ident(table), e.Tenant.ID)
+	}
+	hash("tenants", "tenants AS r WHERE id = ?", e.Tenant.ID)
+	// People of the casts of all tests work here too, and other tests choose languages for them.
+	hash("users", `(SELECT u.id, u.email, u.name, u.password_hash, u.is_active, u.home_tenant_id, CASE WHEN u.home_tenant_id = ?0 THEN u::text END
+		FROM users AS u JOIN memberships AS m ON m.user_id = u.id WHERE m.tenant_id = ?0) AS r`, e.Tenant.ID)
+	return hashes
 }
 
 // picture is a small PNG that no other is like.

@@ -17,8 +17,8 @@ import (
 	"countersign/internal/testkit"
 )
 
-// shared are the tables that are not a tenant's own rows. tenants has a policy of its own; the others hold logins,
-// which may belong to several tenants, and keyed hashes.
+// shared are the tables whose rows are not one tenant's. tenants and users have policies of their own, which are climbed
+// all the same; the others hold keyed hashes and the state of the schema.
 var shared = []string{"tenants", "users", "login_throttle", "reference_sightings", "bun_migrations", "bun_migration_locks"}
 
 // walls says of each tenant's table what a member, a user of one of the tenant's customers, sees of it: "none", or all
@@ -43,7 +43,8 @@ func TestWalls(t *testing.T) {
 	}
 	t.Cleanup(func() { app.Close() })
 	tables := slices.Sorted(maps.Keys(walls))
-	foreigners := map[string]string{"tenants": rowOf(t, "tenants", "id", foreign.Tenant.ID.String())}
+	foreigners := map[string]string{"tenants": rowOf(t, "tenants", "id", foreign.Tenant.ID.String()),
+		"users": rowOf(t, "users", "home_tenant_id", foreign.Tenant.ID.String())}
 	for _, table := range tables {
 		foreigners[table] = rowOf(t, table, "tenant_id", foreign.Tenant.ID.String())
 	}
@@ -87,10 +88,13 @@ func TestWalls(t *testing.T) {
 		return found
 	}
 
-	for _, table := range append(tables, "tenants") {
+	for _, table := range append(tables, "tenants", "users") {
 		key := "tenant_id"
-		if table == "tenants" {
+		switch table {
+		case "tenants":
 			key = "id"
+		case "users":
+			key = "home_tenant_id"
 		}
 		attempt := func(ctx context.Context, tx bun.Tx) []string {
 			return climbTenant(ctx, t, tx, table, key, foreign.Tenant.ID, foreigners[table])
@@ -126,6 +130,102 @@ func TestWalls(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPeopleWalls is TestWalls for what is different about users: they may belong to several tenants, members see those
+// of their account, and nobody reads a password's hash.
+func TestPeopleWalls(t *testing.T) {
+	e, foreign := newEstate(t), newEstate(t)
+	inTenant := []string{"SET LOCAL app.tenant_id = '" + e.Tenant.ID.String() + "'"}
+	asMember := append(inTenant, "SET LOCAL app.account_id = '"+e.Account.ID.String()+"'")
+	asOneself := append(asMember, "SET LOCAL app.user_id = '"+e.First.User+"'")
+	row := rowOf(t, "users", "id", e.Second.User)
+	for _, tt := range []struct {
+		name  string
+		scope []string
+		sees  []string // whom he must see
+		hides []string // and whom not
+		// changes is how many users a change of all reaches
+		changes int64
+		joins   bool
+		// broken are changes of a policy, each of which opens what this test looks at
+		broken []string
+	}{
+		{"a tenant", inTenant, []string{e.First.User, e.Second.User, e.Owner.ID.String()}, []string{foreign.First.User}, 2, true,
+			[]string{"ALTER POLICY tenant ON users USING (true)", "ALTER POLICY changes ON users USING (true) WITH CHECK (true)", "DROP POLICY tenant ON users", "DROP POLICY joins ON users"}},
+		{"a member", asMember, []string{e.First.User, e.Member.ID.String()}, []string{e.Second.User, e.Owner.ID.String(), foreign.First.User}, 0, false,
+			[]string{"ALTER POLICY tenant ON users USING (true)", "ALTER POLICY member ON memberships USING (true)", "ALTER POLICY changes ON users USING (true)",
+				"ALTER POLICY joins ON users WITH CHECK (true)"}},
+		{"oneself", asOneself, []string{e.First.User}, []string{e.Second.User, e.Owner.ID.String(), foreign.First.User}, 1, false,
+			[]string{"ALTER POLICY changes ON users USING (true)", "ALTER POLICY changes ON users USING (false)"}},
+		{"nobody", nil, nil, []string{e.First.User, e.Owner.ID.String()}, 0, false, []string{"ALTER POLICY tenant ON users USING (true)"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			attempt := func(breakWall ...string) (found []string) {
+				err := testkit.OwnerDB(t).RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+					for _, statement := range slices.Concat(breakWall, []string{"SET LOCAL ROLE countersign_app"}, tt.scope) {
+						if _, err := tx.ExecContext(ctx, statement); err != nil {
+							t.Fatal(statement, err)
+						}
+					}
+					for _, list := range []struct {
+						ids  []string
+						want int
+					}{{tt.sees, 1}, {tt.hides, 0}} {
+						for _, id := range list.ids {
+							if n := countRows(ctx, t, tx, "SELECT count(*) FROM users WHERE id = ?", id); n != list.want {
+								found = append(found, fmt.Sprintf("sees %d of %s, want %d", n, id, list.want))
+							}
+						}
+					}
+					if n, err := try(ctx, t, tx, "UPDATE users SET name = 'taken'"); err != nil || n != tt.changes {
+						found = append(found, fmt.Sprintf("changes %d users, want %d (%v)", n, tt.changes, err))
+					}
+					if n, err := try(ctx, t, tx, "UPDATE users SET home_tenant_id = ?", foreign.Tenant.ID); err == nil && n > 0 {
+						found = append(found, fmt.Sprintf("gives %d users away", n))
+					}
+					// where this may be written, it fails because there is such a user
+					if err := insert(ctx, t, tx, "users", row); (refusedFor(err) == "") != tt.joins {
+						found = append(found, fmt.Sprintf("writes a user: %v", err))
+					}
+					return errRollback
+				})
+				if err != errRollback {
+					t.Fatal(err)
+				}
+				return found
+			}
+			if found := attempt(); len(found) > 0 {
+				t.Error(found)
+			}
+			for _, breakWall := range tt.broken {
+				if found := attempt(breakWall); len(found) == 0 {
+					t.Errorf("after %s this test sees nothing, so it proves nothing", breakWall)
+				}
+			}
+		})
+	}
+	t.Run("nobody reads a password's hash, and nobody changes an e-mail address", func(t *testing.T) {
+		for _, scope := range [][]string{inTenant, asMember, asOneself} {
+			err := testkit.OwnerDB(t).RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+				for _, statement := range append([]string{"SET LOCAL ROLE countersign_app"}, scope...) {
+					if _, err := tx.ExecContext(ctx, statement); err != nil {
+						t.Fatal(statement, err)
+					}
+				}
+				for _, refused := range []string{"SELECT password_hash FROM users", "SELECT u FROM users u", "SELECT 1 FROM users WHERE password_hash LIKE '$a%'",
+					"UPDATE users SET name = password_hash", "UPDATE users SET email = 'a@b.test'", "UPDATE users SET is_active = false", "UPDATE users SET password_version = 1"} {
+					if _, err := try(ctx, t, tx, refused); err == nil || !strings.Contains(err.Error(), "permission denied") {
+						t.Errorf("%s: %v", refused, err)
+					}
+				}
+				return errRollback
+			})
+			if err != errRollback {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 var errRollback = errors.New("roll back what was tried")

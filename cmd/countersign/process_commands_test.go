@@ -83,6 +83,10 @@ func testCommands(t *testing.T, bin program) {
 	i.expect(t, i.env, 0, "Would load", "loaddata", "--tenant=shop", "--dry-run", "BD")
 	i.expect(t, i.env, 1, "countersign: ", "loaddata", "--tenant=nobody", "BD")
 	i.expect(t, i.env, 0, "Created finance@shop.test as finance of shop", "createuser", "--tenant=shop", "--email=finance@shop.test", "--name=Farid", "--role=finance")
+	i.expect(t, i.env, 0, "Created tenant stall", "createtenant", "stall", "--name=Stall", "--country=PK", "--currency=PKR", "--owner-email=owner@stall.test", "--owner-name=Omar")
+	attach := []string{"createuser", "--tenant=stall", "--email=finance@shop.test", "--role=finance", "--attach"}
+	i.expect(t, append(i.env, "COUNTERSIGN_PASSWORD="), 1, "set COUNTERSIGN_PASSWORD", attach...)
+	i.expect(t, append(i.env, "COUNTERSIGN_PASSWORD="+testPassword+" anew"), 0, "finance@shop.test is now finance of stall, with the new password", attach...)
 	i.expect(t, append(i.env, "COUNTERSIGN_PASSWORD="+demoLogin), 1, "countersign: ", "createuser", "--tenant=shop", "--email=demo@shop.test", "--name=D", "--role=finance")
 	i.expect(t, i.env, 1, "settings.W001(?s:.)*1 findings", "check")
 	i.expect(t, append(i.env, "COUNTERSIGN_SECURE_COOKIES=true"), 0, "No findings", "check")
@@ -95,14 +99,14 @@ func testCommands(t *testing.T, bin program) {
 	owner := newCaller(t, base).login("owner@shop.test", testPassword)
 	account := owner.do(http.StatusCreated, "POST", "/billing/accounts/", map[string]any{"kind": "organization", "holder": "Lahore Textiles", "country": "PK", "currency": "PKR"})
 	owner.invoice(account.text("id"), "150.00")
-	i.expect(t, i.env, 0, "The books of 1 tenants are right", "verify")
+	i.expect(t, i.env, 0, "The books of 2 tenants are right", "verify")
 	if _, err := openOwner(t, i.owner).ExecContext(t.Context(), "UPDATE ledger_balances SET amount_minor = amount_minor + 7"); err != nil {
 		t.Fatal(err)
 	}
-	i.expect(t, i.env, 1, `ledger\.\w+ (?s:.)*countersign: 1 findings in 1 tenants`, "verify")
+	i.expect(t, i.env, 1, `ledger\.\w+ (?s:.)*countersign: 1 findings in 2 tenants`, "verify")
 	i.expect(t, i.env, 0, `receivable:\S+ held 150.07 PKR, its entries say 150.00\n.*: 1 balances had drifted`, "ledger", "rebuild", "--tenant=shop")
 	i.expect(t, i.env, 0, ": 0 balances had drifted", "ledger", "rebuild")
-	i.expect(t, i.env, 0, "The books of 1 tenants are right", "verify")
+	i.expect(t, i.env, 0, "The books of 2 tenants are right", "verify")
 	silent(t, said, testKey, metricsToken, dbPassword)
 }
 

@@ -304,15 +304,13 @@ func PagerOf(r *http.Request, l web.List, count, shown int, next, previous strin
 	return p
 }
 
-// CountText writes a count that web.Paginate gave. It counts no further than 10,000, and says so.
+// CountText writes a count that web.Paginate gave. It counts no further than web.CountLimit, and says so.
 func CountText(r *http.Request, count int) string {
-	const limit = 10_000
 	reader := ReaderOf(r)
-	text := reader.digits(count)
-	if count >= limit {
-		return reader.digits(limit) + "+"
+	if count > web.CountLimit {
+		return reader.Say("more than {{.n}}", "n", reader.digits(web.CountLimit))
 	}
-	return text
+	return reader.digits(count)
 }
 
 func (m ModelAdmin[T]) detailView(w http.ResponseWriter, r *http.Request) error {

@@ -2,8 +2,10 @@ package audit_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -135,6 +137,7 @@ func TestVerify(t *testing.T) {
 		{"finds a record that was removed although the rest was renumbered",
 			`WITH gone AS (DELETE FROM audit_log WHERE tenant_id = ?0 AND chain_seq = 6 RETURNING id)
 			UPDATE audit_log SET chain_seq = 60 WHERE tenant_id = ?0 AND chain_seq = 5`, map[int64]audit.FaultKind{60: audit.FaultGap}},
+		{"finds a missing last record", `DELETE FROM audit_log WHERE tenant_id = ? AND chain_seq = 6`, map[int64]audit.FaultKind{6: audit.FaultCut}},
 		{"finds a replaced hash", `UPDATE audit_log SET chain_hash = sha256('x') WHERE tenant_id = ? AND chain_seq = 3`,
 			map[int64]audit.FaultKind{3: audit.FaultChanged, 4: audit.FaultLink}},
 		{"finds a record that was changed and hashed again",
@@ -172,6 +175,16 @@ func TestVerify(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" || report.OK() != (len(test.want) == 0) {
 				t.Errorf("OK is %v; %s", report.OK(), diff)
+			}
+			check := audit.App(testkit.DB(t)).Checks[0]
+			found, err := check.Run(ctx)
+			switch {
+			case err != nil || !check.Deep:
+				t.Error(err)
+			case (found == nil) != report.OK():
+				t.Errorf("the command verify says %v", found)
+			case found != nil && !strings.Contains(found.What, fmt.Sprintf("record %d: %s", report.Faults[0].Seq, report.Faults[0].Kind)):
+				t.Errorf("the command verify says %q", found.What)
 			}
 		})
 	}

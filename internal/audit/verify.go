@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/apps"
 	"countersign/internal/database"
 )
 
@@ -20,6 +21,7 @@ const (
 	FaultGap     FaultKind = "gap"     // records are missing before this one
 	FaultChanged FaultKind = "changed" // the record does not say what was sealed
 	FaultLink    FaultKind = "link"    // like changed, and so is the record before: the hash between them was replaced
+	FaultCut     FaultKind = "cut"     // the records up to this one, the last that was sealed, are missing
 )
 
 // Fault is one place where the chain does not hold.
@@ -33,8 +35,8 @@ type Fault struct {
 type Report struct {
 	Sealed   int64
 	Unsealed int64
-	// HeadSeq and HeadHash are the end of the chain. A chain cannot show that its own end was cut off; whoever kept an
-	// earlier head somewhere else can.
+	// HeadSeq and HeadHash are the end of the chain. That its end was cut off shows beside the sealer's own note of it;
+	// who cuts both is found by whoever kept an earlier head somewhere else.
 	HeadSeq  int64
 	HeadHash []byte
 	Faults   []Fault // the first hundred
@@ -55,6 +57,9 @@ judged AS (SELECT id, chain_seq, previous, fits, lag(fits, 1, true) OVER (ORDER 
 SELECT id, chain_seq, CASE WHEN chain_seq <> previous + 1 THEN 'gap' WHEN NOT previous_fits THEN 'link' ELSE 'changed' END
 FROM judged WHERE NOT fits OR chain_seq <> previous + 1 ORDER BY chain_seq LIMIT 100`
 
+// What is sealed meanwhile makes the log longer than this, never shorter.
+const noted = `SELECT coalesce(max(h.chain_seq), 0) FROM audit_heads AS h WHERE h.tenant_id = $1`
+
 const counts = `
 SELECT count(a.chain_seq), count(*) - count(a.chain_seq) FROM audit_log AS a WHERE a.tenant_id = $1`
 
@@ -67,6 +72,10 @@ func Verify(ctx context.Context, db *bun.DB) (Report, error) {
 	err := database.Read(ctx, db, func(ctx context.Context, tx bun.Tx) error {
 		report = Report{}
 		tenant := database.ScopeFrom(ctx).TenantID
+		var end int64
+		if err := database.Hot(tx).QueryRowContext(ctx, noted, tenant).Scan(&end); err != nil {
+			return err
+		}
 		if err := database.Hot(tx).QueryRowContext(ctx, counts, tenant).Scan(&report.Sealed, &report.Unsealed); err != nil {
 			return err
 		}
@@ -86,10 +95,29 @@ func Verify(ctx context.Context, db *bun.DB) (Report, error) {
 			}
 			report.Faults = append(report.Faults, f)
 		}
+		if report.HeadSeq < end {
+			report.Faults = append(report.Faults, Fault{Seq: end, Kind: FaultCut})
+		}
 		return rows.Err()
 	})
 	if err != nil {
 		return Report{}, fmt.Errorf("verify the audit log: %w", err)
 	}
 	return report, nil
+}
+
+// chainCheck proves the log of the current tenant for the command verify.
+func chainCheck(db *bun.DB) apps.Check {
+	return apps.Check{ID: "audit.E001", Deep: true, Run: func(ctx context.Context) (*apps.Finding, error) {
+		report, err := Verify(ctx, db)
+		if err != nil || report.OK() {
+			return nil, err
+		}
+		first, more := report.Faults[0], ""
+		if n := len(report.Faults) - 1; n > 0 {
+			more = fmt.Sprintf(", and at %d more places", n)
+		}
+		return &apps.Finding{What: fmt.Sprintf("the audit log's chain does not hold at record %d: %s%s.", first.Seq, first.Kind, more),
+			Hint: "Somebody changed or removed records past the application: compare the log with a backup from before."}, nil
+	}}
 }

@@ -28,8 +28,9 @@ type Config struct {
 	Role string
 	// MaxConns caps the pool. Zero means eight for each core: more only queues inside PostgreSQL, where waiting costs CPU.
 	MaxConns int
-	// Trace, when set, is told of every statement before it is sent. Tests count and check statements with it.
-	Trace func(ctx context.Context, query string)
+	// Trace, when set, is told of every round trip with all its statements, before they are sent. Tests count and check
+	// them with it.
+	Trace func(ctx context.Context, statements ...string)
 }
 
 // Open connects lazily: an unreachable server shows at the first query.
@@ -56,7 +57,7 @@ func Open(cfg Config) (*bun.DB, error) {
 	pg.RuntimeParams["enable_seqscan"] = "off"
 
 	if cfg.Trace == nil {
-		cfg.Trace = func(context.Context, string) {}
+		cfg.Trace = func(context.Context, ...string) {}
 	}
 	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg, stdlib.OptionAfterConnect(sendUUIDsAsBytes)), cfg.Trace})
 	if cfg.MaxConns == 0 {

@@ -4,12 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -18,7 +15,7 @@ import (
 type Scope struct {
 	TenantID  uuid.UUID
 	AccountID uuid.UUID // members only: narrows every read and write to this account
-	UserID    uuid.UUID // during log-in only: shows a user his own memberships in all tenants
+	UserID    uuid.UUID // when somebody acts for himself: shows him his own login and memberships in all tenants
 	Role      string    // a database role to act as instead of the application's; only Observer exists
 }
 
@@ -39,32 +36,34 @@ func ScopeFrom(ctx context.Context) Scope {
 	return s
 }
 
-// begin is the text that opens a transaction in the scope, sent in one round trip. SET LOCAL and not set_config:
-// a distributed PostgreSQL passes only the former on to its nodes. All values are UUIDs of ours, so nothing needs quoting.
-func (s Scope) begin(opts driver.TxOptions) string {
-	var b strings.Builder
-	b.WriteString("BEGIN")
-	if opts.ReadOnly {
-		b.WriteString(" READ ONLY")
+const beginReadOnly = "BEGIN READ ONLY"
+
+// begin are the statements that open a transaction in the scope. SET LOCAL and not set_config: a distributed
+// PostgreSQL passes only the former on to its nodes. All values are UUIDs of ours, so nothing needs quoting.
+func (s Scope) begin(readOnly bool) []string {
+	list := make([]string, 1, 4)
+	list[0] = "BEGIN"
+	if readOnly {
+		list[0] = beginReadOnly
 	}
 	if s.Role == Observer {
-		b.WriteString("; SET LOCAL ROLE " + Observer)
+		list = append(list, "SET LOCAL ROLE "+Observer)
 	}
 	for _, setting := range []struct {
 		name string
 		id   uuid.UUID
 	}{{"app.tenant_id", s.TenantID}, {"app.account_id", s.AccountID}, {"app.user_id", s.UserID}} {
 		if setting.id != uuid.Nil {
-			fmt.Fprintf(&b, "; SET LOCAL %s = '%s'", setting.name, setting.id)
+			list = append(list, "SET LOCAL "+setting.name+" = '"+setting.id.String()+"'")
 		}
 	}
-	return b.String()
+	return list
 }
 
 // connector opens connections whose transactions begin in the scope of their context.
 type connector struct {
 	driver.Connector
-	trace func(ctx context.Context, query string)
+	trace func(ctx context.Context, statements ...string)
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -75,40 +74,57 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &conn{Conn: dc.(*stdlib.Conn), trace: c.trace}, nil
 }
 
-// conn adds three things to pgx's connection: the scope in BEGIN, statements that travel with COMMIT, and the choice
-// of the protocol by the shape of the statement.
+// conn adds to pgx's connection what saves round trips: BEGIN with its scope travels with the first statement, several
+// statements travel together, and what nobody needs the answer of travels with COMMIT.
 type conn struct {
 	*stdlib.Conn
-	deferred *pgx.Batch
-	trace    func(ctx context.Context, query string)
+	trace func(ctx context.Context, statements ...string)
+
+	begin    []string    // of a transaction of which nothing was sent yet
+	next     []Statement // to be sent before the next statement
+	deferred []Statement // to be sent before COMMIT
+	sent     bool        // something of this transaction was answered
 }
 
-// BeginTx opens a transaction in the scope of ctx. Only the default isolation is used: rows that decide are locked.
+// BeginTx notes that a transaction begins in the scope of ctx. Only the default isolation is used: rows that decide are
+// locked.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if opts.Isolation != 0 {
 		return nil, errors.New("transactions run at the default isolation: lock the rows that decide instead")
 	}
-	begin := ScopeFrom(ctx).begin(opts)
-	c.trace(ctx, begin)
-	_, err := c.Conn.Conn().PgConn().Exec(ctx, begin).ReadAll()
-	if err != nil {
-		return nil, retryable(err)
-	}
-	c.deferred = &pgx.Batch{}
+	c.open(ctx, opts.ReadOnly)
 	return &tx{ctx: ctx, conn: c}, nil
+}
+
+func (c *conn) open(ctx context.Context, readOnly bool) {
+	c.begin, c.next, c.deferred, c.sent = ScopeFrom(ctx).begin(readOnly), nil, nil, false
 }
 
 // ExecContext and QueryContext send statements with $n parameters through the statement cache, and bun's texts, which
 // carry their values inline and are therefore new each time, without preparing them.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
 	c.trace(ctx, query)
 	return c.Conn.ExecContext(ctx, query, withMode(args))
 }
 
 // QueryContext: see ExecContext.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
 	c.trace(ctx, query)
 	return c.Conn.QueryContext(ctx, query, withMode(args))
+}
+
+// flush sends what would have travelled with a statement that cannot travel with others.
+func (c *conn) flush(ctx context.Context) error {
+	if len(c.begin)+len(c.next) == 0 {
+		return nil
+	}
+	return c.send(ctx, nil, false)
 }
 
 func withMode(args []driver.NamedValue) []driver.NamedValue {
@@ -118,62 +134,33 @@ func withMode(args []driver.NamedValue) []driver.NamedValue {
 	return []driver.NamedValue{{Ordinal: 1, Value: pgx.QueryExecModeExec}}
 }
 
-func retryable(err error) error {
-	if pgconn.SafeToRetry(err) {
-		return driver.ErrBadConn
-	}
-	return err
-}
-
 type tx struct {
 	ctx  context.Context
 	conn *conn
 }
 
 // Commit sends what was deferred together with COMMIT, in one round trip. When a deferred statement fails, nothing
-// was committed.
+// was committed. A transaction of which nothing was sent costs nothing.
 func (t *tx) Commit() error {
-	batch := t.conn.deferred
-	t.conn.deferred = nil
-	native := t.conn.Conn.Conn()
-	for _, q := range batch.QueuedQueries {
-		t.conn.trace(t.ctx, q.SQL)
+	c := t.conn
+	if len(c.begin) > 0 && len(c.next)+len(c.deferred) == 0 {
+		c.begin = nil
+		return nil
 	}
-	t.conn.trace(t.ctx, "commit")
-	if batch.Len() == 0 {
-		tag, err := native.Exec(t.ctx, "commit", pgx.QueryExecModeSimpleProtocol)
-		return committed(tag, err)
-	}
-	batch.Queue("commit")
-	results := native.SendBatch(t.ctx, batch)
-	for range batch.Len() - 1 {
-		if _, err := results.Exec(); err != nil {
-			results.Close()
-			return errors.Join(err, t.Rollback())
-		}
-	}
-	tag, err := results.Exec()
-	if closeErr := results.Close(); err == nil {
-		err = closeErr
-	}
-	return committed(tag, err)
-}
-
-// committed refuses the answer ROLLBACK, which is what PostgreSQL gives to COMMIT in a failed transaction.
-func committed(tag pgconn.CommandTag, err error) error {
+	deferred := c.deferred
+	c.deferred = nil
+	err := c.send(t.ctx, deferred, true)
 	if err != nil {
-		return err
-	}
-	if tag.String() != "COMMIT" {
-		return fmt.Errorf("commit was answered with %s: a statement had failed before", tag)
+		return errors.Join(err, t.Rollback())
 	}
 	return nil
 }
 
 // Rollback also runs when the request's context is already cancelled, so it uses a context of its own.
 func (t *tx) Rollback() error {
-	t.conn.deferred = nil
-	native := t.conn.Conn.Conn()
+	c := t.conn
+	c.begin, c.next, c.deferred = nil, nil, nil
+	native := c.Conn.Conn()
 	if native.IsClosed() || native.PgConn().TxStatus() == 'I' {
 		return nil
 	}

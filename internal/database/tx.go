@@ -42,17 +42,29 @@ func Read(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.T
 
 func inTx(ctx context.Context, db *bun.DB, opts *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) error {
 	if InTransaction(ctx) {
-		return errors.New("a transaction is already open in this context: pass its tx down instead of opening another")
+		return errNested
 	}
+	var done *state
+	err := retry(ctx, func() (err error) {
+		done, err = try(ctx, db, opts, fn)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range done.afterCommit {
+		f()
+	}
+	return nil
+}
+
+var errNested = errors.New("a transaction is already open in this context: pass its tx down instead of opening another")
+
+// retry runs a transaction again that lost a race, or its connection before anything was committed.
+func retry(ctx context.Context, run func() error) error {
 	for attempt := 1; ; attempt++ {
-		done, err := try(ctx, db, opts, fn)
-		if err == nil {
-			for _, f := range done.afterCommit {
-				f()
-			}
-			return nil
-		}
-		if attempt == attempts || !IsRetryable(err) {
+		err := run()
+		if err == nil || attempt == attempts || !IsRetryable(err) && !errors.Is(err, errLost) {
 			return err
 		}
 		select {
@@ -73,7 +85,8 @@ func try(ctx context.Context, db *bun.DB, opts *sql.TxOptions, fn func(ctx conte
 	if err := bc.Raw(func(dc any) error { st.conn = dc.(*conn); return nil }); err != nil {
 		return nil, fmt.Errorf("take a connection: %w", err)
 	}
-	tx, err := bc.BeginTx(ctx, opts)
+	// without the context's end: nothing but this goroutine touches the connection; its statements see the end themselves
+	tx, err := bc.BeginTx(context.WithoutCancel(ctx), opts)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
@@ -81,16 +94,13 @@ func try(ctx context.Context, db *bun.DB, opts *sql.TxOptions, fn func(ctx conte
 	if err := fn(context.WithValue(ctx, stateKey{}, st), tx); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("commit: %w", err)
 	}
 	return st, nil
-}
-
-// Defer queues a statement with $n parameters that nobody needs the answer of. It travels with COMMIT, so it costs no
-// round trip of its own; when it fails, the transaction fails.
-func Defer(ctx context.Context, query string, args ...any) {
-	ctx.Value(stateKey{}).(*state).conn.deferred.Queue(query, args...)
 }
 
 // AfterCommit runs f once the transaction of ctx has committed. It is for hints that may be lost, such as waking a

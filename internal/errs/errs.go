@@ -155,10 +155,17 @@ var ErrValidation = Invalid("validation_failed", "Some fields are missing or wro
 // The zero value is ready to use.
 type Fields struct{ found map[string][]Problem }
 
+// maxFields bounds how many fields are blamed at once: nobody mends more of them by hand, and a body of nothing but
+// faults would make an answer much larger than itself.
+const maxFields = 100
+
 // Add blames field with the sentence of problem.
 func (f *Fields) Add(field string, problem *Error) {
 	if f.found == nil {
 		f.found = map[string][]Problem{}
+	}
+	if f.found[field] == nil && len(f.found) == maxFields {
+		return
 	}
 	f.found[field] = append(f.found[field], problem.Problem)
 }

@@ -67,7 +67,7 @@ func visible(key string) bool {
 	return true
 }
 
-const claim = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
+const claim = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING TRUE`
 
 const stored = `SELECT body_hash, answer FROM idempotency_keys WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
 
@@ -84,25 +84,28 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 	if !ok {
 		return zero, auth.ErrRequired
 	}
-	res, err := database.Hot(tx).ExecContext(ctx, claim, p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:])
-	if database.IsLockTimeout(err) {
-		return zero, ErrInProgress
-	}
-	if err != nil {
-		return zero, fmt.Errorf("claim idempotency key: %w", err)
-	}
-	if n, _ := res.RowsAffected(); n == 0 {
-		return replay[T](ctx, tx, p, once)
-	}
+	// the claim travels with what fn sends first, and makes that fail when the key is taken
+	claimed := false
+	database.SendWithNext(ctx, database.SelectOneOr(errTaken, "claim idempotency key", claim, func(row database.Row) error { return row.Scan(&claimed) },
+		p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:]))
 	answer, err := fn()
-	if err != nil {
+	if err == nil && !claimed {
+		err = database.Send(ctx)
+	}
+	switch {
+	case errors.Is(err, errTaken):
+		database.Forget(ctx)
+		return replay[T](ctx, p, once)
+	case !claimed && database.IsLockTimeout(err):
+		return zero, ErrInProgress
+	case err != nil:
 		return zero, err // nothing happened, so the key is free again
 	}
 	raw, err := json.Marshal(answer)
 	if err != nil {
 		return zero, fmt.Errorf("store the answer: %w", err)
 	}
-	database.Defer(ctx, keep, p.TenantID, owner(p), once.scope, once.key, string(raw))
+	database.SendWithCommit(ctx, database.Change("store the answer", keep, p.TenantID, owner(p), once.scope, once.key, string(raw)))
 	return answer, nil
 }
 
@@ -115,16 +118,20 @@ func owner(p auth.Principal) uuid.UUID {
 	return p.UserID
 }
 
-func replay[T any](ctx context.Context, tx bun.Tx, p auth.Principal, once *Once) (T, error) {
+// errTaken means that the key was claimed before.
+var errTaken = errors.New("the idempotency key is taken")
+
+func replay[T any](ctx context.Context, p auth.Principal, once *Once) (T, error) {
 	var answer T
 	var hash []byte
 	var text sql.NullString
-	err := database.Hot(tx).QueryRowContext(ctx, stored, p.TenantID, owner(p), once.scope, once.key).Scan(&hash, &text)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !text.Valid {
-		return answer, ErrInProgress
-	}
+	err := database.Send(ctx, database.Select("read the stored answer", stored, func(row database.Row) error { return row.Scan(&hash, &text) },
+		p.TenantID, owner(p), once.scope, once.key))
 	if err != nil {
-		return answer, fmt.Errorf("read the stored answer: %w", err)
+		return answer, err
+	}
+	if !text.Valid {
+		return answer, ErrInProgress
 	}
 	if [32]byte(hash) != once.bodyHash {
 		return answer, ErrReused

@@ -136,7 +136,12 @@ func TestDo(t *testing.T) {
 			o := once(t, "k", "s", target, "body")
 			all.Go(func() {
 				err := database.InTx(ctx, testkit.DB(t), func(ctx context.Context, tx bun.Tx) (err error) {
-					answers[i], err = idempotency.Do(ctx, tx, o, func() (answer, error) { return answer{ran.Add(1)}, nil })
+					answers[i], err = idempotency.Do(ctx, tx, o, func() (answer, error) {
+						if _, err := tx.ExecContext(ctx, "SELECT 1"); err != nil { // an effect begins with a statement, and the claim with it
+							return answer{}, err
+						}
+						return answer{ran.Add(1)}, nil
+					})
 					return err
 				})
 				if err != nil {

@@ -122,17 +122,20 @@ var counter atomic.Int64
 
 type countKey struct{}
 
-// Count returns a context whose statements are counted, also those that a request with this context causes.
+// Count returns a context whose round trips to the database are counted, also those that a request with this context
+// causes.
 func Count(ctx context.Context) (context.Context, *atomic.Int64) {
 	n := &atomic.Int64{}
 	return context.WithValue(ctx, countKey{}, n), n
 }
 
-func trace(ctx context.Context, query string) {
+func trace(ctx context.Context, statements ...string) {
 	if n, ok := ctx.Value(countKey{}).(*atomic.Int64); ok {
 		n.Add(1)
 	}
-	server.check.see(query)
+	for _, s := range statements {
+		server.check.see(s)
+	}
 }
 
 // tenantCheck collects statements that touch a tenant's table and do not name tenant_id. Row-level security would

@@ -1,13 +1,13 @@
 package web
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -48,21 +48,20 @@ type FreeForm map[string]any
 // Decode reads one JSON object into dst, a pointer to a struct with json tags, and validates it. Keys may be
 // snake_case or camelCase (C-03); unknown and repeated keys are refused; all faults are reported at once.
 func Decode(r *http.Request, dst any) error {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" {
+	if !declaresJSON(r.Header.Get("Content-Type")) {
 		return ErrNotJSON
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody))
-	dec.UseNumber()
 	var fields errs.Fields
-	tree, err := readValue(dec, "", &fields, 0)
+	body := reader{dec: json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody)), fields: &fields}
+	body.dec.UseNumber()
+	tree, err := body.value("", 0)
 	if err == nil {
-		if _, trailing := dec.Token(); trailing != io.EOF {
+		if _, trailing := body.dec.Token(); trailing != io.EOF {
 			err = errors.New("something follows the object")
 		}
 	}
 	if err != nil {
-		if isTooLarge(err) {
+		if isTooLarge(err) || errors.Is(err, ErrBodyTooLarge) {
 			return ErrBodyTooLarge
 		}
 		return ErrMalformed.With("detail", err.Error())
@@ -71,104 +70,161 @@ func Decode(r *http.Request, dst any) error {
 	if !ok {
 		return ErrMalformed.With("detail", "it is not an object")
 	}
-	bindStruct(object, reflect.ValueOf(dst).Elem(), "", &fields)
+	return bind(object, dst, &fields)
+}
+
+// declaresJSON: JSON is UTF-8, so another charset means that somebody else wrote the body.
+func declaresJSON(contentType string) bool {
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	charset, given := params["charset"]
+	return err == nil && mediaType == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}
+
+// decodeNothing accepts, for a call without a body, no body or an empty object: whoever sends more believes that it
+// has an effect.
+func decodeNothing(r *http.Request) error {
+	if r.Body == nil || r.ContentLength == 0 {
+		return nil
+	}
+	body := bufio.NewReader(r.Body)
+	if _, err := body.Peek(1); err == io.EOF { // a length that was not announced
+		return nil
+	}
+	r.Body = io.NopCloser(body)
+	return Decode(r, &struct{}{})
+}
+
+func bind(object map[string]any, dst any, fields *errs.Fields) error {
+	bindStruct(object, reflect.ValueOf(dst).Elem(), "", fields)
 	if err := fields.Err(); err != nil {
 		return err
 	}
 	return Validate(dst)
 }
 
-// DecodeForm reads form values into dst the way Decode reads JSON. A repeated name becomes a list.
+// DecodeForm reads form values into dst the way Decode reads JSON. A repeated name is a list. A form has nothing but
+// texts, so one may stand for a whole number or for true and false; an empty one of these is absent.
 func DecodeForm(values map[string][]string, dst any) error {
+	types := map[string]reflect.Type{}
+	for f := range reflect.TypeOf(dst).Elem().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		types[name] = f.Type
+	}
 	object := map[string]any{}
 	for name, given := range values {
-		if len(given) == 1 {
-			object[name] = given[0]
-			continue
-		}
+		object[name] = formValue(given, types[snake(name)])
+	}
+	return bind(object, dst, new(errs.Fields))
+}
+
+// formValue is what JSON would hold for a form field of the type; nil is absent. A type that is nil is unknown.
+func formValue(given []string, t reflect.Type) any {
+	if t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if len(given) != 1 || t != nil && t.Kind() == reflect.Slice {
 		list := make([]any, len(given))
 		for i, v := range given {
 			list[i] = v
 		}
-		object[name] = list
+		return list
 	}
-	numbersOf(reflect.TypeOf(dst).Elem(), object)
-	var fields errs.Fields
-	bindStruct(object, reflect.ValueOf(dst).Elem(), "", &fields)
-	if err := fields.Err(); err != nil {
-		return err
+	text := strings.TrimSpace(given[0])
+	switch {
+	case t == nil:
+		return given[0]
+	case t.Kind() == reflect.Int || t.Kind() == reflect.Int64:
+		if text == "" {
+			return nil
+		}
+		return json.Number(text)
+	case t.Kind() == reflect.Bool:
+		if text == "" {
+			return nil
+		}
+		if yes, err := strconv.ParseBool(text); err == nil || text == "on" {
+			return yes || text == "on"
+		}
 	}
-	return Validate(dst)
+	return given[0]
 }
 
-// numbersOf lets a form, which has nothing but texts, fill whole-number fields. An empty one is absent.
-func numbersOf(t reflect.Type, object map[string]any) {
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		kind := t.Field(i).Type
-		if kind.Kind() == reflect.Pointer {
-			kind = kind.Elem()
-		}
-		text, given := object[name].(string)
-		if !given || kind.Kind() != reflect.Int && kind.Kind() != reflect.Int64 {
-			continue
-		}
-		object[name] = json.Number(strings.TrimSpace(text))
-		if strings.TrimSpace(text) == "" {
-			delete(object, name)
-		}
-	}
+const (
+	// maxDepth bounds nesting: nothing we accept is deeper, and a parser must not be led into recursion by its input.
+	maxDepth = 16
+	// maxValues bounds how many values a body holds, and so the memory that a body of the allowed size can take. An
+	// invoice of 500 lines has fewer than half as many.
+	maxValues = 20_000
+	// maxNumber bounds, in bytes, a number that is kept as it was sent.
+	maxNumber = 40
+	// maxName bounds, in bytes, what is given back of a key that the sender made up.
+	maxName = 100
+)
+
+// reader reads JSON token by token, because only so can repeated keys be seen.
+type reader struct {
+	dec    *json.Decoder
+	fields *errs.Fields
+	values int
 }
 
-// maxDepth bounds nesting: nothing we accept is deeper, and a parser must not be led into recursion by its input.
-const maxDepth = 16
-
-// readValue reads one JSON value token by token, because only so can repeated keys be seen.
-func readValue(dec *json.Decoder, path string, fields *errs.Fields, depth int) (any, error) {
+func (b *reader) value(path string, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("it is nested too deeply")
 	}
-	token, err := dec.Token()
+	if b.values++; b.values > maxValues {
+		return nil, ErrBodyTooLarge
+	}
+	token, err := b.dec.Token()
 	if err != nil {
 		return nil, err
 	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return token, nil
+	switch token {
+	case json.Delim('['):
+		return b.list(path, depth)
+	case json.Delim('{'):
+		return b.object(path, depth)
 	}
-	if delim == '[' {
-		list := []any{}
-		for dec.More() {
-			v, err := readValue(dec, join(path, strconv.Itoa(len(list))), fields, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
+	return token, nil
+}
+
+func (b *reader) list(path string, depth int) (any, error) {
+	list := []any{}
+	for b.dec.More() {
+		v, err := b.value(join(path, strconv.Itoa(len(list))), depth+1)
+		if err != nil {
+			return nil, err
 		}
-		_, err := dec.Token()
-		return list, err
+		list = append(list, v)
 	}
+	_, err := b.dec.Token()
+	return list, err
+}
+
+func (b *reader) object(path string, depth int) (any, error) {
 	object := map[string]any{}
-	for dec.More() {
-		key, err := dec.Token()
+	for b.dec.More() {
+		key, err := b.dec.Token()
 		if err != nil {
 			return nil, err
 		}
 		name := key.(string)
-		v, err := readValue(dec, join(path, name), fields, depth+1)
+		v, err := b.value(join(path, name), depth+1)
 		if err != nil {
 			return nil, err
 		}
 		if _, dup := object[name]; dup {
-			fields.Add(join(path, name), ErrDuplicateField)
+			b.fields.Add(join(path, name), ErrDuplicateField)
 		}
 		object[name] = v
 	}
-	_, err = dec.Token()
+	_, err := b.dec.Token()
 	return object, err
 }
 
+// join makes the path under which a fault is reported. A name is the sender's own and is not given back at any length.
 func join(path, name string) string {
+	name = cut(name, maxName)
 	if path == "" {
 		return name
 	}
@@ -256,18 +312,12 @@ func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
 		checkTexts(v, path, fields)
 		dst.SetString(strings.TrimSpace(v))
 	case reflect.Bool:
-		switch v := value.(type) {
-		case bool:
-			dst.SetBool(v)
-		case string: // forms
-			b, err := strconv.ParseBool(v)
-			if err != nil && v != "on" {
-				fields.Add(path, ErrWrongType.With("expected", "true or false"))
-			}
-			dst.SetBool(b || v == "on")
-		default:
+		v, ok := value.(bool)
+		if !ok {
 			fields.Add(path, ErrWrongType.With("expected", "true or false"))
+			return
 		}
+		dst.SetBool(v)
 	case reflect.Int, reflect.Int64:
 		n, ok := integer(value)
 		if !ok {
@@ -292,12 +342,8 @@ func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
 func bindSlice(value any, dst reflect.Value, path string, fields *errs.Fields) {
 	list, ok := value.([]any)
 	if !ok {
-		if s, isText := value.(string); isText && dst.Type().Elem().Kind() == reflect.String {
-			list = []any{s} // a form field that is given once
-		} else {
-			fields.Add(path, ErrWrongType.With("expected", "a list"))
-			return
-		}
+		fields.Add(path, ErrWrongType.With("expected", "a list"))
+		return
 	}
 	dst.Set(reflect.MakeSlice(dst.Type(), len(list), len(list)))
 	for i, v := range list {
@@ -309,11 +355,10 @@ func bindSlice(value any, dst reflect.Value, path string, fields *errs.Fields) {
 	}
 }
 
-// integer reads a JSON integer literal. A string is refused (S1-18); a form has nothing but strings, so its request
-// structs use Number.
+// integer reads a JSON integer literal. A string is refused (S1-18).
 func integer(value any) (int64, bool) {
 	v, ok := value.(json.Number)
-	if !ok {
+	if !ok || strings.HasPrefix(v.String(), "+") {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(v.String(), 10, 64)
@@ -333,7 +378,10 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 			fields.Add(path, ErrSecretData)
 		}
 	case json.Number:
-		if HoldsCardNumber(v.String()) {
+		switch text := v.String(); {
+		case len(text) > maxNumber || strings.ContainsAny(text, "eE"): // PostgreSQL does not store 1e999999
+			fields.Add(path, ErrWrongType.With("expected", "a number in plain digits, at most 40"))
+		case HoldsCardNumber(text):
 			fields.Add(path, ErrCardData)
 		}
 	case []any:
@@ -350,55 +398,4 @@ func checkTexts(value any, path string, fields *errs.Fields) {
 
 func isControl(c rune) bool {
 	return c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f || c == utf8.RuneError
-}
-
-// digitRun finds 13 to 19 digits that may be grouped by single spaces or hyphens, as cards are written.
-var digitRun = regexp.MustCompile(`[0-9](?:[ -]?[0-9]){12,18}`)
-
-// cardPrefix is how numbers of card networks begin: Visa, Mastercard, American Express, Discover, JCB, Diners,
-// UnionPay, Mir, Uzcard and Humo. A bank reference of the same length rarely does.
-var cardPrefix = regexp.MustCompile(`^(4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|6011|64[4-9]|65|35|30[0-5]|36|38|62|220[0-4]|8600|5614|9860)`)
-
-// machineWord finds ids, hashes and digests: their digits may look like a card's by chance, and nobody types a card so.
-var machineWord = regexp.MustCompile(`\b(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,})\b`)
-
-// HoldsCardNumber says whether text holds a number that a card could have: right length, right prefix, right check digit.
-func HoldsCardNumber(text string) bool {
-	for _, run := range digitRun.FindAllString(machineWord.ReplaceAllString(text, " "), -1) {
-		digits := strings.Map(func(c rune) rune {
-			if c >= '0' && c <= '9' {
-				return c
-			}
-			return -1
-		}, run)
-		if cardPrefix.MatchString(digits) && luhn(digits) {
-			return true
-		}
-	}
-	return false
-}
-
-// iban and pin find a bank account and a PIN beside it, in the words of our languages.
-var (
-	iban = regexp.MustCompile(`\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b`)
-	pin  = regexp.MustCompile(`(?i)(?:\b(?:pin|cvv|cvc|parol)|пин|পিন)[^0-9a-z]{0,12}[0-9]{3,8}\b`)
-)
-
-func holdsAccountWithPIN(text string) bool {
-	return pin.MatchString(text) && iban.MatchString(strings.ToUpper(text))
-}
-
-func luhn(digits string) bool {
-	sum := 0
-	for i := range len(digits) {
-		d := int(digits[len(digits)-1-i] - '0')
-		if i%2 == 1 {
-			d *= 2
-			if d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-	}
-	return sum%10 == 0
 }

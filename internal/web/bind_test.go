@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -103,7 +105,9 @@ func TestDecode(t *testing.T) {
 		"NaN":             {"application/json", `{"unit_price":NaN}`, web.ErrMalformed},
 		"too deep":        {"application/json", `{"free":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, web.ErrMalformed},
 		"too large":       {"application/json", `{"text":"` + strings.Repeat("a", web.MaxBody) + `"}`, web.ErrBodyTooLarge},
-		"a charset":       {"application/json; charset=utf-8", `{}`, nil},
+		"a charset":       {"application/json; charset=UTF-8", `{}`, nil},
+		"another charset": {"application/json; charset=utf-16", `{}`, web.ErrNotJSON},
+		"a broken type":   {"application/json; charset", `{}`, web.ErrNotJSON},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,6 +117,52 @@ func TestDecode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// problem says whether err blames field with want and nothing else; a want of nil is no error.
+func problem(err error, field string, want *errs.Error) bool {
+	if want == nil {
+		return err == nil
+	}
+	e := errs.As(err)
+	return e != nil && len(e.Fields) == 1 && len(e.Fields[field]) == 1 && e.Fields[field][0].Code == want.Code
+}
+
+func TestDecode_types(t *testing.T) {
+	t.Parallel()
+	for text, field := range map[string]string{`{"is_active":"true"}`: "is_active", `{"is_active":1}`: "is_active", `{"words":"a"}`: "words", `{"inner":{"count":"1"}}`: "inner.count",
+		`{"inner":{"count":1.0}}`: "inner.count", `{"free":{"a":1e999999}}`: "free.a", `{"unit_price":true}`: "unit_price", `{"text":["a"]}`: "text", `{"free":"{}"}`: "free", `{"inner":[]}`: "inner"} {
+		if _, err := decode(text); !problem(err, field, web.ErrWrongType) {
+			t.Errorf("%s gives %v", text, err)
+		}
+	}
+}
+
+func TestDecode_limits(t *testing.T) {
+	t.Parallel()
+	t.Run("refuses more values than anything has", func(t *testing.T) {
+		t.Parallel()
+		if _, err := decode(`{"line_items":[` + strings.Repeat("0,", 30_000) + `0]}`); !errors.Is(err, web.ErrBodyTooLarge) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("does not answer with more than was sent", func(t *testing.T) {
+		t.Parallel()
+		var text strings.Builder
+		for i := range 10_000 {
+			fmt.Fprintf(&text, `"key%d":1,`, i)
+		}
+		_, err := decode(`{` + text.String() + `"` + strings.Repeat("n", 10_000) + `":1}`)
+		fields := errs.As(err).Fields
+		if len(fields) == 0 || len(fields) > 100 {
+			t.Errorf("%d fields are blamed", len(fields))
+		}
+		for name := range fields {
+			if len(name) > 100 {
+				t.Errorf("a name of %d bytes is given back", len(name))
+			}
+		}
+	})
 }
 
 func TestDecodeForm(t *testing.T) {
@@ -128,6 +178,37 @@ func TestDecodeForm(t *testing.T) {
 	if err := web.DecodeForm(url.Values{"text": {"a", "b"}}, &b); !errors.Is(err, errs.ErrValidation) {
 		t.Errorf("a name twice gives %v", err)
 	}
+	if err := web.DecodeForm(url.Values{"words": {"x"}, "isActive": {"false"}, "unitPrice": {""}}, &b); err != nil || len(b.Words) != 1 || *b.Flag {
+		t.Errorf("got %+v, %v", b, err)
+	}
+	if err := web.DecodeForm(url.Values{"is_active": {"perhaps"}}, &b); !problem(err, "is_active", web.ErrWrongType) {
+		t.Errorf("a word for a flag gives %v", err)
+	}
+}
+
+// FuzzDecodeForm: a form is read like a body, from texts alone.
+func FuzzDecodeForm(f *testing.F) {
+	for _, seed := range []string{"text=a&unit_price=1.5", "text=a&text=b", "isActive=on", "words=a&words=b", "text=%00", "inner=x", "nope=1", "free=%7B%7D", "is_active="} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		var got body
+		if err := web.DecodeForm(values, &got); err != nil {
+			if e := errs.As(err); e == nil || web.Status(e.Kind) >= 500 {
+				t.Fatalf("%q: %v", query, err)
+			}
+			return
+		}
+		for _, text := range append(got.Words, got.Text) {
+			if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+				t.Fatalf("%q is bound as %+v", query, got)
+			}
+		}
+	})
 }
 
 func TestHoldsCardNumber(t *testing.T) {
@@ -186,11 +267,32 @@ func TestParseList(t *testing.T) {
 		t.Errorf("search is %q", v)
 	}
 	for _, query := range []string{"page=0", "page=-1", "page=x", "page_size=101", "page_size=0", "ordering=password", "nope=1", "status=unknown", "after=yesterday",
-		"account=1", "open=maybe", "cursor=!!", "cursor=e30", "cursor=&ordering=amount", "page=1000&page_size=100", "search=" + strings.Repeat("x", 201), "search=%00", "search=%ff"} {
+		"account=1", "open=maybe", "cursor=!!", "cursor=e30", "cursor=&ordering=amount", "page=1000&page_size=100", "search=" + strings.Repeat("x", 201), "search=%00", "search=%ff",
+		"status=paid&status=paid", "page=1&page=2", "cursor=&cursor=", "search=a&search=",
+		"cursor=" + base64.RawURLEncoding.EncodeToString([]byte(`{"t":"0000-01-01T00:00:00Z","i":"019b0000-0000-7000-8000-000000000000"}`))} {
 		if _, err := parse(query); !errors.Is(err, errs.ErrValidation) {
 			t.Errorf("%.40s gives %v", query, err)
 		}
 	}
+}
+
+// FuzzCursor: whatever stands in a cursor, it is refused or names a place in a list.
+func FuzzCursor(f *testing.F) {
+	for _, seed := range []string{`{"t":"2026-01-01T00:00:00Z","i":"019b0000-0000-7000-8000-000000000000"}`, `{}`, `null`, `{"t":"0000-01-01T00:00:00Z","i":"019b0000-0000-7000-8000-000000000000"}`, "\x00"} {
+		f.Add(base64.RawURLEncoding.EncodeToString([]byte(seed)))
+	}
+	f.Fuzz(func(t *testing.T, cursor string) {
+		l, err := parse(url.Values{"cursor": {cursor}}.Encode())
+		if err != nil {
+			if !errors.Is(err, errs.ErrValidation) {
+				t.Fatalf("%q: %v", cursor, err)
+			}
+			return
+		}
+		if !l.ByCursor {
+			t.Fatalf("%q is not read as a cursor", cursor)
+		}
+	})
 }
 
 // FuzzParseList: no query string is an internal error, and pages stay within their limits.

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"countersign/internal/database"
@@ -190,16 +189,4 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	h.Set("Content-Length", strconv.Itoa(len(raw)+1))
 	w.WriteHeader(status)
 	w.Write(append(raw, '\n'))
-}
-
-// Time is how instants appear in answers: RFC 3339 in UTC with microseconds, which is what PostgreSQL keeps.
-func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
-
-// OptionalTime is Time, or nil when it has not been reached.
-func OptionalTime(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := Time(t)
-	return &s
 }

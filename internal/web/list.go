@@ -18,11 +18,13 @@ import (
 	"countersign/internal/errs"
 )
 
+// CountLimit is where counting stops: beyond it a count costs more than anybody learns from it (S0-102). Pages end
+// there, too.
+const CountLimit = 10_000
+
 const (
 	defaultPageSize = 25
 	maxPageSize     = 100
-	// countLimit is where counting stops: beyond it a count costs more than anybody learns from it.
-	countLimit = 10_000
 )
 
 var (
@@ -78,18 +80,6 @@ func Instant(name, doc string) Filter {
 	}}
 }
 
-// ParseInstant reads an RFC 3339 time, or a date as its first moment in UTC. Years that no business has seen are
-// refused: they are slips, and PostgreSQL does not take all of them. Error: ErrNotATime.
-func ParseInstant(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		t, err := time.Parse(layout, text)
-		if t = t.UTC(); err == nil && t.Year() >= 1900 && t.Year() <= 9999 {
-			return t.Truncate(time.Microsecond), nil
-		}
-	}
-	return time.Time{}, ErrNotATime
-}
-
 // Identifier is a filter with a UUID.
 func Identifier(name, doc string) Filter {
 	return Filter{name, doc, func(raw string) (any, error) { return ParseID(raw) }}
@@ -140,10 +130,13 @@ func Value[T any](l List, name string) (v T, ok bool) {
 func ParseList(r *http.Request, spec *ListSpec) (List, error) {
 	l := List{Page: 1, Size: defaultPageSize, Ordering: spec.Default, spec: spec, values: map[string]any{}, url: r.URL}
 	var fields errs.Fields
-	for name, given := range r.URL.Query() {
-		raw := given[len(given)-1]
-		if err := l.set(name, raw); err != nil {
-			fields.Add(name, errs.As(err))
+	query := r.URL.Query()
+	if err := once(query); err != nil {
+		return List{}, err
+	}
+	for name, given := range query {
+		if err := l.set(name, given[0]); err != nil {
+			fields.Add(cut(name, maxName), errs.As(err))
 		}
 	}
 	if err := fields.Err(); err != nil {
@@ -152,7 +145,7 @@ func ParseList(r *http.Request, spec *ListSpec) (List, error) {
 	if l.ByCursor && strings.TrimPrefix(l.Ordering, "-") != "created_at" {
 		fields.Add("cursor", errCursor)
 	}
-	if !l.ByCursor && l.Page*l.Size > countLimit {
+	if !l.ByCursor && l.Page*l.Size > CountLimit {
 		fields.Add("page", errPageDeep)
 	}
 	return l, fields.Err()
@@ -161,7 +154,7 @@ func ParseList(r *http.Request, spec *ListSpec) (List, error) {
 func (l *List) set(name, raw string) error {
 	switch name {
 	case "page":
-		return positive(raw, &l.Page, countLimit)
+		return positive(raw, &l.Page, CountLimit)
 	case "page_size":
 		return positive(raw, &l.Size, maxPageSize)
 	case "cursor":
@@ -174,26 +167,45 @@ func (l *List) set(name, raw string) error {
 		l.Ordering = raw
 		return nil
 	}
-	for _, f := range l.spec.Filters {
-		if f.Name != name {
-			continue
-		}
-		if raw == "" { // an empty form field filters nothing
-			return nil
-		}
-		v, err := f.Parse(raw)
-		if err != nil {
-			return err
-		}
-		l.values[name] = v
+	f, ok := l.spec.filter(name)
+	if !ok {
+		return ErrUnknownParameter.With("allowed", strings.Join(append([]string{"page", "page_size", "cursor", "ordering"}, l.spec.names()...), ", "))
+	}
+	if raw == "" { // an empty form field filters nothing
 		return nil
 	}
-	return ErrUnknownParameter.With("allowed", l.spec.parameters())
+	v, err := f.Parse(raw)
+	if err != nil {
+		return err
+	}
+	l.values[name] = v
+	return nil
+}
+
+func (s *ListSpec) filter(name string) (Filter, bool) {
+	i := slices.IndexFunc(s.Filters, func(f Filter) bool { return f.Name == name })
+	if i < 0 {
+		return Filter{}, false
+	}
+	return s.Filters[i], true
+}
+
+// check says what is wrong with a parameter of a call that takes the filters and is no list.
+func (s *ListSpec) check(name, raw string) error {
+	f, ok := s.filter(name)
+	if !ok {
+		return ErrUnknownParameter.With("allowed", strings.Join(s.names(), ", "))
+	}
+	if raw == "" {
+		return nil
+	}
+	_, err := f.Parse(raw)
+	return err
 }
 
 func positive(raw string, dst *int, limit int) error {
 	n, err := strconv.Atoi(raw)
-	if err != nil || n < 1 || n > limit {
+	if err != nil || n < 1 || n > limit || raw[0] == '+' {
 		return errPage
 	}
 	*dst = n
@@ -205,7 +217,7 @@ func (l *List) parseCursor(raw string) error {
 		return nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(raw)
-	if err != nil || json.Unmarshal(text, &l.after) != nil || l.after.ID == uuid.Nil {
+	if err != nil || json.Unmarshal(text, &l.after) != nil || l.after.ID == uuid.Nil || !inYears(l.after.At.UTC()) {
 		return errCursor
 	}
 	return nil
@@ -220,12 +232,12 @@ func (s *ListSpec) orderings() string {
 	return strings.Join(words, ", ")
 }
 
-func (s *ListSpec) parameters() string {
-	words := []string{"page", "page_size", "cursor", "ordering"}
+func (s *ListSpec) names() []string {
+	var names []string
 	for _, f := range s.Filters {
-		words = append(words, f.Name)
+		names = append(names, f.Name)
 	}
-	return strings.Join(words, ", ")
+	return names
 }
 
 // clockSlack is how far the time in an id, which is the program's, may be from created_at, which is the database's.
@@ -257,7 +269,8 @@ func LowestID(at time.Time) uuid.UUID {
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T
-	// Count is how many rows the filters match, counted up to 10,000. It is -1 when reading by cursor.
+	// Count is how many rows the filters match. Counting stops behind CountLimit, so a larger number stands for any.
+	// It is -1 when reading by cursor.
 	Count    int
 	Next     string // empty on the last page
 	Previous string
@@ -296,7 +309,7 @@ func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias stri
 
 func count(ctx context.Context, q *bun.SelectQuery) (int, error) {
 	var n int
-	capped := q.Clone().ColumnExpr("1").Limit(countLimit)
+	capped := q.Clone().ColumnExpr("1").Limit(CountLimit + 1)
 	err := q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped).Scan(ctx, &n) // on q's own connection, which is in the tenant
 	if err != nil {
 		return 0, fmt.Errorf("count rows: %w", err)
@@ -351,14 +364,16 @@ func (l List) link(next, previous *string, more bool, last func() cursor) {
 	}
 }
 
-// ListBody is the list envelope of seed 003. Count is absent when reading by cursor.
+// ListBody is the list envelope of seed 003. Count is absent when reading by cursor. CountIsExact is false where more
+// rows match than Count says, and absent where Count is exact, which is what the seed's envelope promises.
 type ListBody struct {
-	Success   bool    `json:"success"`
-	Count     *int    `json:"count,omitempty"`
-	Next      *string `json:"next"`
-	Previous  *string `json:"previous"`
-	Results   any     `json:"results"`
-	RequestID string  `json:"request_id"`
+	Success      bool    `json:"success"`
+	Count        *int    `json:"count,omitempty"`
+	CountIsExact *bool   `json:"count_is_exact,omitempty"`
+	Next         *string `json:"next"`
+	Previous     *string `json:"previous"`
+	Results      any     `json:"results"`
+	RequestID    string  `json:"request_id"`
 }
 
 // WritePage answers 200 with the list envelope, each row shaped by show.
@@ -370,7 +385,10 @@ func WritePage[T, R any](w http.ResponseWriter, page Page[T], show func(T) R) er
 	body := ListBody{Success: true, Next: optional(page.Next), Previous: optional(page.Previous), Results: results,
 		RequestID: w.Header().Get("X-Request-ID")}
 	if page.Count >= 0 {
-		body.Count = &page.Count
+		body.Count = new(min(page.Count, CountLimit))
+	}
+	if page.Count > CountLimit {
+		body.CountIsExact = new(false)
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil

@@ -137,7 +137,7 @@ func addAnswer(op openapi.OperationContext, route Route) {
 		op.AddRespStructure(nil, openapi.WithHTTPStatus(status))
 	case route.List != nil:
 		op.AddRespStructure(envelope(
-			field("Success", reflect.TypeFor[bool](), "success", true), field("Count", reflect.TypeFor[*int](), "count", false),
+			field("Success", reflect.TypeFor[bool](), "success", true), field("Count", reflect.TypeFor[*int](), "count", false), exactness,
 			field("Next", reflect.TypeFor[*string](), "next", true), field("Previous", reflect.TypeFor[*string](), "previous", true),
 			field("Results", reflect.SliceOf(reflect.TypeOf(route.Response)), "results", true), field("RequestID", reflect.TypeFor[string](), "request_id", true)),
 			openapi.WithHTTPStatus(status))
@@ -154,6 +154,10 @@ func addAnswer(op openapi.OperationContext, route Route) {
 		op.AddRespStructure(body, openapi.WithHTTPStatus(status))
 	}
 }
+
+// exactness describes count_is_exact of a list's envelope.
+var exactness = reflect.StructField{Name: "CountIsExact", Type: reflect.TypeFor[*bool](),
+	Tag: `json:"count_is_exact,omitempty" description:"False where more rows match than count says: counting stops at 10000. Absent where count is exact."`}
 
 func field(name string, t reflect.Type, tag string, always bool) reflect.StructField {
 	if !always {
@@ -174,10 +178,8 @@ func addErrors(op openapi.OperationContext, route Route) {
 		codes[http.StatusUnauthorized] = []string{"authentication_required", "invalid_token"}
 		codes[http.StatusForbidden] = []string{"permission_denied", "user_inactive"}
 	}
-	if route.Request != nil || route.List != nil || route.Query != nil {
-		add(errs.ErrValidation)
-	}
-	if route.Request != nil {
+	add(errs.ErrValidation) // every call refuses a parameter that is given twice
+	if route.Request != nil || route.ignoresBody() {
 		add(ErrMalformed)
 		add(ErrNotJSON)
 		add(ErrBodyTooLarge)

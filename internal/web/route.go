@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -36,7 +37,7 @@ type Route struct {
 	MemberResponse any
 	// List makes this a list route with the pages, filters and orderings of the spec.
 	List *ListSpec
-	// Query documents the filters of a route that is no list but takes them.
+	// Query holds the filters of a route that is no list but takes them. Others are refused before the handler runs.
 	Query *ListSpec
 	// Status is the success status; zero means 200.
 	Status int
@@ -57,19 +58,65 @@ func Mount(r chi.Router, routes []Route) {
 }
 
 func guard(route Route) Handler {
-	if route.Public {
-		return route.Handler
-	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p, err := auth.Require(r.Context(), route.Permission)
-		if err != nil {
+		if err := route.admit(r); err != nil {
 			return err
 		}
-		if route.Staff && p.IsMember() {
-			return ErrStaffOnly
+		if err := route.understands(r.URL.Query()); err != nil {
+			return err
+		}
+		if route.ignoresBody() {
+			if err := decodeNothing(r); err != nil {
+				return err
+			}
 		}
 		return route.Handler(w, r)
 	}
+}
+
+func (route Route) admit(r *http.Request) error {
+	if route.Public {
+		return nil
+	}
+	p, err := auth.Require(r.Context(), route.Permission)
+	if err != nil {
+		return err
+	}
+	if route.Staff && p.IsMember() {
+		return ErrStaffOnly
+	}
+	return nil
+}
+
+// ignoresBody says whether a call could have a body and reads none.
+func (route Route) ignoresBody() bool {
+	return route.Request == nil && route.Files == "" && (route.Method == http.MethodPost || route.Method == http.MethodPut || route.Method == http.MethodPatch)
+}
+
+// understands refuses parameters given twice and, where filters are declared and the call is no list, which says more
+// of its own, parameters and values that the filters do not know: a misspelt as_of must not answer with today.
+func (route Route) understands(query url.Values) error {
+	if err := once(query); err != nil || route.Query == nil {
+		return err
+	}
+	var fields errs.Fields
+	for name, given := range query {
+		if err := route.Query.check(name, given[0]); err != nil {
+			fields.Add(cut(name, maxName), errs.As(err))
+		}
+	}
+	return fields.Err()
+}
+
+// once refuses a parameter that is given twice: whichever of the two were taken, the caller may have meant the other.
+func once(query url.Values) error {
+	var fields errs.Fields
+	for name, given := range query {
+		if len(given) > 1 {
+			fields.Add(cut(name, maxName), ErrDuplicateField)
+		}
+	}
+	return fields.Err()
 }
 
 // ErrStaffOnly means that a customer's user called something that is for staff.

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-playground/validator/v10"
 
@@ -21,10 +22,12 @@ var (
 	errTooLarge = errs.Invalid("too_large", "This must be at most {{.limit}}.")
 	errOneOf    = errs.Invalid("not_a_choice", "This must be one of: {{.allowed}}.")
 	errEmail    = errs.Invalid("invalid_email", "This is not an e-mail address.")
-	errDate     = errs.Invalid("invalid_date", "This is not a date such as 2026-01-31.")
-	ErrNotATime = errs.Invalid("invalid_time", "This is not a time such as 2026-01-31T13:45:00Z.")
 	errUUID     = errs.Invalid("invalid_id", "This is not an id.")
 	errValue    = errs.Invalid("invalid_value", "This value does not fit here.")
+	// ErrNotADate means that a text is no day of the calendar, or one of a year that nobody means.
+	ErrNotADate = errs.Invalid("invalid_date", "This is not a date such as 2026-01-31, of a year from 1900 to 9999.")
+	// ErrNotATime means that a text is no time of RFC 3339, or one of a year that nobody means.
+	ErrNotATime = errs.Invalid("invalid_time", "This is not a time such as 2026-01-31T13:45:00Z, of a year from 1900 to 9999.")
 )
 
 var validate = sync.OnceValue(func() *validator.Validate {
@@ -33,8 +36,21 @@ var validate = sync.OnceValue(func() *validator.Validate {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		return name
 	})
+	// the validator's own datetime takes the year 0
+	if err := v.RegisterValidation("datetime", isDatetime); err != nil {
+		panic(err)
+	}
 	return v
 })
+
+func isDatetime(f validator.FieldLevel) bool {
+	if f.Param() == time.DateOnly {
+		_, err := ParseDate(f.Field().String())
+		return err == nil
+	}
+	_, err := ParseInstant(f.Field().String())
+	return err == nil
+}
 
 // Validate checks the validator tags of a request struct and reports every fault under the field's JSON path.
 func Validate(request any) error {
@@ -77,8 +93,8 @@ func problem(f validator.FieldError) *errs.Error {
 	case "uuid":
 		return errUUID
 	case "datetime":
-		if f.Param() == "2006-01-02" {
-			return errDate
+		if f.Param() == time.DateOnly {
+			return ErrNotADate
 		}
 		return ErrNotATime
 	default:

@@ -1,0 +1,65 @@
+package payments
+
+import "countersign/billing/ledger"
+
+// proofs compare payments with the ledger and with what invoices count of them (S1-08). What the constraints of the
+// tables exclude is not asked for again.
+var proofs = []ledger.Proof{
+	{ID: "payments.E001", What: "a payment that brought money is not posted once, or one that brought none is posted",
+		Hint: "If it has no entries, post its settlement; if it has too many, reverse one. Find out what changed its state past the application.",
+		Query: `
+SELECT p.id AS object, p.status || ' over ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', posted ' || coalesce(t.n, 0) || ' times' AS detail
+FROM payments p
+LEFT JOIN (
+  SELECT s.payment_id AS id, count(*) AS n FROM ledger_transactions s WHERE s.tenant_id = ?0 AND s.payment_id IS NOT NULL AND s.kind = 'payment_settled' GROUP BY s.payment_id
+) t ON t.id = p.id
+WHERE p.tenant_id = ?0 AND coalesce(t.n, 0) <> CASE WHEN p.status IN ('succeeded', 'partially_refunded', 'refunded') THEN 1 ELSE 0 END
+ORDER BY 1`},
+	{ID: "payments.E002", What: "the entries of a settled payment are not its amounts",
+		Hint: "Compare the payment with its entries and with the audit log, then post a correction.",
+		Query: `
+SELECT p.id AS object, 'received ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', ' || coalesce(p.applied_minor, 0) || ' applied and ' || coalesce(p.excess_minor, 0) ||
+  ' too much; entries say ' || s.received || ', ' || s.applied || ' and ' || s.excess AS detail
+FROM payments p
+JOIN (
+  SELECT t.payment_id AS id, sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0) AS received,
+    coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'receivable'), 0) AS applied, coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS excess,
+    array_agg(DISTINCT a.customer_id) FILTER (WHERE a.customer_id IS NOT NULL) AS accounts, array_agg(DISTINCT e.currency) AS currencies
+  FROM ledger_transactions t
+  JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
+  JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
+  WHERE t.tenant_id = ?0 AND t.payment_id IS NOT NULL AND t.kind = 'payment_settled'
+  GROUP BY t.payment_id, t.id
+) s ON s.id = p.id
+WHERE p.tenant_id = ?0 AND ((s.received, s.applied, s.excess) IS DISTINCT FROM (coalesce(p.received_minor, p.amount_minor)::numeric, coalesce(p.applied_minor, 0)::numeric, coalesce(p.excess_minor, 0)::numeric)
+  OR s.accounts IS DISTINCT FROM ARRAY[p.account_id] OR s.currencies <> ARRAY[p.currency::text])
+ORDER BY 1`},
+	{ID: "payments.E003", What: "a settlement was posted for a payment that does not exist",
+		Hint: "The payment was lost past the application: restore it from a backup, or reverse the transaction.",
+		Query: `
+SELECT t.id AS object, t.kind || ' for ' || coalesce('payment ' || t.payment_id, 'no payment') AS detail
+FROM ledger_transactions t
+LEFT JOIN payments p ON p.tenant_id = ?0 AND p.id = t.payment_id
+WHERE t.tenant_id = ?0 AND p.id IS NULL AND (t.payment_id IS NOT NULL OR t.kind = 'payment_settled')
+ORDER BY 1`},
+	{ID: "payments.E004", What: "an invoice's paid amount is not what payments have applied to it",
+		Hint: "Compare the invoice with its payments: one of them was counted on one side only. Do not change the invoice by hand.",
+		Query: `
+SELECT i.id AS object, i.status || ', paid ' || i.paid_minor || ' ' || i.currency || ', its payments applied ' || coalesce(p.applied, 0) AS detail
+FROM invoices i
+LEFT JOIN (
+  SELECT s.invoice_id AS id, sum(s.applied_minor) AS applied FROM payments s WHERE s.tenant_id = ?0 AND s.invoice_id IS NOT NULL GROUP BY s.invoice_id
+) p ON p.id = i.id
+WHERE i.tenant_id = ?0 AND i.paid_minor <> coalesce(p.applied, 0)
+ORDER BY 1`},
+	{ID: "payments.E005", What: "an invoice counts other claims than it has",
+		Hint: "While an invoice counts a claim, its due date stands still: find out what changed a payment's state past the application.",
+		Query: `
+SELECT i.id AS object, i.pending_claims || ' are counted, ' || coalesce(p.n, 0) || ' are waiting' AS detail
+FROM invoices i
+LEFT JOIN (
+  SELECT s.invoice_id AS id, count(*) AS n FROM payments s WHERE s.tenant_id = ?0 AND s.status IN ('pending_approval', 'processing') GROUP BY s.invoice_id
+) p ON p.id = i.id
+WHERE i.tenant_id = ?0 AND i.pending_claims <> coalesce(p.n, 0)
+ORDER BY 1`},
+}

@@ -1,0 +1,115 @@
+package payments_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/billingtest"
+	"countersign/billing/ledger"
+	"countersign/billing/payments"
+	"countersign/tenancy"
+)
+
+// TestChecks holds S1-08: no change of money without entries, and no entries without a change of money.
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	post := func(t *testing.T, w *billingtest.World, p ledger.Posting) {
+		t.Helper()
+		if err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, p) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		check string
+		// also are the checks of others and of ours that see the same damage from their side
+		also   string
+		what   string // of what is found, after the object
+		breaks func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment)
+	}{
+		{"a settled payment without entries", "payments.E001", "invoices.E002 invoices.E003 ledger.E005", "succeeded over 5500 USD, posted 0 times",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper(`WITH t AS (DELETE FROM ledger_transactions WHERE tenant_id = ?0 AND payment_id = ?1 RETURNING id)
+					DELETE FROM ledger_entries e USING t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id`, settled.ID)
+			}},
+		{"a payment that became money by hand", "payments.E001", "payments.E004 payments.E005", "succeeded over 2000 USD, posted 0 times",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper(`UPDATE payments SET status = 'succeeded', applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?`, waiting.ID)
+			}},
+		{"entries of a payment that nobody approved", "payments.E001", "payments.E002 invoices.E002 invoices.E003", "pending_approval over 2000 USD, posted 1 times",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, CustomerID: w.Account.ID, InvoiceID: waiting.InvoiceID, PaymentID: waiting.ID, Entries: []ledger.Entry{
+					{Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: 2000}, {Account: ledger.Receivable(w.Account.ID, "USD"), AmountMinor: -2000}}})
+			}},
+		{"a payment that was posted twice", "payments.E001", "payments.E002", "succeeded over 5500 USD, posted 2 times",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, CustomerID: w.Account.ID, InvoiceID: settled.InvoiceID, PaymentID: settled.ID, Entries: []ledger.Entry{
+					{Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: 500}, {Account: ledger.CustomerCredit(w.Account.ID, "USD"), AmountMinor: -500}}})
+			}},
+		{"entries over another amount", "payments.E002", "", "received 5500 USD, 5000 applied and 500 too much; entries say 5501, 5000 and 500",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper(`WITH t AS (SELECT id FROM ledger_transactions WHERE tenant_id = ?0 AND payment_id = ?1), more AS (
+						UPDATE ledger_entries e SET amount_minor = e.amount_minor + 1 FROM t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id AND e.line = 1),
+					header AS (UPDATE ledger_transactions h SET lines = 4 FROM t WHERE h.tenant_id = ?0 AND h.id = t.id)
+					INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
+					SELECT ?0, t.id, 4, a.id, -1, 'USD' FROM t, ledger_accounts a WHERE a.tenant_id = ?0 AND a.code = 'revenue'`, settled.ID)
+			}},
+		{"money that went to another customer", "payments.E002", "ledger.E005", "received 5500 USD, 5000 applied and 500 too much; entries say 5500, 5000 and 500",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				post(t, w, ledger.Posting{Cause: "x", Kind: "x", Entries: []ledger.Entry{{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.CustomerCredit(w.Other.ID, "USD"), AmountMinor: -1}}})
+				w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = other.id FROM ledger_accounts mine, ledger_accounts other
+					WHERE e.tenant_id = ?0 AND mine.tenant_id = ?0 AND other.tenant_id = ?0 AND e.ledger_account_id = mine.id
+					AND mine.code = 'customer_credit' AND mine.customer_id = ?1 AND other.code = 'customer_credit' AND other.customer_id = ?2`, w.Account.ID, w.Other.ID)
+			}},
+		{"entries for a payment that does not exist", "payments.E003", "", "payment_settled for payment 01900000-0000-7000-8000-000000000000",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, PaymentID: uuid.MustParse("01900000-0000-7000-8000-000000000000"), Entries: []ledger.Entry{
+					{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.Suspense("USD"), AmountMinor: -1}}})
+			}},
+		{"a settlement that names no payment", "payments.E003", "", "payment_settled for no payment",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, Entries: []ledger.Entry{
+					{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.Suspense("USD"), AmountMinor: -1}}})
+			}},
+		{"an invoice that has forgotten its payment", "payments.E004", "invoices.E002 invoices.E003", "open, paid 0 USD, its payments applied 5000",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper("UPDATE invoices SET status = 'open', paid_minor = 0, balance_minor = total_minor WHERE tenant_id = ? AND id = ?", settled.InvoiceID)
+			}},
+		{"a claim that an invoice does not count", "payments.E005", "", "0 are counted, 1 are waiting",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper("UPDATE invoices SET pending_claims = 0, clock_paused_at = NULL WHERE tenant_id = ? AND id = ?", waiting.InvoiceID)
+			}},
+		{"a claim that nobody has made", "payments.E005", "", "2 are counted, 1 are waiting",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper("UPDATE invoices SET pending_claims = 2 WHERE tenant_id = ? AND id = ?", waiting.InvoiceID)
+			}},
+	} {
+		t.Run("find "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := billingtest.New(t)
+			settled := w.Submit(w.OpenInvoice("50.00").ID)
+			w.Approve(settled.ID, w.Approver, received(5500))
+			w.SettleAll()
+			waiting := w.Submit(w.OpenInvoice("20.00").ID)
+			w.Reject(w.Submit(w.OpenInvoice("7.00").ID).ID, w.Approver, "Not ours")
+			w.AssertBooks(t)
+			tt.breaks(t, w, w.Payment(settled.ID), waiting)
+			found := w.Verify()
+			want := append(strings.Fields(tt.also), tt.check)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(found))); diff != "" {
+				t.Fatal(diff)
+			}
+			if f := found[tt.check]; !strings.Contains(f.What, "("+tt.what+")") || !strings.HasSuffix(f.Hint, ".") {
+				t.Errorf("it says %+v", f)
+			}
+		})
+	}
+}

@@ -1,0 +1,121 @@
+package payments
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"countersign/accounts"
+	"countersign/billing/evidence"
+	"countersign/billing/invoices"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/database"
+	"countersign/tenancy"
+)
+
+// prepared is a claim with what its checks need.
+type prepared struct {
+	*Payment
+	invoice *invoices.Invoice
+	in      SubmitManualInput
+
+	tenant   tenancy.Tenant
+	accounts map[uuid.UUID]*accounts.Account
+	methods  paymentmethods.Candidates
+	files    map[uuid.UUID]*evidence.Evidence // named by the claim
+	refused  bool                             // the claim that is tried again was refused
+	// same is the live claim with the same invoice, method and reference; its ID is zero when there is none
+	same      Payment
+	sameFiles map[uuid.UUID][]byte // its evidence: hashes by id
+}
+
+const (
+	refusedClaim = `SELECT TRUE FROM payments WHERE tenant_id = $1 AND id = $2 AND invoice_id = $3 AND status IN ('failed', 'cancelled', 'expired')`
+	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND reference_norm = $4 AND reference_norm <> '' AND status = 'pending_approval' LIMIT 1`
+)
+
+// read asks everything that the checks need, in one round trip, and in a second one for the receipts of the claim that
+// this one may repeat.
+func (c *prepared) read(ctx context.Context) error {
+	c.accounts, c.files = map[uuid.UUID]*accounts.Account{}, map[uuid.UUID]*evidence.Evidence{}
+	ask := []database.Statement{
+		accounts.SelectByIDs(ctx, c.accounts, c.AccountID),
+		paymentmethods.SelectCandidates(ctx, &c.methods, "", c.AccountID),
+	}
+	if len(c.in.Evidence) > 0 {
+		ask = append(ask, evidence.SelectByIDs(ctx, c.files, c.in.Evidence...))
+	}
+	if c.RetryOf != uuid.Nil {
+		read := func(row database.Row) error { return row.Scan(&c.refused) }
+		ask = append(ask, database.Select("look for the refused claim", refusedClaim, read, c.TenantID, c.RetryOf, c.InvoiceID))
+	}
+	if c.invoice.PendingClaims > 0 {
+		c.same.TenantID = c.TenantID
+		read := func(row database.Row) error { return c.same.scan(row) }
+		ask = append(ask, tenancy.SelectCurrent(ctx, &c.tenant),
+			database.Select("look for the same claim", liveClaim, read, c.TenantID, c.InvoiceID, c.Method, c.ReferenceNorm))
+	}
+	if err := database.Send(ctx, ask...); err != nil || c.same.ID == uuid.Nil {
+		return err
+	}
+	links, files := map[uuid.UUID][]uuid.UUID{}, map[uuid.UUID]*evidence.Evidence{}
+	if err := database.Send(ctx, selectLinks(ctx, links, c.same.ID)); err != nil {
+		return err
+	}
+	c.sameFiles = map[uuid.UUID][]byte{}
+	if len(links) == 0 {
+		return nil
+	}
+	if err := database.Send(ctx, evidence.SelectByIDs(ctx, files, links[c.same.ID]...)); err != nil {
+		return err
+	}
+	for id, f := range files {
+		c.sameFiles[id] = f.SHA256
+	}
+	return nil
+}
+
+// repeated gives the live claim that this one repeats word for word; nil when there is none or it says something else.
+func (c *prepared) repeated() *Payment {
+	if c.same.ID == uuid.Nil || c.same.AmountMinor != c.AmountMinor || c.same.SubmittedBy != c.SubmittedBy || c.same.Notes != c.Notes ||
+		!c.same.PaidAt.Equal(c.PaidAt) || !maps.Equal(c.same.Details, c.Details) || len(c.sameFiles) != len(c.in.Evidence)+len(c.in.Files) {
+		return nil
+	}
+	for _, id := range c.in.Evidence {
+		if _, ok := c.sameFiles[id]; !ok {
+			return nil
+		}
+	}
+	for _, f := range c.in.Files {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(c.sameFiles)), func(hash []byte) bool { return bytes.Equal(hash, f.SHA256()) }) {
+			return nil
+		}
+	}
+	return &c.same
+}
+
+// check says why the claim cannot be taken, or gives the evidence that it names. Whether the method is offered is asked
+// of the one function that also makes the list of methods (S3-17).
+func (c *prepared) check() ([]*evidence.Evidence, error) {
+	if c.invoice.PendingClaims > 0 && !c.tenant.AllowParallelClaims {
+		return nil, ErrPending
+	}
+	account := c.accounts[c.AccountID]
+	if account == nil || !account.IsActive {
+		return nil, accounts.ErrAccountInactive
+	}
+	offer, err := c.methods.Check(paymentmethods.QueryOf(account), c.Method, c.Amount())
+	if err != nil {
+		return nil, err
+	}
+	if offer.RequiresEvidence && len(c.in.Evidence)+len(c.in.Files) == 0 {
+		return nil, ErrEvidenceRequired.At("evidence_ids")
+	}
+	if c.RetryOf != uuid.Nil && !c.refused {
+		return nil, ErrRetryOf.At("retry_of")
+	}
+	return evidence.ForSubmission(c.files, c.AccountID, c.in.Evidence)
+}
