@@ -5,3 +5,9 @@ DROP FUNCTION line_items_guard();
 DROP TABLE invoices;
 --bun:split
 DROP FUNCTION invoices_guard();
+--bun:split
+DROP DOMAIN service_credits;
+--bun:split
+DROP DOMAIN billed_minor;
+--bun:split
+DROP DOMAIN invoice_status;

@@ -1,22 +1,29 @@
+CREATE DOMAIN invoice_status AS text CONSTRAINT invoice_status_check CHECK (VALUE IN ('draft', 'open', 'partially_paid', 'paid', 'void', 'uncollectible'));
+--bun:split
+-- What is billed is at most 10^15 minor units, so that sums of thousands of invoices still fit into 64 bits.
+CREATE DOMAIN billed_minor AS bigint CONSTRAINT billed_minor_check CHECK (VALUE BETWEEN 0 AND 1000000000000000);
+--bun:split
+CREATE DOMAIN service_credits AS bigint CONSTRAINT service_credits_check CHECK (VALUE BETWEEN 0 AND 1000000000000);
+--bun:split
 CREATE TABLE invoices (
   tenant_id         uuid NOT NULL,
   id                uuid NOT NULL,
   account_id        uuid NOT NULL,
-  external_id       text COLLATE "C" CHECK (length(external_id) BETWEEN 1 AND 100), -- byte order, so that the unique index serves prefixes too
+  external_id       external_reference COLLATE "C", -- byte order, so that the unique index serves prefixes too
   number            text COLLATE "C" CONSTRAINT invoices_number_length CHECK (length(number) BETWEEN 1 AND 60), -- null until finalised, unless the client gave one
   number_is_ours    boolean NOT NULL DEFAULT true,
-  status            text NOT NULL DEFAULT 'draft' CHECK (status IN ('draft', 'open', 'partially_paid', 'paid', 'void', 'uncollectible')),
-  currency          char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+  status            invoice_status NOT NULL DEFAULT 'draft',
+  currency          currency_code NOT NULL,
   invoice_date      date NOT NULL,
   due_date          date NOT NULL,
-  subtotal_minor    bigint NOT NULL CHECK (subtotal_minor BETWEEN 0 AND 1000000000000000), -- net, before discount and tax; at most 10^15, so that sums of thousands still fit
+  subtotal_minor    billed_minor NOT NULL, -- net, before discount and tax
   discount_minor    bigint NOT NULL CHECK (discount_minor BETWEEN 0 AND subtotal_minor),
-  tax_minor         bigint NOT NULL CHECK (tax_minor BETWEEN 0 AND 1000000000000000),
-  total_minor       bigint NOT NULL CHECK (total_minor BETWEEN 0 AND 1000000000000000),
-  paid_minor        bigint NOT NULL DEFAULT 0 CHECK (paid_minor >= 0),
-  credited_minor    bigint NOT NULL DEFAULT 0 CHECK (credited_minor >= 0),
-  balance_minor     bigint NOT NULL CHECK (balance_minor >= 0),
-  credits           bigint NOT NULL DEFAULT 0 CHECK (credits BETWEEN 0 AND 1000000000000), -- service credits granted when it is paid
+  tax_minor         billed_minor NOT NULL,
+  total_minor       billed_minor NOT NULL,
+  paid_minor        amount_minor NOT NULL DEFAULT 0,
+  credited_minor    amount_minor NOT NULL DEFAULT 0,
+  balance_minor     amount_minor NOT NULL,
+  credits           service_credits NOT NULL DEFAULT 0, -- service credits granted when it is paid
   notes             text NOT NULL DEFAULT '',
   void_reason       text NOT NULL DEFAULT '',
   pending_claims    integer NOT NULL DEFAULT 0 CHECK (pending_claims >= 0), -- payments submitted or approved, not yet settled

@@ -98,10 +98,14 @@ func (b *bench) claims(ctx context.Context, t *benchTenant, n int, status string
 		"ANALYZE payments", "ANALYZE invoices")
 }
 
-// idOf gives the id of the g-th claim of a tenant, as benchID made it.
-func (b *bench) idOf(ctx context.Context, t *benchTenant, g int64) (id uuid.UUID, err error) {
+// idOf gives the id of the g-th payment of a tenant, as benchID made it.
+func (b *bench) idOf(t *benchTenant, g int64) (uuid.UUID, error) {
+	return b.benchIDOf(t, g, "p")
+}
+
+func (b *bench) benchIDOf(t *benchTenant, g int64, kind string) (id uuid.UUID, err error) {
 	err = tenancy.Read(t.approver, b.db, func(ctx context.Context, tx bun.Tx) error {
-		return tx.NewRaw("SELECT "+benchID(fmt.Sprint(g), t.id, "p")).Scan(ctx, &id)
+		return tx.NewRaw("SELECT "+benchID(fmt.Sprint(g), t.id, kind)).Scan(ctx, &id)
 	})
 	return id, err
 }

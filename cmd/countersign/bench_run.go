@@ -115,7 +115,7 @@ func (b *bench) targets(ctx context.Context, tenants []*benchTenant, n int) ([]t
 		group.SetLimit(8)
 		for g := from + 1; g <= t.payments; g++ {
 			group.Go(func() error {
-				id, err := b.idOf(gctx, t, g)
+				id, err := b.idOf(t, g)
 				if err != nil {
 					return err
 				}
@@ -303,7 +303,7 @@ func (b *bench) load(ctx context.Context, h http.Handler, tenants []*benchTenant
 	t := tenants[0]
 	ids := make([]string, 200)
 	for i := range ids {
-		id, err := b.idOf(ctx, t, 1+int64(i)*(t.payments-1)/int64(len(ids)))
+		id, err := b.idOf(t, 1+int64(i)*(t.payments-1)/int64(len(ids)))
 		if err != nil {
 			return figure{}, err
 		}
