@@ -62,13 +62,17 @@ type Offer struct {
 	WalletDetails     Details
 }
 
-// Available gives the methods that the payer of q may use, in the order that staff gave them. It costs one statement;
-// it takes a transaction, because outside one there are no rows.
+// Available reads the candidates and gives the methods that the payer of q may use.
 func Available(ctx context.Context, _ bun.Tx, q Query) ([]Offer, error) {
 	var among Candidates
 	if err := database.Send(ctx, SelectCandidates(ctx, &among, q.Country, q.Account)); err != nil {
 		return nil, err
 	}
+	return among.Offers(q), nil
+}
+
+// Offers gives the methods that the payer of q may use, in the order that staff gave them.
+func (among Candidates) Offers(q Query) []Offer {
 	offers := []Offer{}
 	for _, row := range among.rows {
 		if offer, err := decide(row, q); err == nil {
@@ -79,7 +83,7 @@ func Available(ctx context.Context, _ bun.Tx, q Query) ([]Offer, error) {
 		return cmp.Or(cmp.Compare(a.SortOrder, b.SortOrder), cmp.Compare(a.Method, b.Method))
 	})
 	markDefault(offers, among.saved, q.Default)
-	return offers, nil
+	return offers
 }
 
 // Check gives the offer under which the payer of q may pay amount by method: the one that Available lists for this

@@ -27,6 +27,16 @@ func (v *views) available(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if p, _ := auth.From(r.Context()); p.IsMember() {
+		if len(params) > 0 {
+			return web.ErrStaffOnly
+		}
+		q, offers, err := v.own(r.Context(), p.AccountID)
+		if err != nil {
+			return err
+		}
+		return web.OK(w, newAvailableResponse(q, offers))
+	}
 	var q Query
 	var offers []Offer
 	err = tenancy.Read(r.Context(), v.service.db, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -42,20 +52,22 @@ func (v *views) available(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, newAvailableResponse(q, offers))
 }
 
-// query: a member asks for his own account and nothing else. Staff name an account, a country, or an account as if it
-// were in another country; a country alone means any currency, and nothing means the tenant's own country.
-func query(ctx context.Context, tx bun.Tx, params map[string]string) (Query, error) {
-	p, _ := auth.From(ctx)
-	if p.IsMember() {
-		if len(params) > 0 {
-			return Query{}, web.ErrStaffOnly
-		}
-		account, err := accounts.Get(ctx, tx, p.AccountID)
-		if err != nil {
-			return Query{}, err
-		}
-		return QueryOf(account), nil
+// own gives the offers to a member's account, about which he says nothing himself.
+func (v *views) own(ctx context.Context, account uuid.UUID) (Query, []Offer, error) {
+	found, among := map[uuid.UUID]*accounts.Account{}, Candidates{}
+	if err := tenancy.Fetch(ctx, v.service.db, accounts.SelectByIDs(ctx, found, account), SelectCandidates(ctx, &among, "", account)); err != nil {
+		return Query{}, nil, err
 	}
+	if found[account] == nil {
+		return Query{}, nil, web.ErrNotFound
+	}
+	q := QueryOf(found[account])
+	return q, among.Offers(q), nil
+}
+
+// query is what staff ask: about an account, a country, or an account as if it were in another country; a country alone
+// means any currency, and nothing means the tenant's own country.
+func query(ctx context.Context, tx bun.Tx, params map[string]string) (Query, error) {
 	var q Query
 	if reference := params["account"]; reference != "" {
 		account, err := accounts.Resolve(ctx, tx, reference)

@@ -15,6 +15,8 @@ import (
 	"countersign/billing/invoices"
 	"countersign/internal/auth"
 	"countersign/internal/database"
+	"countersign/internal/web"
+	"countersign/tenancy"
 )
 
 // Facts is what an approver sees of a claim. Its digest binds his decision: whatever is in here cannot change between
@@ -61,12 +63,42 @@ func (s *Service) factsOf(ctx context.Context, _ bun.Tx, list ...*Payment) ([]*F
 	if err := database.Send(ctx, k.aboutIDs(ctx, ids...)...); err != nil {
 		return nil, err
 	}
-	return s.facts(ctx, k, list...)
+	return s.facts(ctx, database.Send, k, list...)
+}
+
+// look reads a payment with the facts about it, outside a transaction: what changes meanwhile makes another digest, and
+// the decision is refused.
+func (s *Service) look(ctx context.Context, text string) (*Facts, error) {
+	fetch := func(ctx context.Context, statements ...database.Statement) error {
+		return tenancy.Fetch(ctx, s.db, statements...)
+	}
+	p, k := &Payment{}, newKnown()
+	ask := []database.Statement{selectPayment(ctx, p, text)}
+	id, err := web.ParseID(text)
+	if err == nil {
+		ask = append(ask, k.aboutIDs(ctx, id)...)
+	}
+	if err := fetch(ctx, ask...); err != nil {
+		return nil, err
+	}
+	if p.ID == uuid.Nil {
+		return nil, ErrNotFound
+	}
+	if p.ID != id { // it was named by its external id
+		if err := fetch(ctx, k.aboutIDs(ctx, p.ID)...); err != nil {
+			return nil, err
+		}
+	}
+	found, err := s.facts(ctx, fetch, k, p)
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
 }
 
 // facts completes what k knows about payments and puts it together.
-func (s *Service) facts(ctx context.Context, k *known, list ...*Payment) ([]*Facts, error) {
-	if err := k.complete(ctx, s, list); err != nil {
+func (s *Service) facts(ctx context.Context, send sender, k *known, list ...*Payment) ([]*Facts, error) {
+	if err := k.complete(ctx, send, s, list); err != nil {
 		return nil, err
 	}
 	out := make([]*Facts, len(list))

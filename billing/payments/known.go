@@ -109,8 +109,11 @@ func (k *known) selectSightings(ctx context.Context, s *Service, list []*Payment
 	}, tenant, s.fingerprint("tenant", tenant.String()), ids, norms, prints, owners, times)
 }
 
+// sender runs statements in one round trip, in a transaction that is open or in one of their own.
+type sender func(ctx context.Context, statements ...database.Statement) error
+
 // complete asks the rest.
-func (k *known) complete(ctx context.Context, s *Service, list []*Payment) error {
+func (k *known) complete(ctx context.Context, send sender, s *Service, list []*Payment) error {
 	if k.tenant.ID == uuid.Nil {
 		return tenancy.ErrNoTenant
 	}
@@ -138,7 +141,7 @@ func (k *known) complete(ctx context.Context, s *Service, list []*Payment) error
 	if len(files) > 0 {
 		ask = append(ask, evidence.SelectByIDs(ctx, k.files, files...), evidence.SelectTwins(ctx, &k.twins, files...), k.selectUsers(ctx, files))
 	}
-	if err := database.Send(ctx, ask...); err != nil || len(k.twins) == 0 {
+	if err := send(ctx, ask...); err != nil || len(k.twins) == 0 {
 		return err
 	}
 	var alike []uuid.UUID
@@ -150,7 +153,7 @@ func (k *known) complete(ctx context.Context, s *Service, list []*Payment) error
 	if len(alike) == 0 {
 		return nil
 	}
-	return database.Send(ctx, k.selectUsers(ctx, alike))
+	return send(ctx, k.selectUsers(ctx, alike))
 }
 
 // filesOf gives the evidence of a payment.

@@ -10,6 +10,7 @@ import (
 	"countersign/billing/invoices"
 	"countersign/billing/money"
 	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/internal/idempotency"
 	"countersign/tenancy"
 )
@@ -150,7 +151,7 @@ func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once 
 			if p.SubmittedBy == principal.UserID {
 				return Detail{}, ErrFourEyes
 			}
-			found, err := s.facts(ctx, known, p.Payment)
+			found, err := s.facts(ctx, database.Send, known, p.Payment)
 			if err != nil {
 				return Detail{}, err
 			}
@@ -207,18 +208,9 @@ func (s *Service) BulkApprove(ctx context.Context, items []BulkItem, note string
 // Look gives what an approver sees of a payment, with the digest that binds his decision. The caller is staff with
 // billing.view. Error: ErrNotFound.
 func (s *Service) Look(ctx context.Context, id uuid.UUID) (Detail, error) {
-	var detail Detail
-	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		p, err := Get(ctx, tx, id.String())
-		if err != nil {
-			return err
-		}
-		found, err := s.factsOf(ctx, tx, p)
-		if err != nil {
-			return err
-		}
-		detail, err = newDetail(found[0])
-		return err
-	})
-	return detail, err
+	f, err := s.look(ctx, id.String())
+	if err != nil {
+		return Detail{}, err
+	}
+	return newDetail(f)
 }

@@ -104,23 +104,15 @@ func (v *Views) get(w http.ResponseWriter, r *http.Request) error {
 		}
 		return web.OK(w, newResponse(p, invs[p.InvoiceID]))
 	}
-	var answer Detail
-	err := tenancy.Read(ctx, v.service.db, func(ctx context.Context, tx bun.Tx) error {
-		p, err := Get(ctx, tx, chi.URLParam(r, "id"))
-		if err != nil {
-			return err
-		}
-		found, err := v.service.factsOf(ctx, tx, p)
-		if err != nil {
-			return err
-		}
-		answer, err = newDetail(found[0])
-		answer.Signals = translated(i18n.From(ctx), answer.Signals)
-		return err
-	})
+	f, err := v.service.look(ctx, chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}
+	answer, err := newDetail(f)
+	if err != nil {
+		return err
+	}
+	answer.Signals = translated(i18n.From(ctx), answer.Signals)
 	return web.OK(w, answer)
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -36,13 +39,18 @@ func ScopeFrom(ctx context.Context) Scope {
 	return s
 }
 
-const beginReadOnly = "BEGIN READ ONLY"
+// What begins and ends transactions is prepared by every connection: it is sent with all others.
+const (
+	begin         = "BEGIN"
+	beginReadOnly = "BEGIN READ ONLY"
+	commit        = "COMMIT"
+)
 
 // begin are the statements that open a transaction in the scope. SET LOCAL and not set_config: a distributed
 // PostgreSQL passes only the former on to its nodes. All values are UUIDs of ours, so nothing needs quoting.
 func (s Scope) begin(readOnly bool) []string {
 	list := make([]string, 1, 4)
-	list[0] = "BEGIN"
+	list[0] = begin
 	if readOnly {
 		list[0] = beginReadOnly
 	}
@@ -71,7 +79,14 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: dc.(*stdlib.Conn), trace: c.trace}, nil
+	opened := &conn{Conn: dc.(*stdlib.Conn), trace: c.trace, frame: map[string]*pgconn.StatementDescription{}}
+	for _, text := range []string{begin, beginReadOnly, commit} {
+		if opened.frame[text], err = opened.Conn.Conn().Prepare(ctx, text, text); err != nil {
+			dc.Close()
+			return nil, err
+		}
+	}
+	return opened, nil
 }
 
 // conn adds to pgx's connection what saves round trips: BEGIN with its scope travels with the first statement, several
@@ -80,10 +95,13 @@ type conn struct {
 	*stdlib.Conn
 	trace func(ctx context.Context, statements ...string)
 
+	frame map[string]*pgconn.StatementDescription // begin and commit, prepared
+
 	begin    []string    // of a transaction of which nothing was sent yet
 	next     []Statement // to be sent before the next statement
 	deferred []Statement // to be sent before COMMIT
 	sent     bool        // something of this transaction was answered
+	failed   error       // why nothing more of this transaction is sent
 }
 
 // BeginTx notes that a transaction begins in the scope of ctx. Only the default isolation is used: rows that decide are
@@ -97,7 +115,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 }
 
 func (c *conn) open(ctx context.Context, readOnly bool) {
-	c.begin, c.next, c.deferred, c.sent = ScopeFrom(ctx).begin(readOnly), nil, nil, false
+	c.begin, c.next, c.deferred, c.sent, c.failed = ScopeFrom(ctx).begin(readOnly), nil, nil, false, nil
 }
 
 // ExecContext and QueryContext send statements with $n parameters through the statement cache, and bun's texts, which
@@ -107,7 +125,8 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 		return nil, err
 	}
 	c.trace(ctx, query)
-	return c.Conn.ExecContext(ctx, query, withMode(args))
+	result, err := c.Conn.ExecContext(ctx, query, withMode(args))
+	return result, c.broken(err)
 }
 
 // QueryContext: see ExecContext.
@@ -116,15 +135,24 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		return nil, err
 	}
 	c.trace(ctx, query)
-	return c.Conn.QueryContext(ctx, query, withMode(args))
+	rows, err := c.Conn.QueryContext(ctx, query, withMode(args))
+	return rows, c.broken(err)
 }
 
 // flush sends what would have travelled with a statement that cannot travel with others.
 func (c *conn) flush(ctx context.Context) error {
 	if len(c.begin)+len(c.next) == 0 {
-		return nil
+		return c.failed
 	}
 	return c.send(ctx, nil, false)
+}
+
+// broken marks the error of a statement that was sent by itself when the connection has broken.
+func (c *conn) broken(err error) error {
+	if _, answered := errors.AsType[*pgconn.PgError](err); err == nil || answered || !c.Conn.Conn().IsClosed() {
+		return err
+	}
+	return errors.Join(errBroken, err)
 }
 
 func withMode(args []driver.NamedValue) []driver.NamedValue {
@@ -149,21 +177,41 @@ func (t *tx) Commit() error {
 	}
 	deferred := c.deferred
 	c.deferred = nil
-	err := c.send(t.ctx, deferred, true)
+	ctx, cancel := context.WithTimeout(t.ctx, endTimeout)
+	defer cancel()
+	var err error
+	if slices.ContainsFunc(c.next, func(s Statement) bool { return s.one != nil }) { // its answer decides whether there is a COMMIT
+		err = c.send(ctx, nil, false)
+	}
+	if err == nil {
+		err = c.send(ctx, deferred, true)
+	}
 	if err != nil {
 		return errors.Join(err, t.Rollback())
 	}
 	return nil
 }
 
+// endTimeout is how long COMMIT and ROLLBACK may take: longer than any lock is waited for.
+const endTimeout = 30 * time.Second
+
 // Rollback also runs when the request's context is already cancelled, so it uses a context of its own.
 func (t *tx) Rollback() error {
 	c := t.conn
-	c.begin, c.next, c.deferred = nil, nil, nil
+	c.begin, c.next, c.deferred, c.failed = nil, nil, nil, nil
 	native := c.Conn.Conn()
-	if native.IsClosed() || native.PgConn().TxStatus() == 'I' {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
+	defer cancel()
+	switch {
+	case native.IsClosed():
+		return nil
+	case native.PgConn().IsBusy(): // a panic while rows were read
+		return native.Close(ctx)
+	case native.PgConn().TxStatus() == 'I':
 		return nil
 	}
-	_, err := native.Exec(context.WithoutCancel(t.ctx), "rollback", pgx.QueryExecModeSimpleProtocol)
-	return err
+	if _, err := native.Exec(ctx, "rollback", pgx.QueryExecModeSimpleProtocol); err != nil {
+		return errors.Join(err, native.Close(ctx))
+	}
+	return nil
 }

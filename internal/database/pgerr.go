@@ -13,6 +13,9 @@ import (
 // ErrUnavailable means that PostgreSQL does not answer. It is an outage, never a wrong credential or a missing row.
 var ErrUnavailable = errs.Unavailable("storage_unavailable", "The database does not answer at the moment. Nothing was changed; try again.")
 
+// ErrOutcomeUnknown means that the connection to PostgreSQL broke while a transaction was being committed.
+var ErrOutcomeUnknown = errs.Unavailable("outcome_unknown", "The database stopped answering while the change was being stored, so it may have been stored or not. Look first; repeating with the same Idempotency-Key is safe.")
+
 // ErrBusy means that a row stayed locked by somebody else for longer than a request waits.
 var ErrBusy = errs.Unavailable("storage_busy", "Somebody else is changing the same record. Nothing was changed; try again.")
 
@@ -74,7 +77,7 @@ func Translate(err error) error {
 		}
 		return err
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.Timeout(err) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.Timeout(err) || errors.Is(err, errBroken) || errors.Is(err, errLost) {
 		return ErrUnavailable.Because(err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -57,8 +58,9 @@ func Send(ctx context.Context, statements ...Statement) error {
 	return ctx.Value(stateKey{}).(*state).conn.send(ctx, statements, false)
 }
 
-// SendWithNext queues a statement that travels before the next one of the transaction of ctx, or with COMMIT when there
-// is none. Its error is the error of the call that it travels with.
+// SendWithNext queues a statement that travels before the next one of the transaction of ctx, or by itself before COMMIT
+// when there is none. Its error is the error of the call that it travels with; what travels behind one that is checked by
+// its answer reads and changes nothing.
 func SendWithNext(ctx context.Context, s Statement) {
 	c := ctx.Value(stateKey{}).(*state).conn
 	c.next = append(c.next, s)
@@ -77,11 +79,16 @@ func SendWithCommit(ctx context.Context, statements ...Statement) {
 	c.deferred = append(c.deferred, statements...)
 }
 
-// Forget drops what was queued in the transaction of ctx and not sent, and what was to run after its commit. It is for who
-// finds that the transaction has nothing to change.
-func Forget(ctx context.Context) {
+// Forget drops what was queued in the transaction of ctx and not sent, what was to run after its commit, and the error of
+// a SelectOneOr or ChangeOne that its caller has expected. It is for who finds that the transaction has nothing to change.
+// It fails when the transaction is over.
+func Forget(ctx context.Context) error {
 	st := ctx.Value(stateKey{}).(*state)
-	st.conn.next, st.conn.deferred, st.afterCommit = nil, nil, nil
+	if native := st.conn.Conn.Conn(); native.IsClosed() || len(st.conn.begin) == 0 && native.PgConn().TxStatus() != 'T' {
+		return fmt.Errorf("the transaction is over: %w", st.conn.failed)
+	}
+	st.conn.next, st.conn.deferred, st.conn.failed, st.afterCommit = nil, nil, nil, nil
+	return nil
 }
 
 // Defer is SendWithCommit for one statement of any number of rows.
@@ -117,64 +124,94 @@ func Fetch(ctx context.Context, db *bun.DB, statements ...Statement) error {
 	})
 }
 
-// errLost means that the connection broke before anything was committed.
+// errLost means that the connection broke before anything could have been committed, so that the transaction may run
+// again on another.
 var errLost = errors.New("the connection to the database broke before anything was committed")
 
-// send runs what waits to be sent, statements, and COMMIT if asked, in one round trip.
-func (c *conn) send(ctx context.Context, statements []Statement, commit bool) error {
-	native := c.Conn.Conn()
-	begin := c.begin
-	if len(c.next) > 0 {
-		statements = append(c.next, statements...)
+// errBroken means that the connection broke, and that nothing was committed.
+var errBroken = errors.New("the connection to the database broke")
+
+// errClaimFirst means that a change was to travel behind a statement whose answer decides whether there is one.
+var errClaimFirst = errors.New("database: a change cannot travel behind a statement that may forbid it: send a SELECT first")
+
+// send runs what waits to be sent, statements, and COMMIT if asked, in one round trip. After an error the transaction is
+// over: nothing else of it is sent.
+func (c *conn) send(ctx context.Context, statements []Statement, ending bool) error {
+	if c.failed != nil {
+		return c.failed
 	}
+	c.failed = c.trip(ctx, statements, ending)
+	return c.failed
+}
+
+func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) error {
+	native := c.Conn.Conn()
+	beginning, readOnly := c.begin, len(c.begin) > 0 && c.begin[0] == beginReadOnly
+	if slices.ContainsFunc(c.next, func(s Statement) bool { return s.one != nil }) && slices.ContainsFunc(statements, func(s Statement) bool { return s.each == nil }) {
+		return errClaimFirst
+	}
+	statements = append(c.next, statements...)
 	c.begin, c.next = nil, nil
-	readOnly := len(begin) > 0 && begin[0] == beginReadOnly
 	built, err := c.build(ctx, statements)
 	if err != nil {
 		return c.lost(err, false)
 	}
-	c.tell(ctx, begin, statements, commit)
+	finished := false
+	defer func() {
+		if !finished { // a panic: what is under way on this connection belongs to nobody any more
+			native.Close(context.WithoutCancel(ctx))
+		}
+	}()
+	c.tell(ctx, beginning, statements, ending)
 	pipeline := native.PgConn().StartPipeline(ctx)
-	for _, text := range begin {
+	for _, text := range beginning {
+		if prepared := c.frame[text]; prepared != nil {
+			pipeline.SendQueryStatement(prepared, nil, nil, nil)
+			continue
+		}
 		pipeline.SendQueryParams(text, nil, nil, nil, nil)
 	}
 	for _, b := range built {
 		pipeline.SendQueryStatement(b.prepared, b.ParamValues, b.ParamFormats, b.ResultFormats)
 	}
-	if commit {
-		pipeline.SendQueryParams("COMMIT", nil, nil, nil, nil)
+	if ending {
+		pipeline.SendQueryStatement(c.frame[commit], nil, nil, nil)
 	}
 	err = pipeline.Sync()
-	begun := len(begin) == 0
-	if err == nil && !begun {
-		err = c.receiveBegin(pipeline, len(begin))
-		begun = err == nil
-	}
 	if err == nil {
-		err = c.receive(pipeline, statements, commit)
+		err = c.receive(pipeline, len(beginning), statements, ending)
 	}
 	if closed := pipeline.Close(); err == nil {
 		err = closed
 	}
+	finished = true
 	if err != nil {
-		return c.lost(err, begun && commit && !readOnly)
+		return c.lost(err, ending && !readOnly)
 	}
 	c.sent = true
 	return nil
 }
 
-// lost tells a connection that broke before anything could have been committed from all other errors: then another
-// connection may try again. A connection whose plans no longer fit the schema is given up.
+// lost says what an error means for the transaction. An error that PostgreSQL itself answers proves that nothing was
+// committed: answers come in the order of the statements, and COMMIT is the last. A connection that breaks proves nothing
+// once COMMIT was sent. A connection whose plans no longer fit the schema is given up.
 func (c *conn) lost(err error, perhapsCommitted bool) error {
 	native := c.Conn.Conn()
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "0A000" && strings.Contains(pg.Message, "cached plan") {
+	pg, answered := errors.AsType[*pgconn.PgError](err)
+	if answered && pg.Code == "0A000" && strings.Contains(pg.Message, "cached plan") {
 		native.Close(context.Background())
 		return err
 	}
-	if !c.sent && (pgconn.SafeToRetry(err) || native.IsClosed() && !perhapsCommitted) {
+	switch {
+	case !native.IsClosed():
+		return err
+	case !c.sent && (answered || pgconn.SafeToRetry(err) || !perhapsCommitted):
 		return errors.Join(errLost, err)
+	case perhapsCommitted && !answered:
+		return ErrOutcomeUnknown.Because(err)
+	default:
+		return errors.Join(errBroken, err)
 	}
-	return err
 }
 
 // ready is a statement with its encoded parameters.
@@ -199,29 +236,25 @@ func (c *conn) build(ctx context.Context, statements []Statement) ([]ready, erro
 	return built, nil
 }
 
-func (c *conn) tell(ctx context.Context, begin []string, statements []Statement, commit bool) {
-	texts := make([]string, 0, len(begin)+len(statements)+1)
-	texts = append(texts, begin...)
+func (c *conn) tell(ctx context.Context, beginning []string, statements []Statement, ending bool) {
+	texts := make([]string, 0, len(beginning)+len(statements)+1)
+	texts = append(texts, beginning...)
 	for _, s := range statements {
 		texts = append(texts, s.text)
 	}
-	if commit {
-		texts = append(texts, "COMMIT")
+	if ending {
+		texts = append(texts, commit)
 	}
 	c.trace(ctx, texts...)
 }
 
-func (c *conn) receiveBegin(pipeline *pgconn.Pipeline, n int) error {
-	for range n {
+// receive reads the answers in the order in which the statements were sent.
+func (c *conn) receive(pipeline *pgconn.Pipeline, beginning int, statements []Statement, ending bool) error {
+	for range beginning {
 		if _, err := c.answer(pipeline, nil); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
 	}
-	return nil
-}
-
-// receive reads the answers in the order in which the statements were sent.
-func (c *conn) receive(pipeline *pgconn.Pipeline, statements []Statement, commit bool) error {
 	for _, s := range statements {
 		tag, err := c.answer(pipeline, s.each)
 		if err != nil {
@@ -231,7 +264,7 @@ func (c *conn) receive(pipeline *pgconn.Pipeline, statements []Statement, commit
 			return s.wrap(s.one)
 		}
 	}
-	if !commit {
+	if !ending {
 		return nil
 	}
 	tag, err := c.answer(pipeline, nil)
@@ -239,7 +272,7 @@ func (c *conn) receive(pipeline *pgconn.Pipeline, statements []Statement, commit
 		return fmt.Errorf("commit: %w", err)
 	}
 	// ROLLBACK is what PostgreSQL answers to COMMIT in a failed transaction
-	if tag.String() != "COMMIT" {
+	if tag.String() != commit {
 		return fmt.Errorf("commit was answered with %s: a statement had failed before", tag)
 	}
 	return nil

@@ -155,7 +155,9 @@ func TestSend(t *testing.T) {
 			database.SendWithNext(ctx, database.Change("insert", insert, 1, 1))
 			database.SendWithCommit(ctx, database.Change("insert", insert, 2, 1))
 			database.AfterCommit(ctx, func() { t.Error("it ran") })
-			database.Forget(ctx)
+			if err := database.Forget(ctx); err != nil {
+				return err
+			}
 			return nil
 		})
 		if err != nil || count(t, db) != 0 {

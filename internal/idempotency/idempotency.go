@@ -94,7 +94,9 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 	}
 	switch {
 	case errors.Is(err, errTaken):
-		database.Forget(ctx)
+		if database.Forget(ctx) != nil { // what travelled with the claim failed
+			return zero, ErrInProgress.Because(err)
+		}
 		return replay[T](ctx, p, once)
 	case !claimed && database.IsLockTimeout(err):
 		return zero, ErrInProgress
