@@ -48,7 +48,7 @@ func ByIDs(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Acco
 }
 
 const peopleByIDs = `
-SELECT m.id, m.user_id, m.role, coalesce(m.account_id, '00000000-0000-0000-0000-000000000000'), m.is_active, m.created_at, m.updated_at, u.email, u.name,
+SELECT m.id, m.user_id, m.role, coalesce(m.account_id, '00000000-0000-0000-0000-000000000000'), m.is_active AND u.is_active, m.created_at, m.updated_at, u.email, u.name,
   coalesce(u.home_tenant_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.reset_by, '00000000-0000-0000-0000-000000000000'), u.reset_at
 FROM memberships AS m JOIN users AS u ON u.id = m.user_id
 WHERE m.tenant_id = $1 AND m.user_id = ANY ($2::uuid[]) AND ($3::uuid IS NULL OR m.account_id = $3)`

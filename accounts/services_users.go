@@ -50,6 +50,7 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*Person, 
 			}
 			return uuid.Nil, fmt.Errorf("insert user: %w", err)
 		}
+		noteReset(ctx, u.ID, u.ResetAt)
 		return u.ID, nil
 	})
 }
@@ -363,6 +364,7 @@ func (c *change) saveLogin(ctx context.Context, tx bun.Tx, hash string, now time
 		q = q.Set("password_hash = ?", hash)
 		if p, _ := auth.From(ctx); p.Kind == auth.KindUser { // a colleague, as check has seen
 			q = q.Set("reset_by = ?", p.UserID).Set("reset_at = ?", now)
+			noteReset(ctx, c.before.UserID, now)
 		} else {
 			q = q.Set("reset_by = NULL").Set("reset_at = NULL")
 		}

@@ -1,5 +1,7 @@
 DROP TABLE login_throttle;
 --bun:split
+DROP TABLE password_resets;
+--bun:split
 DROP FUNCTION revoke_own(uuid, timestamptz);
 --bun:split
 DROP FUNCTION login_of(text);

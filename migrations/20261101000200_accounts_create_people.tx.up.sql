@@ -170,6 +170,23 @@ REVOKE ALL ON FUNCTION revoke_own(uuid, timestamptz) FROM PUBLIC;
 --bun:split
 GRANT EXECUTE ON FUNCTION revoke_own(uuid, timestamptz) TO countersign_app;
 --bun:split
+-- Who set whose password in a tenant, and when: while two people may be one, they do not decide together.
+CREATE TABLE password_resets (
+  tenant_id uuid NOT NULL,
+  id        uuid NOT NULL,
+  user_id   uuid NOT NULL,
+  set_by    uuid NOT NULL,
+  set_at    timestamptz NOT NULL,
+  PRIMARY KEY (tenant_id, id),
+  CONSTRAINT password_resets_check CHECK (user_id <> set_by)
+);
+--bun:split
+CREATE INDEX password_resets_set_at_idx ON password_resets (tenant_id, set_at);
+--bun:split
+SELECT secure_table('password_resets', 'none', 'SELECT, INSERT');
+--bun:split
+CREATE TRIGGER password_resets_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON password_resets EXECUTE FUNCTION refuse_change();
+--bun:split
 -- Attempts to log in, counted for each address and each user in a window; an address gets back those that succeed. The
 -- subject is a keyed hash: the table says neither who nor from where.
 CREATE TABLE login_throttle (

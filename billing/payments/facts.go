@@ -171,26 +171,70 @@ func (f *Facts) digest() (decisions.Digest, error) {
 // stands says whether a decision still counts: whoever made it is still there and may still decide. An approval does
 // not outlive the right to give it.
 func (f *Facts) stands(d decisions.Decision) bool {
-	p := f.people[d.UserID]
-	return p != nil && p.IsActive && slices.Contains(auth.PermissionsOf(p.Role), f.Requirement.Permission)
+	return f.mayDecide(d.UserID, f.Requirement.Permission)
 }
 
 // resetCounts is how long after somebody has set a colleague's password the two may be one person: longer than most
 // people are away from their desk without noticing that they cannot sign in.
 const resetCounts = 7 * 24 * time.Hour
 
-// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, somebody has lately set
-// the password of another: then two of them may be one person. A customer's password does not count, it is the business
-// that gives it to him.
-func (f *Facts) sharesLogin(decider uuid.UUID, now time.Time) bool {
-	involved := []uuid.UUID{decider, f.Payment.SubmittedBy}
-	for _, d := range f.Decisions {
-		involved = append(involved, d.UserID)
+// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, two may be one person:
+// because one has lately set the password of the other, or the same third person could sign in as both. A customer's
+// password does not count, it is the business that gives it to him.
+func (f *Facts) sharesLogin(ctx context.Context, decider uuid.UUID, now time.Time) (bool, error) {
+	var involved []uuid.UUID
+	lately := false
+	for _, id := range append([]uuid.UUID{decider, f.Payment.SubmittedBy}, f.deciders()...) {
+		if p := f.people[id]; p != nil && p.AccountID == uuid.Nil && !slices.Contains(involved, id) {
+			involved = append(involved, id)
+			lately = lately || now.Sub(p.ResetAt) < resetCounts
+		}
 	}
-	return slices.ContainsFunc(involved, func(id uuid.UUID) bool {
-		p := f.people[id]
-		return p != nil && p.AccountID == uuid.Nil && p.ResetBy != id && slices.Contains(involved, p.ResetBy) && now.Sub(p.ResetAt) < resetCounts
-	})
+	if !lately {
+		return false, nil
+	}
+	var resets []accounts.Reset
+	if err := database.Send(ctx, accounts.SelectResets(ctx, &resets, now.Add(-resetCounts))); err != nil {
+		return false, err
+	}
+	seen := map[uuid.UUID]bool{}
+	for _, id := range involved {
+		for _, who := range couldBe(id, resets) {
+			if seen[who] {
+				return true, nil
+			}
+			seen[who] = true
+		}
+	}
+	return false, nil
+}
+
+// couldBe gives everybody who could have signed in as a person: himself, who set his password, who set theirs, and so on.
+func couldBe(id uuid.UUID, resets []accounts.Reset) []uuid.UUID {
+	found := []uuid.UUID{id}
+	for i := 0; i < len(found); i++ {
+		for _, r := range resets {
+			if r.UserID == found[i] && !slices.Contains(found, r.By) {
+				found = append(found, r.By)
+			}
+		}
+	}
+	return found
+}
+
+func (f *Facts) deciders() []uuid.UUID {
+	var ids []uuid.UUID
+	for _, d := range f.Decisions {
+		ids = append(ids, d.UserID)
+	}
+	return ids
+}
+
+// mayDecide says whether a person is still there, and still has a role that may give this decision. What he was when his
+// request began may be over.
+func (f *Facts) mayDecide(id uuid.UUID, permission string) bool {
+	p := f.people[id]
+	return p != nil && p.IsActive && slices.Contains(auth.PermissionsOf(p.Role), permission)
 }
 
 // decided adds the decision that the person of ctx has just made.
@@ -211,7 +255,8 @@ func (f *Facts) Approvals() int {
 	return n
 }
 
-// statedReceived gives the received amount that an earlier approver stated; nil when none has approved yet.
+// statedReceived gives the received amount that an earlier approver stated; nil when none has approved yet. It binds even
+// when that approval no longer stands: it may stand again.
 func (f *Facts) statedReceived() *int64 {
 	for _, d := range f.Decisions {
 		if d.Verdict == decisions.Approve && d.ReceivedMinor != nil {

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/google/uuid"
@@ -37,7 +38,7 @@ func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) 
 			return err
 		}
 		need := f.require(received)
-		if principal, _ := auth.From(ctx); !principal.Can(need.Permission) {
+		if principal, _ := auth.From(ctx); !principal.Can(need.Permission) || !f.mayDecide(principal.UserID, need.Permission) {
 			return auth.ErrForbidden.With("permission", need.Permission)
 		}
 		if need.RequiresEvidence && len(f.Files) == 0 {
@@ -161,8 +162,11 @@ func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once 
 					return Detail{}, decisions.ErrAlreadyDecided
 				}
 			}
-			if f.sharesLogin(principal.UserID, s.now()) {
-				return Detail{}, ErrPasswordReset
+			if !f.mayDecide(principal.UserID, auth.BillingApprove) {
+				return Detail{}, auth.ErrForbidden.With("permission", auth.BillingApprove)
+			}
+			if shared, err := f.sharesLogin(ctx, principal.UserID, s.now()); err != nil || shared {
+				return Detail{}, cmp.Or(err, error(ErrPasswordReset))
 			}
 			if seen, ok := decisions.ParseDigest(digest); !ok || seen != f.Digest {
 				return Detail{}, ErrChanged

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/accounts"
 	"countersign/billing/billingtest"
 	"countersign/billing/decisions"
 	"countersign/billing/invoices"
@@ -141,6 +142,33 @@ func TestPasswordReset(t *testing.T) {
 		done := decide(w.As(w.Approver), id).Expect(http.StatusOK)
 		equal(t, "status", done.Text("data.status"), "processing")
 		w.Configure(tenancy.UpdateInput{TwoApprovalThresholdMinor: ptr(int64(0))})
+	})
+	t.Run("two puppets of one person are one person, however he hides", func(t *testing.T) {
+		first, firstID := hire(w.Second, auth.RoleCashier)
+		second, secondID := hire(w.Second, auth.RoleAdmin)
+		id := submit(first)
+		decide(second, id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		// they set each other's passwords, so that neither names him any more
+		for by, whose := range map[string]string{firstID: secondID, secondID: firstID} {
+			p := &accounts.UpdateUserInput{Password: ptr("another horse battery")}
+			ctx := tenancy.Enter(t.Context(), auth.Principal{Kind: auth.KindUser, UserID: uuid.MustParse(by), TenantID: w.Tenant.ID, Role: auth.RoleAdmin, Permissions: auth.PermissionsOf(auth.RoleAdmin), Label: "puppet"})
+			if _, err := w.Accounts.UpdateUser(ctx, uuid.MustParse(whose), *p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx := tenancy.Enter(t.Context(), auth.Principal{Kind: auth.KindUser, UserID: uuid.MustParse(secondID), TenantID: w.Tenant.ID, Role: auth.RoleAdmin, Permissions: auth.PermissionsOf(auth.RoleAdmin), Label: "puppet"})
+		_, err := w.Payments.Approve(ctx, payments.ApproveInput{ID: id, Digest: w.Digest(id)})
+		refusal(t, err, payments.ErrPasswordReset)
+		byHim := submit(w.As(w.Second))
+		_, err = w.Payments.Approve(ctx, payments.ApproveInput{ID: byHim, Digest: w.Digest(byHim)})
+		refusal(t, err, payments.ErrPasswordReset)
+	})
+	t.Run("who was dismissed since his request began decides nothing", func(t *testing.T) {
+		gone := w.Join("gone", auth.RoleAdmin, nil)
+		id := submit(w.As(w.Member))
+		w.As(w.Owner).Patch(billingtest.Base+"/users/"+gone.ID.String()+"/", body("is_active", false)).Expect(http.StatusOK)
+		_, err := w.Payments.Approve(gone.Ctx, payments.ApproveInput{ID: id, Digest: w.Digest(id)})
+		refusal(t, err, auth.ErrForbidden)
 	})
 	t.Run("a change of his own does not wipe it out", func(t *testing.T) {
 		thief, _ := hire(w.Owner, auth.RoleAdmin)

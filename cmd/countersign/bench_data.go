@@ -109,3 +109,21 @@ func (b *bench) benchIDOf(t *benchTenant, g int64, kind string) (id uuid.UUID, e
 	})
 	return id, err
 }
+
+// history adds settled cash payments to a tenant until it has as many as asked for. Foreign keys are not checked: there
+// are no invoices, and the accounts are those that fill has made.
+func (b *bench) history(ctx context.Context, t *benchTenant, rows int64) error {
+	const step = 500_000
+	for t.payments < rows {
+		from, to := t.payments+1, min(t.payments+step, rows)
+		t.payments = to
+		err := b.asOwner(ctx, "SET session_replication_role = replica", fmt.Sprintf(`INSERT INTO payments (tenant_id, id, account_id, method, gateway, amount_minor, received_minor, applied_minor,
+				excess_minor, currency, status, settlement_status, reference, reference_norm, processed_at, created_at)
+			SELECT '%[1]s', %[2]s, %[3]s, 'cash', 'cash', 5000, 5000, 5000, 0, 'USD', 'succeeded', 'settled', 'REF-' || g, 'REF' || g, now(), to_timestamp((1700000000000 + g) / 1000.0)
+			FROM generate_series(%[4]d::bigint, %[5]d::bigint) g`, t.id, benchID("g", t.id, "p"), benchID(fmt.Sprintf("(1 + g %% %d)", t.accounts), t.id, "a"), from, to))
+		if err != nil {
+			return err
+		}
+	}
+	return b.asOwner(ctx, "VACUUM ANALYZE payments", "CHECKPOINT")
+}

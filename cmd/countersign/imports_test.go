@@ -103,7 +103,7 @@ func TestImports(t *testing.T) {
 // writers says which package writes which table. Nobody else names the table in SQL but to read it where listed.
 var writers = map[string]string{
 	"tenants": "tenancy", "number_series": "tenancy",
-	"accounts": "accounts", "users": "accounts", "memberships": "accounts", "credentials": "accounts", "login_throttle": "accounts",
+	"accounts": "accounts", "users": "accounts", "memberships": "accounts", "credentials": "accounts", "login_throttle": "accounts", "password_resets": "accounts",
 	"audit_log": "internal/audit", "audit_unsealed": "internal/audit", "audit_heads": "internal/audit", "events": "internal/outbox", "outbox": "internal/outbox", "idempotency_keys": "internal/idempotency",
 	"ledger_accounts": "billing/ledger", "ledger_transactions": "billing/ledger", "ledger_entries": "billing/ledger", "ledger_balances": "billing/ledger",
 	"payment_method_configs": "billing/paymentmethods", "account_payment_methods": "billing/paymentmethods",
