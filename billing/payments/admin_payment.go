@@ -53,6 +53,7 @@ type invoiceLine struct {
 	Total, Balance      money.Money
 	DueDate             time.Time
 	Overdue             bool
+	Credits             string // what its payment grants besides
 }
 
 type evidenceCard struct {
@@ -174,6 +175,9 @@ func (page *paymentPage) withInvoice(r admin.Reader, f *claimed, tenant *tenancy
 	}
 	page.Invoice = &invoiceLine{Number: inv.Number, URL: admin.IDURL("invoices", inv.ID), Status: string(inv.Status), Total: inv.Amount(inv.TotalMinor),
 		Balance: inv.Balance(), DueDate: inv.DueDate, Overdue: inv.IsOverdue(r.Now, tenant.Location())}
+	if inv.Credits > 0 {
+		page.Invoice.Credits = r.Say("{{.n}} credits once it is paid", "n", inv.Credits)
+	}
 	if difference, err := f.Payment.Amount().Sub(inv.Balance()); err == nil {
 		page.Difference = difference
 		switch difference.Sign() {

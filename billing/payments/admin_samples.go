@@ -26,7 +26,7 @@ func samples() []admin.Sample {
 	page := paymentPage{Crumbs: []admin.Link{{Text: "Waiting for approval", URL: admin.Base}}, ID: "1", Digest: "d", Status: string(StatusPendingApproval),
 		Undecided: true, Amount: amount, Account: accountLine{"A", admin.Base, "US"}, Method: "Bank transfer", Reference: "R", SubmittedBy: "B", Notes: "n",
 		FailureReason: "f", SubmittedAt: at, PaidAt: at, Received: &amount, Applied: &amount, Excess: &amount, RetryOf: &admin.Link{Text: "claim", URL: admin.Base},
-		Invoice: &invoiceLine{"I", admin.Base, "open", amount, amount, at, true}, Difference: amount, DifferenceText: "above",
+		Invoice: &invoiceLine{"I", admin.Base, "open", amount, amount, at, true, "10 credits once it is paid"}, Difference: amount, DifferenceText: "above",
 		Signals:   []admin.Note{{Tone: admin.ToneBad, Text: "seen"}},
 		Evidence:  []evidenceCard{{"a.png", admin.Base, "PNG picture", "1 KB", "ab", at, true}, {"a.pdf", admin.Base, "PDF", "1 KB", "ab", at, false}},
 		Decisions: []verdictLine{{"approved", "A", "n", at, &amount}, {"rejected", "A", "n", at, nil}, {Verdict: "open"}}, Approvals: row.Approvals,

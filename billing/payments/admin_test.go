@@ -10,6 +10,7 @@ import (
 
 	"countersign/billing/billingtest"
 	"countersign/billing/decisions"
+	"countersign/billing/invoices"
 	"countersign/billing/money"
 	"countersign/billing/payments"
 	"countersign/internal/auth"
@@ -300,4 +301,13 @@ func TestEventsOfPayment(t *testing.T) {
 	w.As(w.OtherMember).Get(one(p.ID, "events/")).Refused(http.StatusNotFound, "not_found")
 	neighbour := billingtest.New(t)
 	neighbour.As(neighbour.Owner).Get(one(p.ID, "events/")).Refused(http.StatusNotFound, "not_found")
+}
+
+// Credits are worth money, so whoever approves is told of those that the invoice grants.
+func TestCreditsAreShown(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	p := w.Submit(w.OpenInvoice("10.00", func(in *invoices.CreateInput) { in.Lines[0].Credits = 250 }).ID)
+	equal(t, "credits", w.Detail(p.ID).Int("data.invoice_credits"), int64(250))
+	w.Browse(w.Console(), w.Approver).Get("payments/"+p.ID.String()+"/").Expect(http.StatusOK).Shows("Service credits", "250 credits once it is paid")
 }

@@ -47,6 +47,7 @@ type digested struct {
 	InvoiceNumber, InvoiceStatus, Due      string
 	PendingClaims                          int
 	InvoiceTotal, InvoicePaid, InvoiceRest int64
+	InvoiceCredits                         int64
 	Files, Decisions, Signals              []string
 	Approvals                              int
 	RequiresEvidence                       bool
@@ -147,6 +148,7 @@ func (f *Facts) digest() (decisions.Digest, error) {
 	if f.Invoice != nil {
 		d.Due, d.PendingClaims = f.Invoice.DueDate.Format(time.DateOnly), f.Invoice.PendingClaims
 		d.InvoiceNumber, d.InvoiceStatus = f.Invoice.Number, string(f.Invoice.Status)
+		d.InvoiceCredits = f.Invoice.Credits
 		d.InvoiceTotal, d.InvoicePaid, d.InvoiceRest = f.Invoice.TotalMinor, f.Invoice.PaidMinor, f.Invoice.BalanceMinor
 	}
 	for _, e := range f.Files {

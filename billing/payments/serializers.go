@@ -252,6 +252,7 @@ type Detail struct {
 	Evidence          []EvidenceResponse `json:"evidence"`
 	ApprovalsRequired int                `json:"approvals_required"`
 	EvidenceRequired  bool               `json:"evidence_required"`
+	InvoiceCredits    int64              `json:"invoice_credits"` // service credits that the invoice grants once it is paid
 	Approvals         []ApprovalResponse `json:"approvals"`
 }
 
@@ -285,6 +286,9 @@ func newDetail(f *Facts) (Detail, error) {
 	p := f.Payment
 	d := Detail{Response: newResponse(p, f.Invoice), SetAside: optional(p.SetAside), Digest: digest.String(), Signals: f.Signals,
 		Evidence: []EvidenceResponse{}, ApprovalsRequired: f.Requirement.Approvals, EvidenceRequired: f.Requirement.RequiresEvidence, Approvals: []ApprovalResponse{}}
+	if f.Invoice != nil {
+		d.InvoiceCredits = f.Invoice.Credits
+	}
 	if d.Signals == nil {
 		d.Signals = []Signal{}
 	}

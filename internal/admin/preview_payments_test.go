@@ -74,6 +74,7 @@ type PaymentInvoice struct {
 	Total, Balance      money.Money
 	DueDate             time.Time
 	Overdue             bool
+	Credits             string
 }
 
 type PaymentEvidence struct {
@@ -171,7 +172,7 @@ func paymentPage() PaymentPage {
 	p := PaymentPage{Crumbs: []admin.Link{{Text: "Waiting for approval", URL: "/console/queue/"}}, ID: "1", Digest: "9f2c", Status: "pending_approval",
 		Undecided: true, Amount: usd(13900), Method: "Bank transfer", Reference: "FT26322K8P1Q", SubmittedBy: "Elena Kovač (customer)",
 		Notes: "Paid from our Meezan account this morning, reference in the subject line.", SubmittedAt: ago(51 * time.Hour), PaidAt: ago(53 * time.Hour),
-		Invoice:    &PaymentInvoice{"ACME-2026-000325", "/console/invoices/one/", "open", usd(13900), usd(13900), now.Add(72 * time.Hour), false},
+		Invoice:    &PaymentInvoice{"ACME-2026-000325", "/console/invoices/one/", "open", usd(13900), usd(13900), now.Add(72 * time.Hour), false, "250 credits once it is paid"},
 		Difference: usd(0), Approvals: admin.Approvals{Needed: 1}, CanApprove: true, CanReject: true, Final: true,
 		Reasons:  []string{"Not on the bank statement", "The amount does not match", "The receipt is unreadable", "The receipt is for another payment"},
 		Evidence: []PaymentEvidence{{"IMG_20261119_103355.png", "/console/queue/receipt/", "PNG picture", "412 KB", "9f2c7a11b04e5d6677aa90", ago(51 * time.Hour), true}},
@@ -193,7 +194,7 @@ func paymentPage() PaymentPage {
 func secondApproval() PaymentPage {
 	p := paymentPage()
 	p.Amount, p.Difference = uzs(1_284_500_000_00), uzs(84_500_000_00)
-	p.Invoice = &PaymentInvoice{"ACME-2026-000329", "/console/invoices/one/", "partially_paid", uzs(1_500_000_000_00), uzs(1_200_000_000_00), ago(48 * time.Hour), true}
+	p.Invoice = &PaymentInvoice{"ACME-2026-000329", "/console/invoices/one/", "partially_paid", uzs(1_500_000_000_00), uzs(1_200_000_000_00), ago(48 * time.Hour), true, "250 credits once it is paid"}
 	p.DifferenceText = "The claim is above the open balance. What is above it becomes credit of the customer."
 	p.Account.Name, p.Account.Note = "ООО «Самаркандская торговая компания»", "UZ · organisation · customer since 20 November 2026"
 	p.Reference, p.SubmittedBy, p.Notes = "п/п 4471 от 20.11", "Шахноза Каримова (customer)", ""
