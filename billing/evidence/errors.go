@@ -9,6 +9,9 @@ import (
 // ErrUnsupportedType means that the content of a file is not one of the accepted types, whatever its name says.
 var ErrUnsupportedType = errs.UnsupportedMedia("unsupported_evidence_type", "Only PDF, PNG, JPEG and WebP files are accepted as evidence.")
 
+// ErrFilename means that a file is named by a path.
+var ErrFilename = errs.Invalid("evidence_filename", "The file's name holds / or \\. Send the name alone, without folders.")
+
 // ErrEmpty means that a file has no content.
 var ErrEmpty = errs.Invalid("evidence_empty", "The file is empty.")
 

@@ -135,7 +135,12 @@ func (f *Form) file(ctx context.Context, part *multipart.Part, field string, max
 	if err != nil {
 		return err
 	}
-	f.Files = append(f.Files, &Upload{Received: received, Filename: SafeFilename(originalName(part))})
+	name := originalName(part)
+	if strings.ContainsAny(name, `/\`) {
+		received.Close()
+		return ErrFilename.At(field)
+	}
+	f.Files = append(f.Files, &Upload{Received: received, Filename: SafeFilename(name)})
 	return nil
 }
 
@@ -158,7 +163,7 @@ func formError(err error) error {
 	return ErrMalformedForm.Because(err)
 }
 
-// SafeFilename makes a sender's file name one to keep and show: the last part of a path of any system, without
+// SafeFilename makes a sender's file name one to keep and show: the last part, should it be a path of any system, without
 // characters that control a terminal or turn the direction of writing, and at most 200 bytes, its ending preserved.
 func SafeFilename(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]

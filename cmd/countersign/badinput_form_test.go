@@ -85,6 +85,7 @@ func TestBadForms(t *testing.T) {
 		"nothing":                            {},
 		"a hundred and one parts":            claim(make([]part, 101)...),
 		"a file's name with a path and HTML": claim(file("evidence", "../../etc/a.png", "<html>")),
+		"a file's name with a path":          claim(file("evidence", "../../etc/a.png", receipt)),
 	} {
 		cases["a submission with "+name] = wrongForm{"/payments/manual/", form, multipartOf(parts...)}
 	}
@@ -117,6 +118,8 @@ func TestBadForms(t *testing.T) {
 		"the file in another field":  {file("evidence", "a.png", receipt)},
 		"an account of his own":      {file("file", "a.png", receipt), value("account_id", e.Second.Account)},
 		"a page that says it is PNG": {file("file", "a.png", "<!doctype html>")},
+		"a path as its name":         {file("file", "../../etc/passwd.png", receipt)},
+		"a path of another system":   {file("file", `C:\\Users\\me\\receipt.png`, receipt)},
 	} {
 		cases["an upload with "+name] = wrongForm{"/evidence/", form, multipartOf(parts...)}
 	}
@@ -131,14 +134,6 @@ func TestBadForms(t *testing.T) {
 		t.Errorf("files have been kept: %s", diff)
 	}
 
-	t.Run("a path in a file's name is dropped", func(t *testing.T) { // as RFC 7578 wants it: old browsers send one
-		for sent, want := range map[string]string{"../../etc/passwd.png": "passwd.png", `C:\Users\me\receipt.png`: "receipt.png", "/receipt.png": "receipt.png", "..": "", "a\u202egnp.exe.png": "agnp.exe.png"} {
-			got := send("/evidence/", form, multipartOf(file("file", strings.ReplaceAll(sent, `\`, `\\`), string(picture(t))))).Expect(http.StatusCreated).Text("data.filename")
-			if got != want && !(want == "" && !strings.ContainsAny(got, `/\.`)) {
-				t.Errorf("%q is kept as %q, want %q", sent, got, want)
-			}
-		}
-	})
 	t.Run("a file without a name is as good", func(t *testing.T) {
 		got := send("/payments/manual/", form, multipartOf(claim(value("evidence", string(picture(t))))...)).Expect(http.StatusCreated)
 		if got.Text("data.status") != "pending_approval" {
