@@ -57,6 +57,7 @@ func (b *bench) anchor(ctx context.Context, script string, clients, perCommit in
 	if err != nil {
 		return figure{}, fmt.Errorf("pgbench: %w: %s", err, out)
 	}
+	time.Sleep(time.Second) // until the server has counted what the sessions that have just ended used
 	spent := b.cpu().since(before)
 	tps, latency := tpsLine.FindSubmatch(out), latencyLine.FindSubmatch(out)
 	if tps == nil || latency == nil {
