@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,7 +217,7 @@ func TestThrottle(t *testing.T) {
 
 	t.Run("of 40 parallel attempts as one user ten are looked at, and the right password does not help then", func(t *testing.T) {
 		t.Parallel()
-		s, clock := newService(t, nil)
+		s, _ := newService(t, nil)
 		home := accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
 		email := home.Owner.Email
 		if n := attempts(t, 40, func(int) error { _, err := s.Login(from(t.Context()), in(email, "guess")); return err }); n != 10 {
@@ -225,7 +226,7 @@ func TestThrottle(t *testing.T) {
 		if _, err := login(t, s, email, accountstest.Password, ""); !errors.Is(err, accounts.ErrTooManyAttempts) {
 			t.Errorf("with the right password: %v", err)
 		}
-		clock.move(15*time.Minute + time.Second)
+		endWindow(t, s, from(t.Context()), email)
 		if _, err := login(t, s, email, accountstest.Password, ""); err != nil {
 			t.Errorf("after the window: %v", err)
 		}
@@ -286,7 +287,7 @@ func TestThrottle(t *testing.T) {
 	})
 	t.Run("a log-in that began in one window gives the next one nothing back", func(t *testing.T) {
 		t.Parallel()
-		s, clock := newService(t, nil)
+		s, _ := newService(t, nil)
 		home := accountstest.NewTenantWith(t, s, tenancy.CreateInput{})
 		ctx, owner := from(t.Context()), testkit.OwnerDB(t)
 		tx, err := owner.BeginTx(t.Context(), nil)
@@ -307,7 +308,7 @@ func TestThrottle(t *testing.T) {
 			err := owner.NewRaw(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE ?`, "%"+home.ID.String()+"%").Scan(t.Context(), &waiting)
 			return err == nil && waiting == 1
 		})
-		clock.move(16 * time.Minute)
+		endWindow(t, s, ctx, home.Owner.Email)
 		for i := range 50 {
 			if _, err := s.Login(ctx, in(strings.Repeat("z", i+1)+"@x.test", "guess")); !errors.Is(err, accounts.ErrInvalidLogin) {
 				t.Fatal(err)
@@ -367,8 +368,9 @@ func TestThrottle(t *testing.T) {
 		for range 10 {
 			c.Post("/auth/token/", body).Refused(401, "invalid_login")
 		}
-		if got := c.Post("/auth/token/", body).Refused(429, "too_many_attempts").Header.Get("Retry-After"); got != "900" {
-			t.Errorf("Retry-After is %q, want 900", got)
+		wait, err := strconv.Atoi(c.Post("/auth/token/", body).Refused(429, "too_many_attempts").Header.Get("Retry-After"))
+		if err != nil || wait < 600 || wait > 900 {
+			t.Errorf("Retry-After is %d seconds (%v), want what is left of 900", wait, err)
 		}
 		var rows int
 		if err := testkit.OwnerDB(t).NewRaw(`SELECT count(*) FROM login_throttle WHERE length(subject) <> 32`).Scan(t.Context(), &rows); err != nil || rows > 0 {

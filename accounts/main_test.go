@@ -82,6 +82,14 @@ func login(t *testing.T, s *accounts.Service, email, password, tenant string) (*
 	return s.Login(from(t.Context()), accounts.LoginInput{Email: email, Password: password, Tenant: tenant, Kind: accounts.KindToken})
 }
 
+// endWindow lets the window pass in which attempts to sign in from the address of ctx and as a user are counted.
+func endWindow(t *testing.T, s *accounts.Service, ctx context.Context, email string) {
+	t.Helper()
+	if err := s.EndWindow(ctx, auth.RequestFrom(ctx).IP, email); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // actions gives what the audit log of a tenant says about an object, oldest first.
 func actions(t *testing.T, ctx context.Context, object uuid.UUID) []string {
 	t.Helper()

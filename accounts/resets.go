@@ -25,7 +25,7 @@ func noteReset(ctx context.Context, user uuid.UUID, at time.Time) {
 	if p.UserID == uuid.Nil || p.UserID == user {
 		return
 	}
-	database.Defer(ctx, insertReset, tenancy.ID(ctx), uuid.Must(uuid.NewV7()), user, p.UserID, at)
+	database.SendWithCommit(ctx, database.Change("record who set a password", insertReset, tenancy.ID(ctx), uuid.Must(uuid.NewV7()), user, p.UserID, at))
 }
 
 const resetsSince = `SELECT user_id, set_by FROM password_resets WHERE tenant_id = $1 AND set_at > $2`

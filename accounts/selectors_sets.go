@@ -26,15 +26,7 @@ func SelectByIDs(ctx context.Context, found map[uuid.UUID]*Account, ids ...uuid.
 			&a.PaymentMethods, &a.DefaultPaymentMethod, &a.IsActive, &a.CreatedAt, &a.UpdatedAt)
 		found[a.ID] = a
 		return err
-	}, tenancy.ID(ctx), ids, membersAccount(ctx))
-}
-
-// membersAccount is the account to which a member is narrowed; nil: the caller is no member.
-func membersAccount(ctx context.Context) *uuid.UUID {
-	if p, ok := auth.From(ctx); ok && p.IsMember() {
-		return &p.AccountID
-	}
-	return nil
+	}, tenancy.ID(ctx), ids, auth.MembersAccount(ctx))
 }
 
 // ByIDs gives accounts of the tenant of ctx, for lists that show whose something is. Unknown ids are absent.
@@ -63,17 +55,7 @@ func SelectPeopleByIDs(ctx context.Context, found map[uuid.UUID]*Person, ids ...
 		p.ResetAt = reset.Time
 		found[p.UserID] = p
 		return err
-	}, tenancy.ID(ctx), ids, membersAccount(ctx))
-}
-
-// PeopleByIDs gives users as the tenant of ctx sees them, by the users' ids. Who has no membership there is absent.
-func PeopleByIDs(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Person, error) {
-	found := make(map[uuid.UUID]*Person, len(ids))
-	if len(ids) == 0 {
-		return found, nil
-	}
-	err := database.Send(ctx, SelectPeopleByIDs(ctx, found, ids...))
-	return found, err
+	}, tenancy.ID(ctx), ids, auth.MembersAccount(ctx))
 }
 
 // Choices gives active accounts for a select, by their holders, at most limit of them.

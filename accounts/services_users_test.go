@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"countersign/accounts"
 	"countersign/accounts/accountstest"
@@ -316,11 +315,7 @@ func TestPasswordOfAnother(t *testing.T) {
 	expect := func(t *testing.T, id uuid.UUID, by uuid.UUID, at time.Time) {
 		t.Helper()
 		byID := map[uuid.UUID]*accounts.Person{}
-		err := tenancy.Read(home.System, testkit.DB(t), func(ctx context.Context, tx bun.Tx) (err error) {
-			byID, err = accounts.PeopleByIDs(ctx, tx, id)
-			return err
-		})
-		if err != nil {
+		if err := tenancy.Fetch(home.System, testkit.DB(t), accounts.SelectPeopleByIDs(home.System, byID, id)); err != nil {
 			t.Fatal(err)
 		}
 		if p := byID[id]; p.ResetBy != by || !p.ResetAt.Equal(at) {

@@ -95,10 +95,7 @@ func references(ctx context.Context, ref string) (uuid.UUID, *uuid.UUID) {
 	if err != nil {
 		id = uuid.Nil // nobody's
 	}
-	if p, ok := auth.From(ctx); ok && p.IsMember() {
-		return id, &p.AccountID
-	}
-	return id, nil
+	return id, auth.MembersAccount(ctx)
 }
 
 // ByIDs reads invoices without locking them. Unknown ids are absent from the answer.

@@ -46,14 +46,6 @@ func (p *Payment) scan(row database.Row, more ...any) error {
 	return err
 }
 
-// membersAccount is the account to which a member is narrowed; nil: the caller is no member.
-func membersAccount(ctx context.Context) *uuid.UUID {
-	if principal, _ := auth.From(ctx); principal.IsMember() {
-		return &principal.AccountID
-	}
-	return nil
-}
-
 // locked is a payment that nobody else can change until the transaction ends, and when it was locked by the database's
 // clock: that is when what is done to it happens.
 type locked struct {
@@ -66,7 +58,7 @@ type locked struct {
 func lock(ctx context.Context, _ bun.Tx, id uuid.UUID, with ...database.Statement) (locked, error) {
 	p := locked{Payment: &Payment{TenantID: tenancy.ID(ctx)}}
 	read := func(row database.Row) error { return p.scan(row, &p.at) }
-	err := database.Send(ctx, append([]database.Statement{database.Select("lock payment", lockPayment, read, p.TenantID, id, membersAccount(ctx))}, with...)...)
+	err := database.Send(ctx, append([]database.Statement{database.Select("lock payment", lockPayment, read, p.TenantID, id, auth.MembersAccount(ctx))}, with...)...)
 	if err != nil {
 		return locked{}, err
 	}
@@ -82,12 +74,12 @@ func selectPayment(ctx context.Context, p *Payment, text string) database.Statem
 	p.TenantID = tenancy.ID(ctx)
 	read := func(row database.Row) error { return p.scan(row) }
 	if id, err := web.ParseID(text); err == nil {
-		return database.Select("read payment", paymentByID, read, p.TenantID, id, membersAccount(ctx))
+		return database.Select("read payment", paymentByID, read, p.TenantID, id, auth.MembersAccount(ctx))
 	}
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // nothing stored is called so, and no statement can ask for it
 		text = ""
 	}
-	return database.Select("read payment", paymentByExternalID, read, p.TenantID, text, membersAccount(ctx))
+	return database.Select("read payment", paymentByExternalID, read, p.TenantID, text, auth.MembersAccount(ctx))
 }
 
 // Get gives one payment of the caller's tenant, and for members of their account. text is an id or an external id.

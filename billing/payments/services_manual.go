@@ -145,7 +145,7 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, c prepared, files []*evi
 	p := c.Payment
 	paid := sql.NullTime{Time: p.PaidAt, Valid: !p.PaidAt.IsZero()}
 	database.SendWithCommit(ctx, database.Change("insert payment", insertClaim, p.TenantID, p.ID, p.AccountID, p.InvoiceID, p.Method, p.Gateway, p.AmountMinor, p.Currency, p.Status,
-		p.Reference, p.ReferenceNorm, p.Details, p.Notes, paid, nullable(p.SubmittedBy), nullable(p.RetryOf), p.Version, p.CreatedAt))
+		p.Reference, p.ReferenceNorm, p.Details, p.Notes, paid, database.Nullable(p.SubmittedBy), database.Nullable(p.RetryOf), p.Version, p.CreatedAt))
 	var attached []uuid.UUID
 	for _, file := range append(files, recorded...) {
 		attached = append(attached, file.ID)
@@ -153,7 +153,7 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, c prepared, files []*evi
 	if len(attached) > 0 {
 		database.SendWithCommit(ctx, database.Change("attach evidence", attachEvidence, p.TenantID, p.ID, attached, p.AccountID))
 	}
-	database.Defer(ctx, insertSighting, s.fingerprint("reference", p.ReferenceNorm), s.fingerprint("tenant", p.TenantID.String()))
+	database.SendWithCommit(ctx, database.Change("remember a reference", insertSighting, s.fingerprint("reference", p.ReferenceNorm), s.fingerprint("tenant", p.TenantID.String())))
 	if err := invoices.AddClaim(ctx, tx, c.invoice, s.now()); err != nil {
 		return Response{}, err
 	}
@@ -165,8 +165,6 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, c prepared, files []*evi
 	}
 	return newResponse(p, c.invoice), nil
 }
-
-func nullable(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
 // Withdraw takes an undecided claim back. The submitter may withdraw his own; staff with billing.cancel any.
 // Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending.

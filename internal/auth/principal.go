@@ -40,6 +40,14 @@ func (p Principal) Can(permission string) bool { return slices.Contains(p.Permis
 // IsMember says whether the principal is a customer's user, who sees one account only.
 func (p Principal) IsMember() bool { return p.AccountID != uuid.Nil }
 
+// MembersAccount is the account to which the principal of ctx is narrowed; nil: he is no member.
+func MembersAccount(ctx context.Context) *uuid.UUID {
+	if p, _ := From(ctx); p.IsMember() {
+		return &p.AccountID
+	}
+	return nil
+}
+
 // Request is what the audit log keeps of the request that a principal makes.
 type Request struct {
 	ID        string

@@ -110,7 +110,7 @@ const one = "INSERT INTO t (n) VALUES ($1)"
 func TestBrokenConnection(t *testing.T) {
 	t.Parallel()
 	queue := func(ctx context.Context, _ bun.Tx) error {
-		database.Defer(ctx, one, 1)
+		database.SendWithCommit(ctx, database.Change("change", one, 1))
 		return nil
 	}
 	t.Run("does nothing twice when all of a transaction was sent at once", func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestErrorsStay(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]database.Statement{
 		"a parameter that fits nothing": database.Change("insert", insert, "one", 1),
-		"a row that is not there":       database.ChangeOne("add", add, 404),
+		"a row that is not there":       missing(),
 		"a constraint":                  database.Change("insert", insert, 1, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestErrorsStay(t *testing.T) {
 				if database.Send(ctx, spoil) == nil {
 					t.Error("it was taken")
 				}
-				database.Defer(ctx, insert, 2, 2)
+				database.SendWithCommit(ctx, database.Change("change", insert, 2, 2))
 				if database.Send(ctx, database.Change("insert", insert, 3, 3)) == nil || exec(ctx, tx, "INSERT INTO t VALUES (4)") == nil {
 					t.Error("another statement was sent")
 				}
@@ -234,8 +234,8 @@ func TestErrorsStay(t *testing.T) {
 		t.Parallel()
 		db, _ := watched(t)
 		err := database.InTx(t.Context(), db, func(ctx context.Context, _ bun.Tx) error {
-			database.SendWithNext(ctx, database.ChangeOne("add", add, 404))
-			database.Defer(ctx, insert, 2, 2)
+			database.SendWithNext(ctx, missing())
+			database.SendWithCommit(ctx, database.Change("change", insert, 2, 2))
 			return nil
 		})
 		if err == nil || count(t, db) != 0 {

@@ -23,7 +23,17 @@ type Statement struct {
 	args []any
 	each func(Row) error
 	one  error // when it is not exactly one row; nil: any number is right
+	rows *Rows // whose rows args are, a slice for each column
 }
+
+// Rows is a change of any number of rows that takes an array for each column, $1 to $n. Each caller adds his row, and all
+// that a transaction adds are one statement.
+type Rows struct {
+	what, text string
+}
+
+// NewRows declares a change of many rows; what names it in errors, as in Select.
+func NewRows(what, text string) *Rows { return &Rows{what, text} }
 
 // Select is a statement whose rows are read by each, one after the other. what names it in errors: "read accounts".
 func Select(what, text string, each func(Row) error, args ...any) Statement {
@@ -34,18 +44,6 @@ func Select(what, text string, each func(Row) error, args ...any) Statement {
 func SelectOneOr(otherwise error, what, text string, each func(Row) error, args ...any) Statement {
 	return Statement{what: what, text: text, each: each, args: args, one: otherwise}
 }
-
-// ChangeOne is a statement that must change exactly one row: any other number is an error, and fails the transaction.
-func ChangeOne(what, text string, args ...any) Statement {
-	return ChangeOneOr(errNotOne, what, text, args...)
-}
-
-// ChangeOneOr is ChangeOne with the error for any other number.
-func ChangeOneOr(otherwise error, what, text string, args ...any) Statement {
-	return Statement{what: what, text: text, args: args, one: otherwise}
-}
-
-var errNotOne = errors.New("not exactly one row was changed")
 
 // Change is a statement that changes any number of rows.
 func Change(what, text string, args ...any) Statement {
@@ -79,8 +77,23 @@ func SendWithCommit(ctx context.Context, statements ...Statement) {
 	c.deferred = append(c.deferred, statements...)
 }
 
+// SendRowWithCommit queues a row like SendWithCommit, beside the rows of r that wait there already: who comes first keeps
+// its place among the other changes.
+func SendRowWithCommit(ctx context.Context, r *Rows, columns ...any) {
+	c := ctx.Value(stateKey{}).(*state).conn
+	i := slices.IndexFunc(c.deferred, func(s Statement) bool { return s.rows == r })
+	if i < 0 {
+		i = len(c.deferred)
+		c.deferred = append(c.deferred, Statement{what: r.what, text: r.text, rows: r, args: make([]any, len(columns))})
+	}
+	for column, value := range columns {
+		values, _ := c.deferred[i].args[column].([]any)
+		c.deferred[i].args[column] = append(values, value)
+	}
+}
+
 // Forget drops what was queued in the transaction of ctx and not sent, what was to run after its commit, and the error of
-// a SelectOneOr or ChangeOne that its caller has expected. It is for who finds that the transaction has nothing to change.
+// a SelectOneOr that its caller has expected. It is for who finds that the transaction has nothing to change.
 // It fails when the transaction is over.
 func Forget(ctx context.Context) error {
 	st := ctx.Value(stateKey{}).(*state)
@@ -89,11 +102,6 @@ func Forget(ctx context.Context) error {
 	}
 	st.conn.next, st.conn.deferred, st.conn.failed, st.afterCommit = nil, nil, nil, nil
 	return nil
-}
-
-// Defer is SendWithCommit for one statement of any number of rows.
-func Defer(ctx context.Context, query string, args ...any) {
-	SendWithCommit(ctx, Change("", query, args...))
 }
 
 // Fetch runs statements in a read-only transaction of their own in the scope of ctx: everything, from BEGIN to COMMIT,

@@ -47,6 +47,11 @@ const (
 	look   = "SELECT n FROM t WHERE id = $1"
 )
 
+// missing finds no row where there must be one.
+func missing() database.Statement {
+	return database.SelectOneOr(errWanted, "look", look, func(database.Row) error { return nil }, 404)
+}
+
 func into(n *int) func(database.Row) error {
 	return func(row database.Row) error { return row.Scan(n) }
 }
@@ -106,7 +111,7 @@ func TestSend(t *testing.T) {
 		"a reader fails": func(ctx context.Context) error {
 			return database.Send(ctx, database.Select("look", look, func(database.Row) error { return errWanted }, 9))
 		},
-		"nothing was changed": func(ctx context.Context) error { return database.Send(ctx, database.ChangeOne("add", add, 404)) },
+		"a row is missing": func(ctx context.Context) error { return database.Send(ctx, missing()) },
 		"a parameter fits nothing": func(ctx context.Context) error {
 			return database.Send(ctx, database.Change("insert", insert, "one", 1))
 		},

@@ -67,7 +67,7 @@ func TestInTx(t *testing.T) {
 		db := open(t, 1)
 		err := database.InTx(t.Context(), db, func(ctx context.Context, tx bun.Tx) error {
 			database.AfterCommit(ctx, func() { t.Error("what belongs after a commit ran without one") })
-			database.Defer(ctx, "INSERT INTO t (id) VALUES ($1)", 2)
+			database.SendWithCommit(ctx, database.Change("change", "INSERT INTO t (id) VALUES ($1)", 2))
 			return errors.Join(exec(ctx, tx, "INSERT INTO t (id) VALUES (1)"), errWanted)
 		})
 		if !errors.Is(err, errWanted) || count(t, db) != 0 {
@@ -84,7 +84,7 @@ func TestInTx(t *testing.T) {
 				}
 			}()
 			database.InTx(database.WithScope(t.Context(), database.Scope{TenantID: uuid.New()}), db, func(ctx context.Context, tx bun.Tx) error {
-				database.Defer(ctx, "INSERT INTO t (id) VALUES ($1)", 2)
+				database.SendWithCommit(ctx, database.Change("change", "INSERT INTO t (id) VALUES ($1)", 2))
 				if err := exec(ctx, tx, "INSERT INTO t (id) VALUES (1)"); err != nil {
 					t.Error(err)
 				}
@@ -192,14 +192,14 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-func TestDefer(t *testing.T) {
+func TestSendWithCommit(t *testing.T) {
 	t.Parallel()
 	t.Run("travels with the commit, in order, before what runs after it", func(t *testing.T) {
 		t.Parallel()
 		db, seen := open(t, 2), -1
 		err := database.InTx(t.Context(), db, func(ctx context.Context, tx bun.Tx) error {
-			database.Defer(ctx, "INSERT INTO t (id) VALUES ($1)", 1)
-			database.Defer(ctx, "UPDATE t SET n = $1 WHERE id = $2", 7, 1)
+			database.SendWithCommit(ctx, database.Change("change", "INSERT INTO t (id) VALUES ($1)", 1))
+			database.SendWithCommit(ctx, database.Change("change", "UPDATE t SET n = $1 WHERE id = $2", 7, 1))
 			database.AfterCommit(ctx, func() {
 				if err := db.NewRaw("SELECT n FROM t WHERE id = 1").Scan(t.Context(), &seen); err != nil {
 					t.Error(err)
@@ -220,8 +220,8 @@ func TestDefer(t *testing.T) {
 		db := open(t, 1)
 		err := database.InTx(t.Context(), db, func(ctx context.Context, tx bun.Tx) error {
 			database.AfterCommit(ctx, func() { t.Error("what belongs after a commit ran without one") })
-			database.Defer(ctx, "INSERT INTO t (id) VALUES ($1)", 2)
-			database.Defer(ctx, "INSERT INTO t (id) VALUES ($1)", 1)
+			database.SendWithCommit(ctx, database.Change("change", "INSERT INTO t (id) VALUES ($1)", 2))
+			database.SendWithCommit(ctx, database.Change("change", "INSERT INTO t (id) VALUES ($1)", 1))
 			return exec(ctx, tx, "INSERT INTO t (id) VALUES (1)")
 		})
 		if !database.IsUnique(err, "t_pkey") || count(t, db) != 0 {

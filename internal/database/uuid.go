@@ -39,3 +39,11 @@ func (p *uuidPlan) SetNext(next pgtype.EncodePlan) { p.next = next }
 func (p *uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
 	return p.next.Encode(uuidBytes(value.(uuid.UUID)), buf)
 }
+
+// Nullable is an id as a parameter of a statement: NULL for the zero id, which stands for none.
+func Nullable(id uuid.UUID) any {
+	if id == uuid.Nil {
+		return nil
+	}
+	return id
+}

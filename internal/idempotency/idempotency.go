@@ -73,7 +73,8 @@ const stored = `SELECT body_hash, answer FROM idempotency_keys WHERE tenant_id =
 
 const keep = `UPDATE idempotency_keys SET answer = $5 WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
 
-// Do runs fn inside the transaction tx, once for each key: a repetition gets the first answer without running fn.
+// Do runs fn inside the transaction tx, once for each key: of a repetition fn runs no further than to the first thing it
+// sends, and the caller gets the first answer.
 // A concurrent repetition waits for the first to commit. T is the answer as the caller sees it.
 func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error)) (T, error) {
 	if once == nil || once.key == "" {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -66,16 +65,13 @@ func (o *Outbox) Subscribe(list []apps.App) {
 	}
 }
 
-const insertEvents = `
+var insertEvents = database.NewRows("write events", `
 INSERT INTO events (tenant_id, id, type, object_type, object_id, account_id, payload, actor, request_id)
-SELECT $1, e.id, e.type, e.object_type, e.object_id, nullif(e.account_id, '00000000-0000-0000-0000-000000000000'), e.payload::jsonb, $2, $3
-FROM unnest($4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[]) AS e(id, type, object_type, object_id, account_id, payload)`
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[], $8::text[], $9::text[])`)
 
-const insertWork = `
-INSERT INTO outbox (tenant_id, id, task, cause, payload)
-SELECT $1, w.id, w.task, w.cause, w.payload::jsonb
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS w(id, task, cause, payload)
-ON CONFLICT (tenant_id, task, cause) DO NOTHING`
+var insertWork = database.NewRows("hand out work", `
+INSERT INTO outbox (tenant_id, id, task, cause, payload) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[])
+ON CONFLICT (tenant_id, task, cause) DO NOTHING`)
 
 // Emit adds events, and the work they hand out, to the transaction of ctx. They travel with its COMMIT.
 func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
@@ -83,26 +79,21 @@ func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
 	if !ok {
 		return fmt.Errorf("emit %s: nobody acts in this context", events[0].Type)
 	}
-	n := len(events)
-	ids, objects, accounts := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
-	types, objectTypes, payloads := make([]string, n), make([]string, n), make([]string, n)
-	var work work
 	ring := false
-	for i, e := range events {
-		raw, err := json.Marshal(e.Payload)
+	for _, e := range events {
+		payload, err := json.Marshal(e.Payload)
 		if err != nil {
 			return fmt.Errorf("emit %s: %w", e.Type, err)
 		}
-		ids[i], objects[i], accounts[i] = uuid.Must(uuid.NewV7()), e.ObjectID, e.AccountID
-		types[i], objectTypes[i], payloads[i] = e.Type, e.ObjectType, string(raw)
+		id := uuid.Must(uuid.NewV7())
+		database.SendRowWithCommit(ctx, insertEvents, p.TenantID, id, e.Type, e.ObjectType, e.ObjectID, database.Nullable(e.AccountID), string(payload), p.Label, auth.RequestFrom(ctx).ID)
 		for _, task := range o.tasks[e.Type] {
-			work.add(task, "event:"+ids[i].String(), payloads[i])
+			handOut(ctx, p.TenantID, task, "event:"+id.String(), string(payload))
+			ring = true
 		}
 		ring = ring || o.bells[e.Type]
 	}
-	database.Defer(ctx, insertEvents, p.TenantID, p.Label, auth.RequestFrom(ctx).ID, ids, types, objectTypes, objects, accounts, payloads)
-	work.insert(ctx, p.TenantID)
-	if ring || len(work.ids) > 0 {
+	if ring {
 		database.AfterCommit(ctx, func() { o.bell.Ring(p.TenantID) })
 	}
 	return nil
@@ -111,28 +102,13 @@ func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
 // Schedule adds one run of a task to the transaction of ctx and gives its id. cause makes it happen once: tick:<time>
 // for the clock, manual:<id> for a person. When the run is there already nothing happens, and the id means nothing.
 func (o *Outbox) Schedule(ctx context.Context, tenant uuid.UUID, task, cause string) uuid.UUID {
-	var w work
-	w.add(task, cause, "{}")
-	w.insert(ctx, tenant)
+	id := handOut(ctx, tenant, task, cause, "{}")
 	database.AfterCommit(ctx, func() { o.bell.Ring(tenant) })
-	return w.ids[0]
+	return id
 }
 
-// work collects outbox rows for one statement.
-type work struct {
-	ids                     []uuid.UUID
-	tasks, causes, payloads []string
-}
-
-func (w *work) add(task, cause, payload string) {
-	w.ids = append(w.ids, uuid.Must(uuid.NewV7()))
-	w.tasks = append(w.tasks, task)
-	w.causes = append(w.causes, cause)
-	w.payloads = append(w.payloads, payload)
-}
-
-func (w *work) insert(ctx context.Context, tenant uuid.UUID) {
-	if len(w.ids) > 0 {
-		database.Defer(ctx, insertWork, tenant, slices.Clip(w.ids), w.tasks, w.causes, w.payloads)
-	}
+func handOut(ctx context.Context, tenant uuid.UUID, task, cause, payload string) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	database.SendRowWithCommit(ctx, insertWork, tenant, id, task, cause, payload)
+	return id
 }
