@@ -3,8 +3,10 @@ package accounts
 import (
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/batch"
 	"countersign/internal/outbox"
 )
 
@@ -29,6 +31,7 @@ type Service struct {
 	secretKey []byte
 	secure    bool
 	passwords *passwords
+	secrets   *batch.Group[uuid.UUID, presented, known]
 }
 
 // New gives the service. It panics with the name of what is missing.
@@ -43,5 +46,7 @@ func New(d Deps) *Service {
 	case len(d.SecretKey) < 32:
 		panic("accounts: Deps.SecretKey is missing or shorter than 32 bytes")
 	}
-	return &Service{db: d.DB, outbox: d.Outbox, now: d.Now, secretKey: d.SecretKey, secure: d.SecureCookies, passwords: newPasswords(d.Demo)}
+	s := &Service{db: d.DB, outbox: d.Outbox, now: d.Now, secretKey: d.SecretKey, secure: d.SecureCookies, passwords: newPasswords(d.Demo)}
+	s.secrets = batch.NewGroup(maxTogether, s.authenticateTogether)
+	return s
 }

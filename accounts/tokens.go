@@ -78,49 +78,83 @@ func (k Kind) expiry(created, now time.Time) time.Time {
 	return end
 }
 
-// authenticate is the hottest statement of the program: it runs before every request.
+// authenticate is the hottest statement of the program: it runs before every request, for all that come together.
 const authenticate = `
-SELECT c.id, c.created_at, c.expires_at, c.revoked_at IS NOT NULL, m.id, m.role, m.account_id, m.is_active AND u.is_active AND t.is_active,
+SELECT c.secret_hash, c.kind, c.id, c.created_at, c.expires_at, c.revoked_at IS NOT NULL, m.id, m.role, m.account_id, m.is_active AND u.is_active AND t.is_active,
   u.id, u.email, u.name, coalesce(u.language, '')
 FROM credentials AS c
 JOIN memberships AS m ON m.tenant_id = c.tenant_id AND m.id = c.membership_id
 JOIN users AS u ON u.id = m.user_id
 JOIN tenants AS t ON t.id = c.tenant_id
-WHERE c.tenant_id = $1 AND c.secret_hash = $2 AND c.kind = $3`
+WHERE c.tenant_id = $1 AND c.secret_hash = ANY($2::bytea[])`
 
-// Authenticate gives who acts with a secret: one statement in one round trip, and nothing is cached, so that a revoked
-// secret is dead for every replica at once. Unknown, expired and revoked secrets are ErrInvalidCredential. A
-// deactivation revokes as well; its victim is told so, with ErrUserInactive.
+// presented is the hash of a secret that somebody shows.
+type presented [sha256.Size]byte
+
+// known is what is stored about a secret; a zero id says that nothing is.
+type known struct {
+	auth.Principal
+	kind             Kind
+	created, expires time.Time
+	revoked, active  bool
+}
+
+// maxTogether is how many requests are authenticated by one statement.
+const maxTogether = 100
+
+// authenticateTogether looks up the secrets of requests to one tenant that came at the same time.
+func (s *Service) authenticateTogether(ctx context.Context, tenant uuid.UUID, secrets []presented) ([]known, error) {
+	found := make(map[presented]known, len(secrets))
+	hashes := make([][]byte, len(secrets))
+	for i := range secrets {
+		hashes[i] = secrets[i][:]
+	}
+	err := tenancy.Fetch(tenancy.AsSystem(ctx, tenant, "authenticate"), s.db, database.Select("look up credentials", authenticate, func(row database.Row) error {
+		var hash []byte
+		var account uuid.NullUUID
+		k := known{Principal: auth.Principal{Kind: auth.KindUser, TenantID: tenant}}
+		err := row.Scan(&hash, &k.kind, &k.CredentialID, &k.created, &k.expires, &k.revoked, &k.MembershipID, &k.Role, &account, &k.active, &k.UserID, &k.Label, &k.Name, &k.Language)
+		if err == nil {
+			k.AccountID, k.Permissions = account.UUID, auth.PermissionsOf(k.Role)
+			found[presented(hash)] = k
+		}
+		return err
+	}, tenant, hashes))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]known, len(secrets))
+	for i, secret := range secrets {
+		list[i] = found[secret]
+	}
+	return list, nil
+}
+
+// Authenticate gives who acts with a secret: one statement in one round trip, which requests to a tenant share when they
+// come at the same time. Nothing is cached, and what is read was not yet asked for when the caller came, so that a revoked
+// secret is dead for every replica at once. Unknown, expired and revoked secrets are ErrInvalidCredential. A deactivation
+// revokes as well; its victim is told so, with ErrUserInactive.
 func (s *Service) Authenticate(ctx context.Context, secret string, kind Kind) (auth.Principal, error) {
 	tenant, ok := tenantOf(kind, secret)
 	if !ok {
 		return auth.Principal{}, ErrInvalidCredential
 	}
-	p := auth.Principal{Kind: auth.KindUser, TenantID: tenant}
-	var created, expires time.Time
-	var revoked, active bool
-	var account uuid.NullUUID
-	inTenant := tenancy.AsSystem(ctx, tenant, "authenticate")
-	err := tenancy.Fetch(inTenant, s.db, database.Select("look up credential", authenticate, func(row database.Row) error {
-		return row.Scan(&p.CredentialID, &created, &expires, &revoked, &p.MembershipID, &p.Role, &account, &active, &p.UserID, &p.Label, &p.Name, &p.Language)
-	}, tenant, hashSecret(secret), kind))
+	k, err := s.secrets.Do(ctx, tenant, presented(hashSecret(secret)))
 	now := s.now()
 	switch {
 	case err != nil:
 		return auth.Principal{}, err
-	case p.CredentialID == uuid.Nil:
+	case k.CredentialID == uuid.Nil || k.kind != kind:
 		return auth.Principal{}, ErrInvalidCredential
-	case !active:
+	case !k.active:
 		return auth.Principal{}, ErrUserInactive
-	case revoked || !now.Before(expires):
+	case k.revoked || !now.Before(k.expires):
 		return auth.Principal{}, ErrInvalidCredential
 	}
-	p.AccountID = account.UUID
-	p.Permissions = auth.PermissionsOf(p.Role)
-	if end := kind.expiry(created, now); end.Sub(expires) >= renewEvery {
-		return p, s.renew(inTenant, p.CredentialID, end)
+	if end := kind.expiry(k.created, now); end.Sub(k.expires) >= renewEvery {
+		return k.Principal, s.renew(tenancy.AsSystem(ctx, tenant, "authenticate"), k.CredentialID, end)
 	}
-	return p, nil
+	return k.Principal, nil
 }
 
 // renew moves the end of a session that is in use.

@@ -93,13 +93,13 @@ func TestAuthenticate(t *testing.T) {
 		}
 		var plan []string
 		err := tenancy.Read(big.System, testkit.DB(t), func(ctx context.Context, tx bun.Tx) error {
-			for _, q := range []string{"PREPARE hot (uuid, bytea, text) AS " + accounts.AuthenticateStatement, "SET LOCAL plan_cache_mode = force_generic_plan"} {
+			for _, q := range []string{"PREPARE hot (uuid, bytea[]) AS " + accounts.AuthenticateStatement, "SET LOCAL plan_cache_mode = force_generic_plan"} {
 				if _, err := tx.ExecContext(ctx, q); err != nil {
 					return err
 				}
 			}
 			defer tx.ExecContext(ctx, "DEALLOCATE hot")
-			return tx.NewRaw("EXPLAIN EXECUTE hot(?, sha256('1'), 'token')", big.ID).Scan(ctx, &plan)
+			return tx.NewRaw("EXPLAIN EXECUTE hot(?, ARRAY[sha256('1'), sha256('2')])", big.ID).Scan(ctx, &plan)
 		})
 		if err != nil {
 			t.Fatal(err)

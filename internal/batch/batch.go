@@ -1,0 +1,126 @@
+// Package batch lets callers that come at the same time share one run, as a database's group commit does: whoever comes
+// while a run is under way waits for the next one. There is no timer. Who comes alone runs at once and alone; the more
+// come, the more share a run, and the less each costs.
+package batch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Group runs callers together that have the same key, one run after the other.
+type Group[K comparable, In, Out any] struct {
+	run   func(ctx context.Context, key K, in []In) ([]Out, error)
+	limit int
+
+	mu     sync.Mutex
+	queues map[K]*queue[In, Out] // of keys that are busy
+}
+
+// queue holds who waits while others run.
+type queue[In, Out any] struct {
+	waiting []*call[In, Out]
+}
+
+// call is one caller.
+type call[In, Out any] struct {
+	in   In
+	out  Out
+	err  error
+	turn chan bool // true: run the next batch; false: out and err are there
+}
+
+// NewGroup gives a group whose runs take at most limit callers. run gives an answer for each of in, in their order, or
+// an error that all of them get. Its context is the first caller's, and does not end when that caller goes away.
+func NewGroup[K comparable, In, Out any](limit int, run func(ctx context.Context, key K, in []In) ([]Out, error)) *Group[K, In, Out] {
+	return &Group[K, In, Out]{run: run, limit: limit, queues: map[K]*queue[In, Out]{}}
+}
+
+// Do gives the answer for in, from a run that began after Do was called. It returns early when ctx ends; the run that in
+// belongs to by then goes on.
+func (g *Group[K, In, Out]) Do(ctx context.Context, key K, in In) (Out, error) {
+	c := &call[In, Out]{in: in, turn: make(chan bool, 1)}
+	g.mu.Lock()
+	q, busy := g.queues[key]
+	if !busy {
+		q = &queue[In, Out]{}
+		g.queues[key] = q
+	}
+	q.waiting = append(q.waiting, c)
+	g.mu.Unlock()
+	if busy {
+		select {
+		case lead := <-c.turn:
+			if !lead {
+				return c.out, c.err
+			}
+		case <-ctx.Done():
+			if g.leave(key, q, c) {
+				var none Out
+				return none, ctx.Err()
+			}
+		}
+	}
+	g.lead(ctx, key, q)
+	return c.out, c.err
+}
+
+// leave takes a caller out whose context has ended. It gives false when he must lead all the same, because his turn came
+// meanwhile.
+func (g *Group[K, In, Out]) leave(key K, q *queue[In, Out], c *call[In, Out]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case lead := <-c.turn:
+		return !lead
+	default:
+	}
+	q.waiting = slices.DeleteFunc(q.waiting, func(other *call[In, Out]) bool { return other == c })
+	return true
+}
+
+// errPanic is what the others get when a run ends in a panic, which its leader goes on with.
+var errPanic = errors.New("the run that this call shared has panicked")
+
+// longest is how long a run of several may take.
+const longest = 30 * time.Second
+
+// lead runs the batch that waits, of which the caller is the first, and hands the turn to whoever has come meanwhile.
+func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out]) {
+	g.mu.Lock()
+	n := min(len(q.waiting), g.limit)
+	calls := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	g.mu.Unlock()
+
+	in := make([]In, n)
+	for i, c := range calls {
+		in[i], c.err = c.in, errPanic
+	}
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, c := range calls[1:] {
+			c.turn <- false
+		}
+		if len(q.waiting) == 0 {
+			delete(g.queues, key)
+		} else {
+			q.waiting[0].turn <- true
+		}
+	}()
+	if n > 1 { // the others must not lose their answer because the first has gone
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+		defer cancel()
+		ctx = shared
+	}
+	out, err := g.run(ctx, key, in)
+	for i, c := range calls {
+		if c.err = err; err == nil {
+			c.out = out[i]
+		}
+	}
+}
