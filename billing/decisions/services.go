@@ -15,9 +15,9 @@ import (
 	"countersign/tenancy"
 )
 
-const insertDecision = `
+var insertDecisions = database.NewRows("record decisions", `
 INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, note, required, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::bytea[], $9::bigint[], $10::text[], $11::int[], $12::timestamptz[])`)
 
 // Record writes a verdict of the person of ctx into the caller's transaction. The caller holds the lock on the subject,
 // has compared the digest, has made sure that the person has not decided before, and says when it is. The row travels
@@ -28,8 +28,8 @@ func Record(ctx context.Context, _ bun.Tx, d *Decision) error {
 		return fmt.Errorf("record a decision: only people decide")
 	}
 	d.TenantID, d.ID, d.UserID, d.UserLabel = tenancy.ID(ctx), uuid.Must(uuid.NewV7()), p.UserID, p.Label
-	database.SendWithCommit(ctx, database.Change("record a decision", insertDecision, d.TenantID, d.ID, d.SubjectType, d.SubjectID, d.Verdict, d.UserID, d.UserLabel,
-		d.Digest, d.ReceivedMinor, d.Note, d.Required, d.CreatedAt))
+	database.SendRowWithCommit(ctx, insertDecisions, d.TenantID, d.ID, d.SubjectType, d.SubjectID, d.Verdict, d.UserID, d.UserLabel,
+		d.Digest, d.ReceivedMinor, d.Note, d.Required, d.CreatedAt)
 	return nil
 }
 

@@ -239,13 +239,6 @@ func (f *Facts) mayDecide(id uuid.UUID, permission string) bool {
 	return p != nil && p.IsActive && slices.Contains(auth.PermissionsOf(p.Role), permission)
 }
 
-// decided adds the decision that the person of ctx has just made.
-func (f *Facts) decided(ctx context.Context, d decisions.Decision) {
-	p, _ := auth.From(ctx)
-	f.Decisions = append(f.Decisions, d)
-	f.people[p.UserID] = &accounts.Person{Membership: accounts.Membership{UserID: p.UserID, Role: p.Role, IsActive: true}}
-}
-
 // Approvals counts the approvals that stand.
 func (f *Facts) Approvals() int {
 	n := 0

@@ -31,6 +31,7 @@ type known struct {
 	files     map[uuid.UUID]*evidence.Evidence
 	twins     []evidence.Twin
 	users     map[uuid.UUID][]uuid.UUID // payments, by evidence
+	looking   []uuid.UUID               // users who look, besides the one of the context
 	sightings map[uuid.UUID]sighting
 	numbers   map[string]uuid.UUID // invoices whose numbers stand in references
 }
@@ -130,7 +131,8 @@ func (k *known) complete(ctx context.Context, send sender, s *Service, list []*P
 	for _, d := range k.decisions {
 		people = append(people, d.UserID)
 	}
-	if p, ok := auth.From(ctx); ok {
+	people = append(people, k.looking...)
+	if p, _ := auth.From(ctx); p.UserID != uuid.Nil {
 		people = append(people, p.UserID)
 	}
 	ask := []database.Statement{accounts.SelectByIDs(ctx, k.accounts, accountIDs...), invoices.SelectByIDs(ctx, k.invoices, invoiceIDs...), k.selectSightings(ctx, s, list),

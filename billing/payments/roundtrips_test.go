@@ -97,8 +97,8 @@ func TestRoundTrips(t *testing.T) {
 		"a submission with a receipt":       5, // and the receipt's row
 		"a second one for the same invoice": 3,
 		"an approval":                       4, // who calls; lock the payment, with what its id leads to; the other facts; write
-		"an approval, repeated":             4, // who calls; the key is taken; its answer; end
-		"an approval of something else":     3, // and nothing written
+		"an approval, repeated":             3, // who calls; lock, with the answer; end
+		"an approval of something else":     4, // as many, and nothing written
 		"a refusal":                         4,
 		"a settlement of a set of any size": 7, // claim, lock the invoices, apply, post, finish, write; and nothing is left
 		"the status of a payment":           2,

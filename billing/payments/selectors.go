@@ -28,9 +28,12 @@ const paymentColumns = `id, account_id, coalesce(invoice_id, ` + zeroID + `), co
 
 // Members see their own account's payments only: $3 is that account.
 const (
+	paymentsByIDs       = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL`
 	paymentByID         = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL`
 	paymentByExternalID = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND external_id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL`
 	lockPayment         = `SELECT ` + paymentColumns + `, clock_timestamp() FROM payments WHERE tenant_id = $1 AND id = $2 AND ($3::uuid IS NULL OR account_id = $3) AND deleted_at IS NULL FOR NO KEY UPDATE`
+	// who finds a payment locked leaves it to others instead of waiting with all that he holds
+	lockPayments = `SELECT ` + paymentColumns + `, clock_timestamp() FROM payments WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`
 )
 
 // scan reads paymentColumns, and more columns into more.
@@ -56,16 +59,34 @@ type locked struct {
 // lock reads a payment and keeps everybody else from changing it. It is the first lock of every path. What travels with
 // it is sent in the same round trip.
 func lock(ctx context.Context, _ bun.Tx, id uuid.UUID, with ...database.Statement) (locked, error) {
-	p := locked{Payment: &Payment{TenantID: tenancy.ID(ctx)}}
-	read := func(row database.Row) error { return p.scan(row, &p.at) }
-	err := database.Send(ctx, append([]database.Statement{database.Select("lock payment", lockPayment, read, p.TenantID, id, auth.MembersAccount(ctx))}, with...)...)
-	if err != nil {
+	found := map[uuid.UUID]locked{}
+	if err := database.Send(ctx, append([]database.Statement{selectLocked(ctx, found, id)}, with...)...); err != nil {
 		return locked{}, err
 	}
-	if p.ID == uuid.Nil {
+	p, ok := found[id]
+	if !ok {
 		return locked{}, ErrNotFound
 	}
 	return p, nil
+}
+
+// selectLocked locks one payment, waiting for whoever holds it.
+func selectLocked(ctx context.Context, found map[uuid.UUID]locked, id uuid.UUID) database.Statement {
+	return database.Select("lock payment", lockPayment, intoLocked(ctx, found), tenancy.ID(ctx), id, auth.MembersAccount(ctx))
+}
+
+// selectFree locks those of several payments that nobody else holds.
+func selectFree(ctx context.Context, found map[uuid.UUID]locked, ids []uuid.UUID) database.Statement {
+	return database.Select("lock payments", lockPayments, intoLocked(ctx, found), tenancy.ID(ctx), ids)
+}
+
+func intoLocked(ctx context.Context, found map[uuid.UUID]locked) func(database.Row) error {
+	return func(row database.Row) error {
+		p := locked{Payment: &Payment{TenantID: tenancy.ID(ctx)}}
+		err := p.scan(row, &p.at)
+		found[p.ID] = p
+		return err
+	}
 }
 
 // selectPayment reads one payment of the caller's tenant, and for members of their account, into p, whose ID stays zero
@@ -80,6 +101,48 @@ func selectPayment(ctx context.Context, p *Payment, text string) database.Statem
 		text = ""
 	}
 	return database.Select("read payment", paymentByExternalID, read, p.TenantID, text, auth.MembersAccount(ctx))
+}
+
+// read gives one payment like Get, outside a transaction and together with those that others of the same account, or of
+// the same tenant's staff, ask for at the same time.
+func (s *Service) read(ctx context.Context, text string) (*Payment, error) {
+	var p *Payment
+	id, err := web.ParseID(text)
+	if err == nil {
+		p, err = s.reads.Do(ctx, database.ScopeFrom(ctx), id)
+	} else {
+		p = &Payment{}
+		err = tenancy.Fetch(ctx, s.db, selectPayment(ctx, p, text))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || p.ID == uuid.Nil {
+		return nil, ErrNotFound
+	}
+	return p, nil
+}
+
+// readTogether gives payments that everybody in a scope may see, in the order of ids; nil: there is none.
+func (s *Service) readTogether(ctx context.Context, scope database.Scope, ids []uuid.UUID) ([]*Payment, error) {
+	found := make(map[uuid.UUID]*Payment, len(ids))
+	err := tenancy.Fetch(ctx, s.db, database.Select("read payments", paymentsByIDs, func(row database.Row) error {
+		p := &Payment{TenantID: scope.TenantID}
+		err := p.scan(row)
+		found[p.ID] = p
+		return err
+	}, scope.TenantID, ids, database.Nullable(scope.AccountID)))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Payment, len(ids))
+	for i, id := range ids {
+		if p, ok := found[id]; ok {
+			one := *p // several may have asked for the same
+			list[i] = &one
+		}
+	}
+	return list, nil
 }
 
 // Get gives one payment of the caller's tenant, and for members of their account. text is an id or an external id.

@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
+	"countersign/internal/batch"
+	"countersign/internal/database"
 	"countersign/internal/outbox"
 )
 
@@ -26,12 +29,14 @@ type Deps struct {
 
 // Service changes payments. The API, the console, the worker and commands all call it.
 type Service struct {
-	db       *bun.DB
-	outbox   *outbox.Outbox
-	invoices *invoices.Service
-	evidence *evidence.Service
-	secret   []byte
-	now      func() time.Time
+	db        *bun.DB
+	outbox    *outbox.Outbox
+	invoices  *invoices.Service
+	evidence  *evidence.Service
+	secret    []byte
+	now       func() time.Time
+	reads     *batch.Group[database.Scope, uuid.UUID, *Payment]
+	approvals *batch.Group[uuid.UUID, verdict, outcome] // by tenant
 }
 
 // New gives the service; it panics when something is missing, which shows at start-up.
@@ -50,7 +55,10 @@ func New(d Deps) *Service {
 	case d.Now == nil:
 		panic("payments: Deps.Now is missing")
 	}
-	return &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
+	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
+	s.reads = batch.NewGroup(maxTogether, s.readTogether)
+	s.approvals = batch.NewGroup(maxTogether, s.decideTogether)
+	return s
 }
 
 // fingerprint is a keyed hash: the same text gives the same 32 bytes, and nobody without the key can tell which text.

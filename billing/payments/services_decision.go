@@ -1,8 +1,8 @@
 package payments
 
 import (
-	"cmp"
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -11,9 +11,7 @@ import (
 	"countersign/billing/invoices"
 	"countersign/billing/money"
 	"countersign/internal/auth"
-	"countersign/internal/database"
 	"countersign/internal/idempotency"
-	"countersign/tenancy"
 )
 
 // ApproveInput is one person's approval of what he saw.
@@ -32,39 +30,47 @@ type ApproveInput struct {
 // has not decided before. Errors: decisions.ErrDigestRequired, ErrNotFound, ErrNotPending, ErrFourEyes, ErrPasswordReset,
 // decisions.ErrAlreadyDecided, ErrChanged, ErrEvidenceRequired, ErrReceivedDiffers.
 func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) {
-	return s.decide(ctx, in.ID, in.Digest, in.Once, func(ctx context.Context, tx bun.Tx, p locked, f *Facts) error {
+	return s.approve(ctx, s.approval(in))
+}
+
+// approval is the verdict of who approves.
+func (s *Service) approval(in ApproveInput) verdict {
+	v := verdict{id: in.ID, digest: in.Digest, once: in.Once}
+	v.judge = func(by auth.Principal, p locked, f *Facts) (act, error) {
 		received, err := statedAmount(f, in.Received)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		need := f.require(received)
-		if principal, _ := auth.From(ctx); !principal.Can(need.Permission) || !f.mayDecide(principal.UserID, need.Permission) {
-			return auth.ErrForbidden.With("permission", need.Permission)
+		if !by.Can(need.Permission) || !f.mayDecide(by.UserID, need.Permission) {
+			return nil, auth.ErrForbidden.With("permission", need.Permission)
 		}
 		if need.RequiresEvidence && len(f.Files) == 0 {
-			return ErrEvidenceRequired
+			return nil, ErrEvidenceRequired
 		}
-		verdict := decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: p.ID, Verdict: decisions.Approve, Digest: f.Digest[:],
-			ReceivedMinor: &received, Note: in.Note, Required: need.Approvals, CreatedAt: p.at}
-		if err := decisions.Record(ctx, tx, &verdict); err != nil {
-			return err
-		}
-		before := p.state()
-		f.Requirement = need
-		f.decided(ctx, verdict)
-		var h history
-		if f.Approvals() < need.Approvals {
-			h.event(EventApprovalRecorded, p.Payment, snapshot(p.Payment))
-			h.note("payment.approve_first", p.Payment, in.Note)
+		return func(ctx context.Context, tx bun.Tx) error {
+			d := decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: p.ID, Verdict: decisions.Approve, Digest: f.Digest[:],
+				ReceivedMinor: &received, Note: in.Note, Required: need.Approvals, CreatedAt: p.at}
+			if err := decisions.Record(ctx, tx, &d); err != nil {
+				return err
+			}
+			before := p.state()
+			f.Requirement, f.Decisions = need, append(f.Decisions, d)
+			var h history
+			if f.Approvals() < need.Approvals {
+				h.event(EventApprovalRecorded, p.Payment, snapshot(p.Payment))
+				h.note("payment.approve_first", p.Payment, in.Note)
+				return h.write(ctx, s.outbox)
+			}
+			p.ReceivedMinor = &received
+			if err := p.move(ctx, StatusProcessing); err != nil {
+				return err
+			}
+			h.changed(EventApproved, "payment.approve", before, p.Payment, in.Note)
 			return h.write(ctx, s.outbox)
-		}
-		p.ReceivedMinor = &received
-		if err := p.move(ctx, StatusProcessing); err != nil {
-			return err
-		}
-		h.changed(EventApproved, "payment.approve", before, p.Payment, in.Note)
-		return h.write(ctx, s.outbox)
-	})
+		}, nil
+	}
+	return v
 }
 
 // statedAmount is what the approvers say was received: one amount, however many they are.
@@ -106,79 +112,30 @@ func (s *Service) Reject(ctx context.Context, in RejectInput) (Detail, error) {
 	if in.Reason == "" {
 		return Detail{}, ErrReasonRequired.At("reason")
 	}
-	return s.decide(ctx, in.ID, in.Digest, in.Once, func(ctx context.Context, tx bun.Tx, p locked, f *Facts) error {
-		verdict := decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: p.ID, Verdict: decisions.Reject, Digest: f.Digest[:],
-			Note: in.Reason, Required: f.Requirement.Approvals, CreatedAt: p.at}
-		if err := decisions.Record(ctx, tx, &verdict); err != nil {
-			return err
-		}
-		before := p.state()
-		f.decided(ctx, verdict)
-		p.FailureCode, p.FailureReason = "rejected", in.Reason
-		invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
-		if err := p.move(ctx, StatusFailed); err != nil {
-			return err
-		}
-		if f.Invoice != nil {
-			f.Invoice.PendingClaims--
-		}
-		var h history
-		h.changed(EventRejected, "payment.reject", before, p.Payment, in.Reason)
-		return h.write(ctx, s.outbox)
-	})
-}
-
-// decide locks a payment, makes sure that the caller may decide and that what he saw is what is there, and lets step
-// act on the facts.
-func (s *Service) decide(ctx context.Context, id uuid.UUID, digest string, once *idempotency.Once, step func(ctx context.Context, tx bun.Tx, p locked, f *Facts) error) (Detail, error) {
-	if digest == "" {
-		return Detail{}, decisions.ErrDigestRequired.At("digest")
+	v := verdict{id: in.ID, digest: in.Digest, once: in.Once}
+	v.judge = func(_ auth.Principal, p locked, f *Facts) (act, error) {
+		return func(ctx context.Context, tx bun.Tx) error {
+			d := decisions.Decision{SubjectType: decisions.SubjectPayment, SubjectID: p.ID, Verdict: decisions.Reject, Digest: f.Digest[:],
+				Note: in.Reason, Required: f.Requirement.Approvals, CreatedAt: p.at}
+			if err := decisions.Record(ctx, tx, &d); err != nil {
+				return err
+			}
+			before := p.state()
+			f.Decisions = append(f.Decisions, d)
+			p.FailureCode, p.FailureReason = "rejected", in.Reason
+			invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
+			if err := p.move(ctx, StatusFailed); err != nil {
+				return err
+			}
+			if f.Invoice != nil {
+				f.Invoice.PendingClaims--
+			}
+			var h history
+			h.changed(EventRejected, "payment.reject", before, p.Payment, in.Reason)
+			return h.write(ctx, s.outbox)
+		}, nil
 	}
-	principal, ok := auth.From(ctx)
-	if !ok || principal.IsMember() || principal.UserID == uuid.Nil {
-		return Detail{}, auth.ErrForbidden.With("permission", auth.BillingApprove)
-	}
-	var answer Detail
-	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		answer, err = idempotency.Do(ctx, tx, once, func() (Detail, error) {
-			known := newKnown()
-			p, err := lock(ctx, tx, id, known.aboutIDs(ctx, id)...)
-			if err != nil {
-				return Detail{}, err
-			}
-			if p.Status != StatusPendingApproval {
-				return Detail{}, ErrNotPending
-			}
-			if p.SubmittedBy == principal.UserID {
-				return Detail{}, ErrFourEyes
-			}
-			found, err := s.facts(ctx, database.Send, known, p.Payment)
-			if err != nil {
-				return Detail{}, err
-			}
-			f := found[0]
-			for _, d := range f.Decisions {
-				if d.UserID == principal.UserID {
-					return Detail{}, decisions.ErrAlreadyDecided
-				}
-			}
-			if !f.mayDecide(principal.UserID, auth.BillingApprove) {
-				return Detail{}, auth.ErrForbidden.With("permission", auth.BillingApprove)
-			}
-			if shared, err := f.sharesLogin(ctx, principal.UserID, s.now()); err != nil || shared {
-				return Detail{}, cmp.Or(err, error(ErrPasswordReset))
-			}
-			if seen, ok := decisions.ParseDigest(digest); !ok || seen != f.Digest {
-				return Detail{}, ErrChanged
-			}
-			if err := step(ctx, tx, p, f); err != nil {
-				return Detail{}, err
-			}
-			return newDetail(f)
-		})
-		return err
-	})
-	return answer, err
+	return s.decideAlone(ctx, v)
 }
 
 // BulkItem names a payment and the digest of what was seen of it.
@@ -194,17 +151,22 @@ type BulkOutcome struct {
 	Err     error
 }
 
-// BulkApprove approves items one by one, each in a transaction of its own: a refusal of one holds back no other.
+// BulkApprove approves items, many in one transaction: a refusal of one holds back no other. Each is an approval like any
+// other, with the errors of Approve.
 func (s *Service) BulkApprove(ctx context.Context, items []BulkItem, note string) []BulkOutcome {
-	out := make([]BulkOutcome, len(items))
-	for i, item := range items {
-		out[i].ID = item.ID
-		detail, err := s.Approve(ctx, ApproveInput{ID: item.ID, Digest: item.Digest, Note: note})
-		if err != nil {
-			out[i].Err = err
-			continue
+	out := make([]BulkOutcome, 0, len(items))
+	for chunk := range slices.Chunk(items, maxTogether) {
+		list := make([]verdict, len(chunk))
+		for i, item := range chunk {
+			list[i] = s.approval(ApproveInput{ID: item.ID, Digest: item.Digest, Note: note})
 		}
-		out[i].Payment = &detail
+		for i, o := range s.decideAll(ctx, list) {
+			if o.err != nil {
+				out = append(out, BulkOutcome{ID: chunk[i].ID, Err: o.err})
+				continue
+			}
+			out = append(out, BulkOutcome{ID: chunk[i].ID, Payment: &o.Detail})
+		}
 	}
 	return out
 }

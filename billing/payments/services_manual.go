@@ -258,13 +258,14 @@ func (s *Service) change(ctx context.Context, id uuid.UUID, once *idempotency.On
 	return answer, err
 }
 
-const movePayment = `
-UPDATE payments SET status = $3::text, received_minor = $4, failure_code = $5, failure_reason = $6,
-  approved_at = CASE WHEN $3::text = 'processing' THEN $7 ELSE approved_at END,
-  failed_at = CASE WHEN $3::text = 'failed' THEN $7 ELSE failed_at END,
-  cancelled_at = CASE WHEN $3::text = 'cancelled' THEN $7 ELSE cancelled_at END,
-  version = version + 1, updated_at = $7
-WHERE tenant_id = $1 AND id = $2`
+var movePayments = database.NewRows("move payments", `
+UPDATE payments AS p SET status = m.status, received_minor = m.received, failure_code = m.code, failure_reason = m.reason,
+  approved_at = CASE WHEN m.status = 'processing' THEN m.at ELSE p.approved_at END,
+  failed_at = CASE WHEN m.status = 'failed' THEN m.at ELSE p.failed_at END,
+  cancelled_at = CASE WHEN m.status = 'cancelled' THEN m.at ELSE p.cancelled_at END,
+  version = p.version + 1, updated_at = m.at
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) AS m(tenant, id, status, received, code, reason, at)
+WHERE p.tenant_id = m.tenant AND p.id = m.id`)
 
 // move takes a locked payment along an edge of the state diagram, which the database checks once more. The change travels
 // with COMMIT.
@@ -272,7 +273,7 @@ func (p locked) move(ctx context.Context, next Status) error {
 	if !p.Status.CanBecome(next) {
 		return fmt.Errorf("a payment cannot go from %s to %s", p.Status, next)
 	}
-	database.SendWithCommit(ctx, database.Change("move a payment", movePayment, p.TenantID, p.ID, next, p.ReceivedMinor, p.FailureCode, p.FailureReason, p.at))
+	database.SendRowWithCommit(ctx, movePayments, p.TenantID, p.ID, next, p.ReceivedMinor, p.FailureCode, p.FailureReason, p.at)
 	p.Status, p.UpdatedAt = next, p.at
 	p.Version++
 	switch next {

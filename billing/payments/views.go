@@ -94,7 +94,7 @@ func (v *Views) count(w http.ResponseWriter, r *http.Request) error {
 func (v *Views) get(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	if principal, _ := auth.From(ctx); principal.IsMember() {
-		p, err := v.read(r)
+		p, err := v.service.read(r.Context(), chi.URLParam(r, "id"))
 		if err != nil {
 			return err
 		}
@@ -126,19 +126,8 @@ func translated(lang string, signals []Signal) []Signal {
 	return out
 }
 
-func (v *Views) read(r *http.Request) (*Payment, error) {
-	p := &Payment{}
-	if err := tenancy.Fetch(r.Context(), v.service.db, selectPayment(r.Context(), p, chi.URLParam(r, "id"))); err != nil {
-		return nil, err
-	}
-	if p.ID == uuid.Nil {
-		return nil, ErrNotFound
-	}
-	return p, nil
-}
-
 func (v *Views) status(w http.ResponseWriter, r *http.Request) error {
-	p, err := v.read(r)
+	p, err := v.service.read(r.Context(), chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}
@@ -165,7 +154,7 @@ func (v *Views) events(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *Views) transaction(w http.ResponseWriter, r *http.Request) error {
-	p, err := v.read(r)
+	p, err := v.service.read(r.Context(), chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ type benchTenant struct {
 	token    string
 	accounts int   // customers, numbered from 1
 	payments int64 // made so far
+
+	customers []string // tokens of users of the first accounts
 }
 
 // asOwner runs statements as the owner of the schema.
@@ -63,6 +65,9 @@ func (b *bench) fill(ctx context.Context, prefix string, n int) ([]*benchTenant,
 		if _, err := b.accounts.CreateUser(system, accounts.CreateUserInput{Email: "submitter@" + slug + ".test", Name: "Submitter", Password: demoPassword, Role: auth.RoleOwner}); err != nil {
 			return nil, err
 		}
+		if err := b.billing.Methods.LoadFixtures(system); err != nil {
+			return nil, err
+		}
 		err = b.asOwner(ctx, fmt.Sprintf(`INSERT INTO accounts (tenant_id, id, number, kind, holder, holder_key, country, currency)
 			SELECT '%[1]s', %[2]s, 'BENCH-' || g, 'organization', 'Customer ' || g, 'customer ' || g, 'BD', 'USD' FROM generate_series(1, %[3]d) g`, t.ID, benchID("g", t.ID, "a"), b.Accounts/n))
 		if err != nil {
@@ -96,6 +101,47 @@ func (b *bench) claims(ctx context.Context, t *benchTenant, n int, status string
 			FROM generate_series(%[7]d::bigint, %[8]d::bigint) g, (SELECT u.id FROM users u JOIN memberships m ON m.user_id = u.id WHERE m.tenant_id = '%[1]s' AND u.email LIKE 'submitter%%') u`,
 			t.id, benchID("g", t.id, "p"), account, benchID("g", t.id, "i"), status, stamp, from, to),
 		"ANALYZE payments", "ANALYZE invoices")
+}
+
+// customers gives the tokens of users of a tenant's first n accounts, who are made when they are first asked for.
+func (b *bench) customers(ctx context.Context, t *benchTenant, n int) ([]string, error) {
+	system := tenancy.AsSystem(ctx, t.id, "bench")
+	for i := len(t.customers); i < n; i++ {
+		account, err := b.benchIDOf(t, int64(i+1), "a")
+		if err != nil {
+			return nil, err
+		}
+		email := fmt.Sprintf("customer-%d@%s.test", i, t.id)
+		if _, err := b.accounts.CreateUser(system, accounts.CreateUserInput{Email: email, Name: "Customer", Password: demoPassword, Role: auth.RoleMember, Account: account.String()}); err != nil {
+			return nil, err
+		}
+		login, err := b.accounts.Login(ctx, accounts.LoginInput{Email: email, Password: demoPassword, Kind: accounts.KindToken})
+		if err != nil {
+			return nil, err
+		}
+		t.customers = append(t.customers, login.Secret)
+	}
+	return t.customers[:n], nil
+}
+
+// unpaid adds n open invoices without claims to the g-th account of a tenant and gives their ids.
+func (b *bench) unpaid(ctx context.Context, t *benchTenant, g, n int) ([]uuid.UUID, error) {
+	account, err := b.benchIDOf(t, int64(g), "a")
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]uuid.UUID, n)
+	for i := range ids {
+		ids[i] = uuid.Must(uuid.NewV7())
+	}
+	db, err := database.Open(database.Config{URL: b.owner, MaxConns: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	_, err = db.DB.ExecContext(ctx, `INSERT INTO invoices (tenant_id, id, account_id, number, status, currency, invoice_date, due_date, subtotal_minor, discount_minor, tax_minor, total_minor, balance_minor, finalized_at)
+		SELECT $1, id, $2, 'UNPAID-' || id, 'open', 'USD', current_date, current_date, 5000, 0, 0, 5000, 5000, now() FROM unnest($3::uuid[]) AS id`, t.id, account, ids)
+	return ids, err
 }
 
 // idOf gives the id of the g-th payment of a tenant, as benchID made it.

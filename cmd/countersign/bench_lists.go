@@ -71,13 +71,17 @@ func (b *bench) pages(ctx context.Context, t *benchTenant) (map[string]figure, e
 	kinds := map[string][]func() (string, error){
 		"first page of the tenant": {}, "page at any depth": {anywhere}, "first page of an account": {account}, "page of an account at any depth": {anywhere, account},
 	}
-	client := &http.Client{}
+	client, err := newBenchClient(ctx, server.Listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	defer client.close()
 	found := map[string]figure{}
 	for name, parts := range kinds {
 		var latencies []time.Duration
 		start := time.Now()
 		for n := 0; time.Since(start) < b.Seconds || n < 200; n++ {
-			address := server.URL + page
+			address := page
 			for _, part := range parts {
 				text, err := part()
 				if err != nil {
@@ -86,7 +90,7 @@ func (b *bench) pages(ctx context.Context, t *benchTenant) (map[string]figure, e
 				address += text
 			}
 			at := time.Now()
-			if err := call(ctx, client, http.MethodGet, address, t.token, nil, ""); err != nil {
+			if err := client.call(ctx, sending{method: http.MethodGet, path: address, token: t.token}); err != nil {
 				return nil, err
 			}
 			if n >= 100 { // connections and plans are made before

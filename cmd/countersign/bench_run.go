@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 	"golang.org/x/sync/errgroup"
 
@@ -138,15 +137,14 @@ func (b *bench) targets(ctx context.Context, tenants []*benchTenant, n int) ([]t
 
 // approve has clients approve over real HTTP, each its next payment, with the worker running or not.
 func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int, settling bool) (figure, error) {
-	list, err := b.targets(ctx, tenants, int(b.Seconds.Seconds())*2500)
+	list, err := b.targets(ctx, tenants, int(b.Seconds.Seconds()+1)*4000)
 	if err != nil {
 		return figure{}, err
 	}
-	h, err := b.handler()
+	server, err := b.serve()
 	if err != nil {
 		return figure{}, err
 	}
-	server := httptest.NewServer(h)
 	defer server.Close()
 	background, stop := context.WithCancel(ctx)
 	defer stop()
@@ -155,49 +153,16 @@ func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int
 	if settling {
 		running.Go(func() { b.work(background) })
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	var next atomic.Int64
-	var latencies [][]time.Duration
-	run := func(seconds time.Duration) error {
-		latencies = make([][]time.Duration, clients)
-		start := time.Now()
-		group, gctx := errgroup.WithContext(ctx)
-		for c := range clients {
-			group.Go(func() error {
-				for time.Since(start) < seconds {
-					i := int(next.Add(1)) - 1
-					if i >= len(list) {
-						return nil
-					}
-					t := list[i]
-					body, _ := json.Marshal(map[string]string{"digest": t.digest})
-					at := time.Now()
-					err := call(gctx, client, http.MethodPost, server.URL+"/api/v1/billing/payments/"+t.id+"/approve/", t.tenant.token, body, fmt.Sprint("bench-", t.id))
-					if err != nil {
-						return err
-					}
-					latencies[c] = append(latencies[c], time.Since(at))
-				}
-				return nil
-			})
+	f, err := b.load(ctx, server, clients, func(i int) (sending, bool) {
+		if i >= len(list) {
+			return sending{}, false
 		}
-		return group.Wait()
-	}
-	if err := run(time.Second); err != nil { // connections and caches are made before the clock runs
-		return figure{}, err
-	}
-	if err := b.asOwner(ctx, "ANALYZE"); err != nil {
-		return figure{}, err
-	}
-	before, start := b.cpu(), time.Now()
-	err = run(b.Seconds)
-	took := time.Since(start)
-	approved := len(slices.Concat(latencies...))
+		return list[i].approval(), true
+	})
 	unsettled := 0
 	if err == nil && settling {
 		unsettled, err = b.waiting(ctx, tenants)
 	}
-	spent := b.cpu().since(before)
 	stop()
 	running.Wait()
 	if err != nil {
@@ -210,9 +175,47 @@ func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int
 			}
 		}
 	}
-	f := summary(slices.Concat(latencies...), took, spent)
-	f.perSecond = float64(approved-unsettled) / took.Seconds()
+	f.perSecond -= float64(unsettled) / f.took.Seconds()
 	return f, nil
+}
+
+// approval is the request that approves what was seen, with a key of its own.
+func (t target) approval() sending {
+	body, _ := json.Marshal(map[string]string{"digest": t.digest})
+	return sending{http.MethodPost, "/api/v1/billing/payments/" + t.id + "/approve/", t.tenant.token, body, "bench-" + t.id}
+}
+
+// submit has customers claim over real HTTP that they have paid, each his own invoices.
+func (b *bench) submit(ctx context.Context, t *benchTenant) (figure, error) {
+	const clients = 32
+	customers, err := b.customers(ctx, t, clients)
+	if err != nil {
+		return figure{}, err
+	}
+	each := int(b.Seconds.Seconds()+1) * 4000 / clients
+	invoices := make([][]uuid.UUID, clients)
+	for c := range customers {
+		if invoices[c], err = b.unpaid(ctx, t, c+1, each); err != nil {
+			return figure{}, err
+		}
+	}
+	if err := b.asOwner(ctx, "ANALYZE invoices"); err != nil {
+		return figure{}, err
+	}
+	server, err := b.serve()
+	if err != nil {
+		return figure{}, err
+	}
+	defer server.Close()
+	return b.load(ctx, server, clients, func(i int) (sending, bool) {
+		c, n := i%clients, i/clients
+		if n >= each {
+			return sending{}, false
+		}
+		invoice := invoices[c][n].String()
+		body, _ := json.Marshal(map[string]string{"invoice_id": invoice, "payment_method": "bank_transfer", "transaction_reference": "TRX-" + invoice})
+		return sending{http.MethodPost, "/api/v1/billing/payments/manual/", customers[c], body, "bench-" + invoice}, true
+	})
 }
 
 // latency approves at a quiet pace and reads from the database how long each payment took from approval to settled.
@@ -222,12 +225,16 @@ func (b *bench) latency(ctx context.Context, tenants []*benchTenant) (figure, er
 	if err != nil {
 		return figure{}, err
 	}
-	h, err := b.handler()
+	server, err := b.serve()
 	if err != nil {
 		return figure{}, err
 	}
-	server := httptest.NewServer(h)
 	defer server.Close()
+	client, err := newBenchClient(ctx, server.Listener.Addr().String())
+	if err != nil {
+		return figure{}, err
+	}
+	defer client.close()
 	background, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { b.bell.Run(background) })
@@ -238,8 +245,7 @@ func (b *bench) latency(ctx context.Context, tenants []*benchTenant) (figure, er
 	start := time.Now()
 	for i, t := range list {
 		time.Sleep(time.Until(start.Add(time.Duration(i) * 25 * time.Millisecond)))
-		body, _ := json.Marshal(map[string]string{"digest": t.digest})
-		if err := call(ctx, http.DefaultClient, http.MethodPost, server.URL+"/api/v1/billing/payments/"+t.id+"/approve/", t.tenant.token, body, ""); err != nil {
+		if err := client.call(ctx, t.approval()); err != nil {
 			return figure{}, err
 		}
 	}
@@ -262,16 +268,17 @@ func (b *bench) latency(ctx context.Context, tenants []*benchTenant) (figure, er
 }
 
 // read has 16 clients read payments for some seconds; path may hold the id.
-func (b *bench) read(ctx context.Context, tenants []*benchTenant, path string) (figure, error) {
-	h, err := b.handler()
+func (b *bench) read(ctx context.Context, t *benchTenant, path string) (figure, error) {
+	server, err := b.serve()
 	if err != nil {
 		return figure{}, err
 	}
-	return b.load(ctx, h, tenants, path)
+	defer server.Close()
+	return b.readAll(ctx, server, t, path)
 }
 
 // plainRead is what reading by id costs with nothing around it: chi, one prepared statement, no tenant, no credential.
-func (b *bench) plainRead(ctx context.Context, tenants []*benchTenant) (figure, error) {
+func (b *bench) plainRead(ctx context.Context, t *benchTenant) (figure, error) {
 	db, err := database.Open(database.Config{URL: b.owner})
 	if err != nil {
 		return figure{}, err
@@ -293,83 +300,90 @@ func (b *bench) plainRead(ctx context.Context, tenants []*benchTenant) (figure, 
 		}
 		json.NewEncoder(w).Encode(v)
 	})
-	return b.load(ctx, r, tenants, "/"+tenants[0].id.String()+"/%s")
+	server := httptest.NewServer(r)
+	defer server.Close()
+	return b.readAll(ctx, server, t, "/"+t.id.String()+"/%s")
 }
 
-func (b *bench) load(ctx context.Context, h http.Handler, tenants []*benchTenant, path string) (figure, error) {
-	const clients = 16
-	server := httptest.NewServer(h)
-	defer server.Close()
-	t := tenants[0]
-	ids := make([]string, 200)
+func (b *bench) readAll(ctx context.Context, server *httptest.Server, t *benchTenant, path string) (figure, error) {
+	ids := make([]any, 200)
 	for i := range ids {
 		id, err := b.idOf(t, 1+int64(i)*(t.payments-1)/int64(len(ids)))
 		if err != nil {
 			return figure{}, err
 		}
-		ids[i] = id.String()
+		ids[i] = id
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	var latencies [][]time.Duration
-	run := func(seconds time.Duration) error {
-		latencies = make([][]time.Duration, clients)
+	return b.load(ctx, server, 16, func(i int) (sending, bool) {
+		address := path
+		if strings.Contains(path, "%s") {
+			address = fmt.Sprintf(path, ids[i%len(ids)])
+		}
+		return sending{method: http.MethodGet, path: address, token: t.token}, true
+	})
+}
+
+// serve starts the API as production has it.
+func (b *bench) serve() (*httptest.Server, error) {
+	h, err := b.handler()
+	if err != nil {
+		return nil, err
+	}
+	return httptest.NewServer(h), nil
+}
+
+// load has clients send one request after the other, for a second before the clock runs and then for as long as is
+// measured. next gives the i-th request of all; false: there is none left.
+func (b *bench) load(ctx context.Context, server *httptest.Server, clients int, next func(i int) (sending, bool)) (figure, error) {
+	var sent atomic.Int64
+	run := func(seconds time.Duration) ([]time.Duration, error) {
+		latencies := make([][]time.Duration, clients)
 		start := time.Now()
-		group, gctx := errgroup.WithContext(ctx)
-		for c := range clients {
+		group, ctx := errgroup.WithContext(ctx)
+		for n := range clients {
 			group.Go(func() error {
-				for i := c; time.Since(start) < seconds; i++ {
-					address := server.URL + path
-					if strings.Contains(path, "%s") {
-						address = server.URL + fmt.Sprintf(path, ids[i%len(ids)])
+				c, err := newBenchClient(ctx, server.Listener.Addr().String())
+				if err != nil {
+					return err
+				}
+				defer c.close()
+				for time.Since(start) < seconds {
+					r, ok := next(int(sent.Add(1)) - 1)
+					if !ok {
+						return nil
 					}
 					at := time.Now()
-					if err := call(gctx, client, http.MethodGet, address, t.token, nil, ""); err != nil {
+					if err := c.call(ctx, r); err != nil {
 						return err
 					}
-					latencies[c] = append(latencies[c], time.Since(at))
+					latencies[n] = append(latencies[n], time.Since(at))
 				}
 				return nil
 			})
 		}
-		return group.Wait()
+		err := group.Wait()
+		return slices.Concat(latencies...), err
 	}
-	if err := run(time.Second); err != nil {
+	if _, err := run(time.Second); err != nil {
+		return figure{}, err
+	}
+	if err := b.asOwner(ctx, "ANALYZE"); err != nil {
 		return figure{}, err
 	}
 	before, start := b.cpu(), time.Now()
-	if err := run(b.Seconds); err != nil {
+	latencies, err := run(b.Seconds)
+	if err != nil {
 		return figure{}, err
 	}
 	took := time.Since(start)
-	return summary(slices.Concat(latencies...), took, b.cpu().since(before)), nil
-}
-
-func call(ctx context.Context, client *http.Client, method, url, token string, body []byte, key string) error {
-	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return err
+	if took < b.Seconds {
+		return figure{}, fmt.Errorf("there was nothing left to send after %s: prepare more", took)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if key != "" {
-		r.Header.Set("Idempotency-Key", key)
-	}
-	answer, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s %s: %s: %s", method, url, answer.Status, text)
-	}
-	return err
+	return summary(latencies, took, b.cpu().since(before)), nil
 }
 
 func summary(latencies []time.Duration, took time.Duration, spent cpuTime) figure {
 	slices.Sort(latencies)
 	n := len(latencies)
-	return figure{perSecond: float64(n) / took.Seconds(), cpu: spent.per(n), p50: latencies[n/2], p99: latencies[n*99/100]}
+	return figure{perSecond: float64(n) / took.Seconds(), took: took, cpu: spent.per(n), p50: latencies[n/2], p99: latencies[n*99/100]}
 }

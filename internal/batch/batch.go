@@ -30,7 +30,7 @@ type call[In, Out any] struct {
 	in   In
 	out  Out
 	err  error
-	turn chan bool // true: run the next batch; false: out and err are there
+	turn chan []*call[In, Out] // those whom he is to run, himself the first; none: he has been run
 }
 
 // NewGroup gives a group whose runs take at most limit callers. run gives an answer for each of in, in their order, or
@@ -42,44 +42,42 @@ func NewGroup[K comparable, In, Out any](limit int, run func(ctx context.Context
 // Do gives the answer for in, from a run that began after Do was called. It returns early when ctx ends; the run that in
 // belongs to by then goes on.
 func (g *Group[K, In, Out]) Do(ctx context.Context, key K, in In) (Out, error) {
-	c := &call[In, Out]{in: in, turn: make(chan bool, 1)}
+	c := &call[In, Out]{in: in, turn: make(chan []*call[In, Out], 1)}
 	g.mu.Lock()
-	q, busy := g.queues[key]
-	if !busy {
+	q := g.queues[key]
+	if q == nil {
 		q = &queue[In, Out]{}
 		g.queues[key] = q
+		c.turn <- []*call[In, Out]{c}
+	} else {
+		q.waiting = append(q.waiting, c)
 	}
-	q.waiting = append(q.waiting, c)
 	g.mu.Unlock()
-	if busy {
-		select {
-		case lead := <-c.turn:
-			if !lead {
-				return c.out, c.err
-			}
-		case <-ctx.Done():
-			if g.leave(key, q, c) {
-				var none Out
-				return none, ctx.Err()
-			}
+	select {
+	case calls := <-c.turn:
+		g.lead(ctx, key, q, calls)
+	case <-ctx.Done():
+		if calls := g.leave(q, c); calls != nil {
+			g.lead(ctx, key, q, calls)
+			break
 		}
+		var none Out
+		return none, ctx.Err()
 	}
-	g.lead(ctx, key, q)
 	return c.out, c.err
 }
 
-// leave takes a caller out whose context has ended. It gives false when he must lead all the same, because his turn came
-// meanwhile.
-func (g *Group[K, In, Out]) leave(key K, q *queue[In, Out], c *call[In, Out]) bool {
+// leave takes a caller out whose context has ended, unless his turn has come: then others rely on him.
+func (g *Group[K, In, Out]) leave(q *queue[In, Out], c *call[In, Out]) []*call[In, Out] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
-	case lead := <-c.turn:
-		return !lead
+	case calls := <-c.turn:
+		return calls
 	default:
 	}
 	q.waiting = slices.DeleteFunc(q.waiting, func(other *call[In, Out]) bool { return other == c })
-	return true
+	return nil
 }
 
 // errPanic is what the others get when a run ends in a panic, which its leader goes on with.
@@ -88,15 +86,13 @@ var errPanic = errors.New("the run that this call shared has panicked")
 // longest is how long a run of several may take.
 const longest = 30 * time.Second
 
-// lead runs the batch that waits, of which the caller is the first, and hands the turn to whoever has come meanwhile.
-func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out]) {
-	g.mu.Lock()
-	n := min(len(q.waiting), g.limit)
-	calls := slices.Clone(q.waiting[:n])
-	q.waiting = slices.Delete(q.waiting, 0, n)
-	g.mu.Unlock()
-
-	in := make([]In, n)
+// lead runs calls, of which the caller is the first, and hands his place to those who have come meanwhile. Without calls
+// there is nothing left to do.
+func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], calls []*call[In, Out]) {
+	if len(calls) == 0 {
+		return
+	}
+	in := make([]In, len(calls))
 	for i, c := range calls {
 		in[i], c.err = c.in, errPanic
 	}
@@ -104,15 +100,18 @@ func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out]) 
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		for _, c := range calls[1:] {
-			c.turn <- false
+			c.turn <- nil
 		}
-		if len(q.waiting) == 0 {
+		n := min(len(q.waiting), g.limit)
+		if n == 0 {
 			delete(g.queues, key)
-		} else {
-			q.waiting[0].turn <- true
+			return
 		}
+		next := slices.Clone(q.waiting[:n])
+		q.waiting = slices.Delete(q.waiting, 0, n)
+		next[0].turn <- next
 	}()
-	if n > 1 { // the others must not lose their answer because the first has gone
+	if len(calls) > 1 { // the others must not lose their answer because the first has gone
 		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
 		defer cancel()
 		ctx = shared

@@ -126,23 +126,34 @@ var errTaken = errors.New("the idempotency key is taken")
 
 func replay[T any](ctx context.Context, p auth.Principal, once *Once) (T, error) {
 	var answer T
-	var hash []byte
-	var text sql.NullString
-	err := database.Send(ctx, database.Select("read the stored answer", stored, func(row database.Row) error { return row.Scan(&hash, &text) },
+	k := kept{once: once}
+	err := database.Send(ctx, database.Select("read the stored answer", stored, func(row database.Row) error { return row.Scan(&k.bodyHash, &k.answer) },
 		p.TenantID, owner(p), once.scope, once.key))
 	if err != nil {
 		return answer, err
 	}
-	if !text.Valid {
+	return read[T](k)
+}
+
+// kept is what is stored under the key of a request.
+type kept struct {
+	once     *Once
+	bodyHash []byte
+	answer   sql.NullString
+}
+
+// read gives a stored answer to who asks for it with the same request.
+func read[T any](k kept) (answer T, err error) {
+	if !k.answer.Valid {
 		return answer, ErrInProgress
 	}
-	if [32]byte(hash) != once.bodyHash {
+	if [32]byte(k.bodyHash) != k.once.bodyHash {
 		return answer, ErrReused
 	}
-	if err := json.Unmarshal([]byte(text.String), &answer); err != nil {
+	if err := json.Unmarshal([]byte(k.answer.String), &answer); err != nil {
 		return answer, fmt.Errorf("read the stored answer: %w", err)
 	}
-	once.replayed = true
+	k.once.replayed = true
 	return answer, nil
 }
 

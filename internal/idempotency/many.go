@@ -1,0 +1,102 @@
+package idempotency
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"countersign/internal/auth"
+	"countersign/internal/database"
+)
+
+// Many is Do for operations that lock what they are about before anything else, several requests in one transaction:
+// whoever repeats a request waits for that lock, and then finds the answer. Each request is Asked for, the Statement is
+// sent behind the lock, who has an Answer gets it, and of the others each new answer is Kept. The zero value asks nothing.
+type Many struct {
+	owners       []uuid.UUID
+	scopes, keys []string
+	found        map[name]kept
+}
+
+// name is what a key is unique by in a tenant.
+type name struct {
+	owner      uuid.UUID
+	scope, key string
+}
+
+// Ask adds the key of a request that the principal of ctx makes. It gives false when the same key has been asked for
+// already: only one of the two can be answered here.
+func (m *Many) Ask(ctx context.Context, once *Once) bool {
+	if once == nil || once.key == "" {
+		return true
+	}
+	n := nameOf(ctx, once)
+	if _, asked := m.found[n]; asked {
+		return false
+	}
+	if m.found == nil {
+		m.found = map[name]kept{}
+	}
+	m.found[n] = kept{once: once}
+	m.owners, m.scopes, m.keys = append(m.owners, n.owner), append(m.scopes, n.scope), append(m.keys, n.key)
+	return true
+}
+
+func nameOf(ctx context.Context, once *Once) name {
+	p, _ := auth.From(ctx)
+	return name{owner(p), once.scope, once.key}
+}
+
+const storedOfMany = `
+SELECT owner_id, scope, key, body_hash, answer FROM idempotency_keys
+WHERE tenant_id = $1 AND (owner_id, scope, key) IN (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[]))`
+
+// Statement reads what is stored under the keys of a tenant that were asked for.
+func (m *Many) Statement(tenant uuid.UUID) database.Statement {
+	return database.Select("read the stored answers", storedOfMany, func(row database.Row) error {
+		var n name
+		var k kept
+		if err := row.Scan(&n.owner, &n.scope, &n.key, &k.bodyHash, &k.answer); err != nil {
+			return err
+		}
+		k.once = m.found[n].once
+		m.found[n] = k
+		return nil
+	}, tenant, m.owners, m.scopes, m.keys)
+}
+
+// Stored gives the first answer to a request that the principal of ctx repeats. ok is false when it is no repetition.
+func Stored[T any](ctx context.Context, m *Many, once *Once) (answer T, ok bool, err error) {
+	if once == nil || once.key == "" {
+		return answer, false, nil
+	}
+	k := m.found[nameOf(ctx, once)]
+	if k.bodyHash == nil {
+		return answer, false, nil
+	}
+	answer, err = read[T](k)
+	return answer, true, err
+}
+
+var insertAnswer = database.NewRows("store the answer", `
+INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[])`)
+
+// Keep stores the answer to a request that the principal of ctx makes for the first time. It travels with COMMIT, which
+// fails with a conflict that IsTaken knows when the key was used meanwhile for something else.
+func Keep(ctx context.Context, once *Once, answer any) error {
+	if once == nil || once.key == "" {
+		return nil
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("store the answer: %w", err)
+	}
+	p, _ := auth.From(ctx)
+	database.SendRowWithCommit(ctx, insertAnswer, p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:], string(raw))
+	return nil
+}
+
+// IsTaken says whether a transaction failed because a key was used for something else at the same time.
+func IsTaken(err error) bool { return database.IsUnique(err, "idempotency_keys_pkey") }
