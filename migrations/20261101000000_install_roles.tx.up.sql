@@ -26,7 +26,8 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 -- secure_table puts a tenant's table behind its walls. Every table with a tenant_id calls it once.
 --   member 'none':   members of an account see no row (they may still write history)
 --   member 'tenant': members see all rows of the tenant
---   member <column>: members see the rows of their account, which the column names
+--   member <column>: members see the rows of their account, which the column names; a transaction that does what members
+--                    of several accounts have asked for lists those
 -- privileges: what the program may do, such as 'SELECT, INSERT'.
 CREATE FUNCTION secure_table(name text, member text, privileges text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -41,7 +42,7 @@ BEGIN
     EXECUTE format('CREATE POLICY member ON %I AS RESTRICTIVE FOR SELECT USING (%s IS NULL)', name, account);
   ELSIF member <> 'tenant' THEN
     -- CASE and not OR: the planner takes the OR for a filter that keeps few rows, and then plans badly for staff
-    EXECUTE format('CREATE POLICY member ON %I AS RESTRICTIVE USING (CASE WHEN %s IS NULL THEN true ELSE %I = %s::uuid END)', name, account, member, account);
+    EXECUTE format('CREATE POLICY member ON %I AS RESTRICTIVE USING (CASE WHEN %s IS NULL THEN true ELSE position(%I::text IN %s) > 0 END)', name, account, member, account);
   END IF;
   EXECUTE format('GRANT %s ON %I TO countersign_app', privileges, name);
 END $$;

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -19,6 +20,17 @@ func Enter(ctx context.Context, p auth.Principal) context.Context {
 // AsSystem returns a context in which a program acts in a tenant under a name, such as "worker payments.settle".
 func AsSystem(ctx context.Context, tenant uuid.UUID, name string) context.Context {
 	return Enter(ctx, auth.Principal{Kind: auth.KindSystem, Label: name, TenantID: tenant})
+}
+
+// ForAccounts returns a context for a transaction that does what members of several accounts have asked for at the same
+// time, and sees no other account. No accounts stands for staff, who see all.
+func ForAccounts(ctx context.Context, tenant uuid.UUID, name string, accounts []uuid.UUID) context.Context {
+	ctx = AsSystem(ctx, tenant, name)
+	texts := make([]string, len(accounts))
+	for i, id := range accounts {
+		texts[i] = id.String()
+	}
+	return database.WithScope(ctx, database.Scope{TenantID: tenant, Accounts: strings.Join(texts, ",")})
 }
 
 // ID gives the tenant of ctx. It panics outside a tenant, which InTx and Read have excluded before any query runs.

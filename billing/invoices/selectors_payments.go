@@ -22,6 +22,7 @@ const (
   pending_claims, clock_paused_at, clock_paused_for, version, created_at, updated_at, finalized_at, paid_at, voided_at`
 	byIDs         = `SELECT ` + hotColumns + ` FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[])`
 	lockByIDs     = byIDs + ` ORDER BY id FOR NO KEY UPDATE`
+	lockFree      = `SELECT ` + hotColumns + `, clock_timestamp() FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`
 	lockReference = `SELECT ` + hotColumns + `, clock_timestamp() FROM invoices WHERE tenant_id = $1 AND ` + named + ` FOR NO KEY UPDATE`
 	idOfReference = `SELECT id FROM invoices WHERE tenant_id = $1 AND ` + named
 	// named is the one invoice that is meant: by $2, its id, or else by $3, its external id; $4 is the account of a member, who sees no drafts.
@@ -71,22 +72,38 @@ func Lock(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoi
 	return found, err
 }
 
-// LockReference locks the one invoice that a client names by its id or else by its external id (Z-36), and says when, by
-// the database's clock. What does not exist, or is not for the caller to see, is ErrNotFound.
-func LockReference(ctx context.Context, _ bun.Tx, ref string) (inv *Invoice, at time.Time, err error) {
+// Locked is an invoice that nobody else can change until the transaction ends, and when it was locked, by the database's
+// clock.
+type Locked struct {
+	*Invoice
+	At time.Time
+}
+
+// SelectFree locks those of several invoices that nobody else holds, and adds them to found.
+func SelectFree(ctx context.Context, found map[uuid.UUID]Locked, ids ...uuid.UUID) database.Statement {
+	return database.Select("lock invoices", lockFree, func(row database.Row) error {
+		l := Locked{Invoice: &Invoice{TenantID: tenancy.ID(ctx)}}
+		err := columnsOf(row, l.Invoice, &l.At)
+		found[l.ID] = l
+		return err
+	}, tenancy.ID(ctx), ids)
+}
+
+// LockReference locks the one invoice that a client names by its id or else by its external id (Z-36). What does not exist, or is not for the caller to see, is ErrNotFound.
+func LockReference(ctx context.Context, _ bun.Tx, ref string) (Locked, error) {
 	if !storable(ref) {
-		return nil, at, ErrNotFound
+		return Locked{}, ErrNotFound
 	}
 	id, account := references(ctx, ref)
-	inv = &Invoice{TenantID: tenancy.ID(ctx)}
-	read := func(row database.Row) error { return columnsOf(row, inv, &at) }
+	l := Locked{Invoice: &Invoice{TenantID: tenancy.ID(ctx)}}
+	read := func(row database.Row) error { return columnsOf(row, l.Invoice, &l.At) }
 	if err := database.Send(ctx, database.Select("lock an invoice", lockReference, read, tenancy.ID(ctx), id, ref, account)); err != nil {
-		return nil, at, err
+		return Locked{}, err
 	}
-	if inv.ID == uuid.Nil {
-		return nil, at, ErrNotFound
+	if l.ID == uuid.Nil {
+		return Locked{}, ErrNotFound
 	}
-	return inv, at, nil
+	return l, nil
 }
 
 // references gives the id that a reference may be, zero when it is none, and the account of a member, nil for others.

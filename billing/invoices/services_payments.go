@@ -32,17 +32,18 @@ func CheckPayable(inv *Invoice) error {
 	}
 }
 
-const addClaim = `
-UPDATE invoices SET pending_claims = pending_claims + 1, clock_paused_at = coalesce(clock_paused_at, $3), version = version + 1, updated_at = now()
-WHERE tenant_id = $1 AND id = $2`
+var addClaims = database.NewRows("add claims to invoices", `
+UPDATE invoices AS i SET pending_claims = i.pending_claims + 1, clock_paused_at = coalesce(i.clock_paused_at, c.now), version = i.version + 1, updated_at = now()
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS c(tenant, id, now) WHERE i.tenant_id = c.tenant AND i.id = c.id`)
 
 // AddClaim notes that a payment for inv, which Lock has locked, was submitted: the due date's clock stands from now
-// until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it.
+// until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it. One
+// transaction adds at most one claim to an invoice.
 func AddClaim(ctx context.Context, _ bun.Tx, inv *Invoice, now time.Time) error {
 	if err := CheckPayable(inv); err != nil {
 		return err
 	}
-	database.SendWithCommit(ctx, database.Change("add a claim to an invoice", addClaim, inv.TenantID, inv.ID, now))
+	database.SendRowWithCommit(ctx, addClaims, inv.TenantID, inv.ID, now)
 	inv.PendingClaims++
 	inv.Version++
 	if inv.ClockPausedAt.IsZero() {

@@ -73,8 +73,8 @@ func TestLock(t *testing.T) {
 				t.Errorf("a locked invoice is not as it is: %s", diff)
 			}
 		}
-		byRef, at, err := invoices.LockReference(ctx, tx, s.get(b).ExternalID)
-		if err != nil || byRef.ID != b || at.IsZero() {
+		byRef, err := invoices.LockReference(ctx, tx, s.get(b).ExternalID)
+		if err != nil || byRef.ID != b || byRef.At.IsZero() {
 			t.Errorf("by external id, even one that looks like an id: %v, %v", byRef, err)
 		}
 		id, err := invoices.ResolveID(ctx, tx, a.String())
@@ -82,7 +82,7 @@ func TestLock(t *testing.T) {
 			t.Errorf("by id: %v, %v", id, err)
 		}
 		for _, ref := range []string{"", "unknown", "nul\x00", strings.Repeat("x", 500), "\xff", foreign.String(), uuid.Nil.String()} {
-			if _, _, err := invoices.LockReference(ctx, tx, ref); !errors.Is(err, invoices.ErrNotFound) {
+			if _, err := invoices.LockReference(ctx, tx, ref); !errors.Is(err, invoices.ErrNotFound) {
 				t.Errorf("lock %q: %v", ref, err)
 			}
 			if _, err := invoices.ResolveID(ctx, tx, ref); !errors.Is(err, invoices.ErrNotFound) {
@@ -98,13 +98,13 @@ func TestLock(t *testing.T) {
 	})
 	// a member never gets hold of a draft or of somebody else's
 	err := tenancy.InTx(s.as("member", s.account.ID), s.db, func(ctx context.Context, tx bun.Tx) error {
-		if _, _, err := invoices.LockReference(ctx, tx, b.String()); !errors.Is(err, invoices.ErrNotFound) {
+		if _, err := invoices.LockReference(ctx, tx, b.String()); !errors.Is(err, invoices.ErrNotFound) {
 			t.Errorf("a draft: %v", err)
 		}
 		if _, err := invoices.ResolveID(ctx, tx, b.String()); !errors.Is(err, invoices.ErrNotFound) {
 			t.Errorf("the id of a draft: %v", err)
 		}
-		_, _, err := invoices.LockReference(ctx, tx, a.String())
+		_, err := invoices.LockReference(ctx, tx, a.String())
 		return err
 	})
 	if err != nil {

@@ -146,14 +146,21 @@ func markDefault(offers []Offer, saved, own Method) {
 }
 
 // One row for each method: the country's, else the one for everywhere. The account's saved default comes along.
-const selectCandidates = `
-SELECT DISTINCT ON (pmc.payment_method)
-  pmc.id, pmc.country_code, pmc.payment_method, pmc.display_name, pmc.instructions, pmc.bank_details, pmc.wallet_details, pmc.currency,
-  pmc.min_amount_minor, pmc.max_amount_minor, pmc.requires_evidence, pmc.is_enabled, pmc.sort_order,
+const (
+	configColumns = `pmc.id, pmc.country_code, pmc.payment_method, pmc.display_name, pmc.instructions, pmc.bank_details, pmc.wallet_details, pmc.currency,
+  pmc.min_amount_minor, pmc.max_amount_minor, pmc.requires_evidence, pmc.is_enabled, pmc.sort_order`
+	selectCandidates = `
+SELECT DISTINCT ON (pmc.payment_method) ` + configColumns + `,
   coalesce((SELECT apm.payment_method FROM account_payment_methods AS apm WHERE apm.tenant_id = $1 AND apm.account_id = $3 AND apm.is_default), '')
 FROM payment_method_configs AS pmc
 WHERE pmc.tenant_id = $1 AND pmc.country_code IN ('*', coalesce(nullif($2, ''), (SELECT a.country FROM accounts AS a WHERE a.tenant_id = $1 AND a.id = $3)))
 ORDER BY pmc.payment_method, pmc.country_code = '*'`
+	selectForAccounts = `
+SELECT DISTINCT ON (c.country, pmc.payment_method) c.country, ` + configColumns + `
+FROM (SELECT DISTINCT a.country FROM accounts AS a WHERE a.tenant_id = $1 AND a.id = ANY($2::uuid[])) AS c
+JOIN payment_method_configs AS pmc ON pmc.tenant_id = $1 AND pmc.country_code IN ('*', c.country)
+ORDER BY c.country, pmc.payment_method, pmc.country_code = '*'`
+)
 
 // Candidates are the configured methods, and what the account prefers, among which offers are found.
 type Candidates struct {
@@ -165,9 +172,26 @@ type Candidates struct {
 func SelectCandidates(ctx context.Context, into *Candidates, country string, account uuid.UUID) database.Statement {
 	return database.Select("read payment methods", selectCandidates, func(row database.Row) error {
 		c := &Config{}
-		err := row.Scan(&c.ID, &c.CountryCode, &c.Method, &c.DisplayName, &c.Instructions, &c.BankDetails, &c.WalletDetails, &c.Currency,
-			&c.MinAmountMinor, &c.MaxAmountMinor, &c.RequiresEvidence, &c.IsEnabled, &c.SortOrder, &into.saved)
+		err := row.Scan(append(c.columns(), &into.saved)...)
 		into.rows = append(into.rows, c)
 		return err
 	}, tenancy.ID(ctx), country, account)
+}
+
+// SelectForAccounts reads the candidates for payers in the countries of accounts, by country. What the accounts prefer does
+// not come along.
+func SelectForAccounts(ctx context.Context, found map[string]Candidates, accounts ...uuid.UUID) database.Statement {
+	return database.Select("read payment methods of countries", selectForAccounts, func(row database.Row) error {
+		var country string
+		c := &Config{}
+		err := row.Scan(append([]any{&country}, c.columns()...)...)
+		found[country] = Candidates{rows: append(found[country].rows, c)}
+		return err
+	}, tenancy.ID(ctx), accounts)
+}
+
+// columns are what configColumns are read into.
+func (c *Config) columns() []any {
+	return []any{&c.ID, &c.CountryCode, &c.Method, &c.DisplayName, &c.Instructions, &c.BankDetails, &c.WalletDetails, &c.Currency,
+		&c.MinAmountMinor, &c.MaxAmountMinor, &c.RequiresEvidence, &c.IsEnabled, &c.SortOrder}
 }

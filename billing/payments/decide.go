@@ -25,8 +25,7 @@ type verdict struct {
 	// judge looks at the facts and refuses, or gives what is to be done.
 	judge func(by auth.Principal, p locked, f *Facts) (act, error)
 
-	by      auth.Principal
-	request auth.Request
+	signature
 }
 
 // act writes what follows from a verdict into the transaction of ctx, in which whoever gave it acts.
@@ -41,27 +40,9 @@ func (v verdict) signed(ctx context.Context) (verdict, error) {
 	if !ok || p.IsMember() || p.UserID == uuid.Nil {
 		return v, auth.ErrForbidden.With("permission", auth.BillingApprove)
 	}
-	v.by, v.request = p, auth.RequestFrom(ctx)
+	v.signature = sign(ctx)
 	return v, nil
 }
-
-// as gives a context of the same transaction in which whoever gave the verdict acts.
-func (v verdict) as(ctx context.Context) context.Context {
-	return auth.WithRequest(auth.With(ctx, v.by), v.request)
-}
-
-// outcome is what became of a verdict.
-type outcome struct {
-	Detail
-	err error
-}
-
-// errAlone means that a verdict cannot share a transaction: its payment is locked by somebody else, another verdict of the
-// set is about the same payment or has the same key, or the set has failed and this one may not be why.
-var errAlone = errors.New("decide this payment in a transaction of its own")
-
-// maxTogether is how many approvals are one transaction.
-const maxTogether = 100
 
 // approve gives a verdict together with those that come at the same time: the commit, and most of the work before it, is
 // the same for one approval and for many.
@@ -74,12 +55,12 @@ func (s *Service) approve(ctx context.Context, v verdict) (Detail, error) {
 	if err = cmp.Or(err, out.err); errors.Is(err, errAlone) {
 		return s.decideAlone(ctx, v)
 	}
-	return out.Detail, err
+	return out.answer, err
 }
 
 // decideAll gives verdicts of one person.
-func (s *Service) decideAll(ctx context.Context, list []verdict) []outcome {
-	out := make([]outcome, len(list))
+func (s *Service) decideAll(ctx context.Context, list []verdict) []outcome[Detail] {
+	out := make([]outcome[Detail], len(list))
 	var signed []verdict
 	var places []int
 	for i, v := range list {
@@ -98,7 +79,7 @@ func (s *Service) decideAll(ctx context.Context, list []verdict) []outcome {
 			out[i] = results[n]
 		}
 		if errors.Is(out[i].err, errAlone) {
-			out[i].Detail, out[i].err = s.decideAlone(ctx, list[i])
+			out[i].answer, out[i].err = s.decideAlone(ctx, list[i])
 		}
 	}
 	return out
@@ -110,7 +91,7 @@ func (s *Service) decideAlone(ctx context.Context, v verdict) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	var out outcome
+	var out outcome[Detail]
 	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		found := map[uuid.UUID]locked{}
 		results, err := s.decide(ctx, tx, []verdict{v}, found, selectLocked(ctx, found, v.id))
@@ -123,13 +104,13 @@ func (s *Service) decideAlone(ctx context.Context, v verdict) (Detail, error) {
 	if idempotency.IsTaken(err) {
 		err = idempotency.ErrInProgress
 	}
-	return out.Detail, err
+	return out.answer, err
 }
 
 // decideTogether gives verdicts of one tenant in one transaction that waits for nobody. Who is refused holds back no
 // other, and who cannot be decided together gets errAlone.
-func (s *Service) decideTogether(ctx context.Context, tenant uuid.UUID, list []verdict) ([]outcome, error) {
-	out := make([]outcome, len(list))
+func (s *Service) decideTogether(ctx context.Context, tenant uuid.UUID, list []verdict) ([]outcome[Detail], error) {
+	out := make([]outcome[Detail], len(list))
 	var set []verdict
 	var places []int
 	var ids []uuid.UUID
@@ -163,8 +144,8 @@ func (s *Service) decideTogether(ctx context.Context, tenant uuid.UUID, list []v
 
 // decide gives verdicts about different payments in the transaction of ctx. lock locks the payments into found. An error
 // means that the transaction cannot go on; a refusal is in the outcome, and has written nothing.
-func (s *Service) decide(ctx context.Context, tx bun.Tx, list []verdict, found map[uuid.UUID]locked, lock database.Statement) ([]outcome, error) {
-	out := make([]outcome, len(list))
+func (s *Service) decide(ctx context.Context, tx bun.Tx, list []verdict, found map[uuid.UUID]locked, lock database.Statement) ([]outcome[Detail], error) {
+	out := make([]outcome[Detail], len(list))
 	ids, known, keys := make([]uuid.UUID, len(list)), newKnown(), &idempotency.Many{}
 	for i, v := range list {
 		ids[i] = v.id
@@ -180,7 +161,7 @@ func (s *Service) decide(ctx context.Context, tx bun.Tx, list []verdict, found m
 		answer, repeated, err := idempotency.Stored[Detail](v.as(ctx), keys, v.once)
 		switch {
 		case repeated:
-			out[i] = outcome{answer, err}
+			out[i] = outcome[Detail]{answer, err}
 		case !ok:
 			out[i].err = ErrNotFound
 		case p.Status != StatusPendingApproval:
@@ -207,10 +188,10 @@ func (s *Service) decide(ctx context.Context, tx bun.Tx, list []verdict, found m
 			err = act(v.as(ctx), tx)
 		}
 		if err == nil {
-			out[i].Detail, err = newDetail(f)
+			out[i].answer, err = newDetail(f)
 		}
 		if err == nil {
-			err = idempotency.Keep(v.as(ctx), v.once, out[i].Detail)
+			err = idempotency.Keep(v.as(ctx), v.once, out[i].answer)
 		}
 		if err != nil {
 			return nil, err

@@ -16,20 +16,28 @@ import (
 	"countersign/tenancy"
 )
 
-// prepared is a claim with what its checks need.
+// prepared is a claim that its invoice would take.
 type prepared struct {
 	*Payment
 	invoice *invoices.Invoice
 	in      SubmitManualInput
 
-	tenant   tenancy.Tenant
-	accounts map[uuid.UUID]*accounts.Account
-	methods  paymentmethods.Candidates
-	files    map[uuid.UUID]*evidence.Evidence // named by the claim
-	refused  bool                             // the claim that is tried again was refused
+	refused bool // the claim that is tried again was refused
 	// same is the live claim with the same invoice, method and reference; its ID is zero when there is none
 	same      Payment
 	sameFiles map[uuid.UUID][]byte // its evidence: hashes by id
+}
+
+// claimChecks is what the checks of claims need besides the invoices.
+type claimChecks struct {
+	tenant   tenancy.Tenant // read when there are other claims for an invoice
+	accounts map[uuid.UUID]*accounts.Account
+	methods  map[string]paymentmethods.Candidates // by country
+	files    map[uuid.UUID]*evidence.Evidence     // named by claims
+}
+
+func newClaimChecks() *claimChecks {
+	return &claimChecks{accounts: map[uuid.UUID]*accounts.Account{}, methods: map[string]paymentmethods.Candidates{}, files: map[uuid.UUID]*evidence.Evidence{}}
 }
 
 const (
@@ -37,41 +45,59 @@ const (
 	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND reference_norm = $4 AND reference_norm <> '' AND status = 'pending_approval' LIMIT 1`
 )
 
-// read asks everything that the checks need, in one round trip, and in a second one for the receipts of the claim that
-// this one may repeat.
-func (c *prepared) read(ctx context.Context) error {
-	c.accounts, c.files = map[uuid.UUID]*accounts.Account{}, map[uuid.UUID]*evidence.Evidence{}
-	ask := []database.Statement{
-		accounts.SelectByIDs(ctx, c.accounts, c.AccountID),
-		paymentmethods.SelectCandidates(ctx, &c.methods, "", c.AccountID),
+// read asks everything that the checks of claims need, behind first and in one round trip, and in further ones for the
+// receipts of claims that may be repeated. Claims that were refused before are nil.
+func (k *claimChecks) read(ctx context.Context, first database.Statement, claims []*prepared) error {
+	ask := []database.Statement{first}
+	var payers, files []uuid.UUID
+	crowded := false
+	for _, c := range claims {
+		if c == nil {
+			continue
+		}
+		payers, files = append(payers, c.AccountID), append(files, c.in.Evidence...)
+		if c.RetryOf != uuid.Nil {
+			read := func(row database.Row) error { return row.Scan(&c.refused) }
+			ask = append(ask, database.Select("look for the refused claim", refusedClaim, read, c.TenantID, c.RetryOf, c.InvoiceID))
+		}
+		if c.invoice.PendingClaims > 0 {
+			crowded = true
+			c.same.TenantID = c.TenantID
+			read := func(row database.Row) error { return c.same.scan(row) }
+			ask = append(ask, database.Select("look for the same claim", liveClaim, read, c.TenantID, c.InvoiceID, c.Method, c.ReferenceNorm))
+		}
 	}
-	if len(c.in.Evidence) > 0 {
-		ask = append(ask, evidence.SelectByIDs(ctx, c.files, c.in.Evidence...))
+	if len(payers) > 0 {
+		ask = append(ask, accounts.SelectByIDs(ctx, k.accounts, payers...), paymentmethods.SelectForAccounts(ctx, k.methods, payers...))
 	}
-	if c.RetryOf != uuid.Nil {
-		read := func(row database.Row) error { return row.Scan(&c.refused) }
-		ask = append(ask, database.Select("look for the refused claim", refusedClaim, read, c.TenantID, c.RetryOf, c.InvoiceID))
+	if len(files) > 0 {
+		ask = append(ask, evidence.SelectByIDs(ctx, k.files, files...))
 	}
-	if c.invoice.PendingClaims > 0 {
-		c.same.TenantID = c.TenantID
-		read := func(row database.Row) error { return c.same.scan(row) }
-		ask = append(ask, tenancy.SelectCurrent(ctx, &c.tenant),
-			database.Select("look for the same claim", liveClaim, read, c.TenantID, c.InvoiceID, c.Method, c.ReferenceNorm))
+	if crowded {
+		ask = append(ask, tenancy.SelectCurrent(ctx, &k.tenant))
 	}
-	if err := database.Send(ctx, ask...); err != nil || c.same.ID == uuid.Nil {
+	if err := database.Send(ctx, ask...); err != nil {
 		return err
 	}
+	for _, c := range claims {
+		if c != nil && c.same.ID != uuid.Nil {
+			if err := c.readSameFiles(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *prepared) readSameFiles(ctx context.Context) error {
 	links, files := map[uuid.UUID][]uuid.UUID{}, map[uuid.UUID]*evidence.Evidence{}
-	if err := database.Send(ctx, selectLinks(ctx, links, c.same.ID)); err != nil {
+	if err := database.Send(ctx, selectLinks(ctx, links, c.same.ID)); err != nil || len(links) == 0 {
 		return err
-	}
-	c.sameFiles = map[uuid.UUID][]byte{}
-	if len(links) == 0 {
-		return nil
 	}
 	if err := database.Send(ctx, evidence.SelectByIDs(ctx, files, links[c.same.ID]...)); err != nil {
 		return err
 	}
+	c.sameFiles = map[uuid.UUID][]byte{}
 	for id, f := range files {
 		c.sameFiles[id] = f.SHA256
 	}
@@ -99,15 +125,15 @@ func (c *prepared) repeated() *Payment {
 
 // check says why the claim cannot be taken, or gives the evidence that it names. Whether the method is offered is asked
 // of the one function that also makes the list of methods (S3-17).
-func (c *prepared) check() ([]*evidence.Evidence, error) {
-	if c.invoice.PendingClaims > 0 && !c.tenant.AllowParallelClaims {
+func (c *prepared) check(k *claimChecks) ([]*evidence.Evidence, error) {
+	if c.invoice.PendingClaims > 0 && !k.tenant.AllowParallelClaims {
 		return nil, ErrPending
 	}
-	account := c.accounts[c.AccountID]
+	account := k.accounts[c.AccountID]
 	if account == nil || !account.IsActive {
 		return nil, accounts.ErrAccountInactive
 	}
-	offer, err := c.methods.Check(paymentmethods.QueryOf(account), c.Method, c.Amount())
+	offer, err := k.methods[account.Country].Check(paymentmethods.QueryOf(account), c.Method, c.Amount())
 	if err != nil {
 		return nil, err
 	}
@@ -117,5 +143,5 @@ func (c *prepared) check() ([]*evidence.Evidence, error) {
 	if c.RetryOf != uuid.Nil && !c.refused {
 		return nil, ErrRetryOf.At("retry_of")
 	}
-	return evidence.ForSubmission(c.files, c.AccountID, c.in.Evidence)
+	return evidence.ForSubmission(k.files, c.AccountID, c.in.Evidence)
 }

@@ -36,7 +36,8 @@ type Service struct {
 	secret    []byte
 	now       func() time.Time
 	reads     *batch.Group[database.Scope, uuid.UUID, *Payment]
-	approvals *batch.Group[uuid.UUID, verdict, outcome] // by tenant
+	claims    *batch.Group[crowd, manualClaim, outcome[Response]]
+	approvals *batch.Group[uuid.UUID, verdict, outcome[Detail]] // by tenant
 }
 
 // New gives the service; it panics when something is missing, which shows at start-up.
@@ -57,6 +58,7 @@ func New(d Deps) *Service {
 	}
 	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
 	s.reads = batch.NewGroup(maxTogether, s.readTogether)
+	s.claims = batch.NewGroup(maxTogether, s.submitTogether)
 	s.approvals = batch.NewGroup(maxTogether, s.decideTogether)
 	return s
 }

@@ -165,7 +165,7 @@ func (s *Service) BulkApprove(ctx context.Context, items []BulkItem, note string
 				out = append(out, BulkOutcome{ID: chunk[i].ID, Err: o.err})
 				continue
 			}
-			out = append(out, BulkOutcome{ID: chunk[i].ID, Payment: &o.Detail})
+			out = append(out, BulkOutcome{ID: chunk[i].ID, Payment: &o.answer})
 		}
 	}
 	return out

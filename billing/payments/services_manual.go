@@ -2,7 +2,6 @@ package payments
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
 	"countersign/internal/database"
-	"countersign/internal/errs"
 	"countersign/internal/idempotency"
 	"countersign/tenancy"
 )
@@ -53,117 +51,7 @@ func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Respo
 	if in.PaidAt.After(s.now().Add(time.Hour)) { // clocks of banks and phones differ a little
 		return Response{}, ErrPaidInFuture.At("paid_at")
 	}
-	var answer Response
-	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		answer, err = idempotency.Do(ctx, tx, in.Once, func() (Response, error) {
-			return s.submit(ctx, tx, in, norm)
-		})
-		return err
-	})
-	if database.IsUnique(err, "payments_reference_key") { // the claims were made in parallel where that is allowed
-		return Response{}, ErrPending
-	}
-	return answer, err
-}
-
-func (s *Service) submit(ctx context.Context, tx bun.Tx, in SubmitManualInput, norm string) (Response, error) {
-	inv, at, err := invoices.LockReference(ctx, tx, in.Invoice)
-	if err != nil {
-		if e := errs.As(err); e != nil && e.Kind == errs.KindNotFound {
-			return Response{}, ErrInvoiceNotFound
-		}
-		return Response{}, err
-	}
-	principal, _ := auth.From(ctx)
-	if principal.IsMember() && (inv.AccountID != principal.AccountID || inv.Status == invoices.StatusDraft) {
-		return Response{}, ErrInvoiceNotFound
-	}
-	p := &Payment{TenantID: inv.TenantID, ID: uuid.Must(uuid.NewV7()), AccountID: inv.AccountID, InvoiceID: inv.ID, Method: in.Method,
-		Gateway: string(paymentmethods.GatewayOf(in.Method)), Currency: inv.Currency, AmountMinor: inv.BalanceMinor, Status: StatusPendingApproval,
-		SettlementStatus: "unsettled", ReconciliationStatus: "unmatched", Reference: in.Reference, ReferenceNorm: norm, Details: in.Details, Notes: in.Notes,
-		PaidAt: in.PaidAt, SubmittedBy: principal.UserID, RetryOf: in.RetryOf, Version: 1, CreatedAt: at, UpdatedAt: at}
-	if p.Details == nil {
-		p.Details = map[string]string{}
-	}
-	if err := invoices.CheckPayable(inv); err != nil {
-		return Response{}, err
-	}
-	if err := claimAmount(p, in); err != nil {
-		return Response{}, err
-	}
-	c := prepared{Payment: p, invoice: inv, in: in}
-	if err := c.read(ctx); err != nil {
-		return Response{}, err
-	}
-	if same := c.repeated(); same != nil {
-		if in.Once != nil {
-			in.Once.MarkReplayed()
-		}
-		return newResponse(same, inv), nil
-	}
-	files, err := c.check()
-	if err != nil {
-		return Response{}, err
-	}
-	return s.store(ctx, tx, c, files)
-}
-
-// claimAmount takes over the amount of the claim, which must be in the invoice's currency (S1-57).
-func claimAmount(p *Payment, in SubmitManualInput) error {
-	if in.Currency != "" && in.Currency != p.Currency {
-		return money.ErrCurrencyMismatch.With("left", in.Currency).With("right", p.Currency)
-	}
-	if in.Amount == nil {
-		return nil
-	}
-	amount, err := in.Amount(p.Currency)
-	if err != nil || amount == nil {
-		return err
-	}
-	if !amount.IsPositive() {
-		return ErrAmountNotPositive.At("amount")
-	}
-	p.AmountMinor = amount.Minor
-	return nil
-}
-
-const insertSighting = `INSERT INTO reference_sightings (reference, seen_by) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-
-const (
-	insertClaim = `
-INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, notes, paid_at, submitted_by, retry_of, version, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17, $18, $18)`
-	attachEvidence = `INSERT INTO payment_evidence (tenant_id, payment_id, evidence_id, account_id) SELECT $1, $2, unnest($3::uuid[]), $4`
-)
-
-// store writes the claim with its evidence and stops the invoice's clock.
-func (s *Service) store(ctx context.Context, tx bun.Tx, c prepared, files []*evidence.Evidence) (Response, error) {
-	recorded, err := s.evidence.Record(ctx, tx, c.AccountID, c.in.Files...)
-	if err != nil {
-		return Response{}, err
-	}
-	p := c.Payment
-	paid := sql.NullTime{Time: p.PaidAt, Valid: !p.PaidAt.IsZero()}
-	database.SendWithCommit(ctx, database.Change("insert payment", insertClaim, p.TenantID, p.ID, p.AccountID, p.InvoiceID, p.Method, p.Gateway, p.AmountMinor, p.Currency, p.Status,
-		p.Reference, p.ReferenceNorm, p.Details, p.Notes, paid, database.Nullable(p.SubmittedBy), database.Nullable(p.RetryOf), p.Version, p.CreatedAt))
-	var attached []uuid.UUID
-	for _, file := range append(files, recorded...) {
-		attached = append(attached, file.ID)
-	}
-	if len(attached) > 0 {
-		database.SendWithCommit(ctx, database.Change("attach evidence", attachEvidence, p.TenantID, p.ID, attached, p.AccountID))
-	}
-	database.SendWithCommit(ctx, database.Change("remember a reference", insertSighting, s.fingerprint("reference", p.ReferenceNorm), s.fingerprint("tenant", p.TenantID.String())))
-	if err := invoices.AddClaim(ctx, tx, c.invoice, s.now()); err != nil {
-		return Response{}, err
-	}
-	var h history
-	h.created(p, "payment.submit")
-	h.event(EventSubmitted, p, snapshot(p))
-	if err := h.write(ctx, s.outbox); err != nil {
-		return Response{}, err
-	}
-	return newResponse(p, c.invoice), nil
+	return s.submit(ctx, manualClaim{in, norm, sign(ctx)})
 }
 
 // Withdraw takes an undecided claim back. The submitter may withdraw his own; staff with billing.cancel any.

@@ -18,6 +18,7 @@ import (
 type Scope struct {
 	TenantID  uuid.UUID
 	AccountID uuid.UUID // members only: narrows every read and write to this account
+	Accounts  string    // instead of AccountID, when members of several accounts act together: theirs, separated by commas
 	UserID    uuid.UUID // when somebody acts for himself: shows him his own login and memberships in all tenants
 	Role      string    // a database role to act as instead of the application's; only Observer exists
 }
@@ -64,6 +65,9 @@ func (s Scope) begin(readOnly bool) []string {
 		if setting.id != uuid.Nil {
 			list = append(list, "SET LOCAL "+setting.name+" = '"+setting.id.String()+"'")
 		}
+	}
+	if s.Accounts != "" {
+		list = append(list, "SET LOCAL app.account_id = '"+s.Accounts+"'")
 	}
 	return list
 }

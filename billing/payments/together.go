@@ -1,0 +1,49 @@
+package payments
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"countersign/internal/auth"
+)
+
+// Requests that come at the same time share a transaction where they can: the commit, and most of the work before it, is
+// the same for one and for many. Whoever is refused holds back no other.
+
+// maxTogether is how many requests are one transaction.
+const maxTogether = 100
+
+// outcome is what became of one request of a set.
+type outcome[T any] struct {
+	answer T
+	err    error
+}
+
+// errAlone means that a request cannot share a transaction: what it is about is locked by somebody else or by another
+// request of the set, its key is in use, or the set has failed and this one may not be why.
+var errAlone = errors.New("do this in a transaction of its own")
+
+// signature is who makes a request, and from where.
+type signature struct {
+	by      auth.Principal
+	request auth.Request
+}
+
+// sign is the signature of who acts in ctx.
+func sign(ctx context.Context) signature {
+	p, _ := auth.From(ctx)
+	return signature{p, auth.RequestFrom(ctx)}
+}
+
+// as gives a context of the same transaction in which whoever signed acts.
+func (s signature) as(ctx context.Context) context.Context {
+	return auth.WithRequest(auth.With(ctx, s.by), s.request)
+}
+
+// crowd are those whose submissions share a transaction: members of any accounts of a tenant, or its staff.
+type crowd struct {
+	tenant  uuid.UUID
+	members bool
+}
