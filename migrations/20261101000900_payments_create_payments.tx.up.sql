@@ -46,7 +46,6 @@ CREATE TABLE payments (
   refunded_at           timestamptz,
   deleted_at            timestamptz,
   PRIMARY KEY (tenant_id, id),
-  CONSTRAINT payments_external_id_key UNIQUE (tenant_id, external_id),
   CONSTRAINT payments_account_fk FOREIGN KEY (tenant_id, account_id) REFERENCES accounts ON DELETE RESTRICT,
   CONSTRAINT payments_invoice_fk FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoices ON DELETE RESTRICT,
   CONSTRAINT payments_retry_fk FOREIGN KEY (tenant_id, retry_of) REFERENCES payments ON DELETE RESTRICT,
@@ -56,6 +55,8 @@ CREATE TABLE payments (
   CONSTRAINT payments_succeeded_check CHECK (status <> 'succeeded' OR (applied_minor IS NOT NULL AND processed_at IS NOT NULL)),
   CONSTRAINT payments_deleted_check CHECK (deleted_at IS NULL OR status = 'created')
 ) WITH (fillfactor = 80);
+--bun:split
+CREATE UNIQUE INDEX payments_external_id_key ON payments (tenant_id, external_id) WHERE external_id IS NOT NULL;
 --bun:split
 -- The natural key of a submission (C-08): one live claim for an invoice, method and reference.
 CREATE UNIQUE INDEX payments_reference_key ON payments (tenant_id, invoice_id, method, reference_norm)

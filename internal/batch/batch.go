@@ -1,6 +1,7 @@
 // Package batch lets callers that come at the same time share one run, as a database's group commit does: whoever comes
 // while a run is under way waits for the next one. There is no timer. Who comes alone runs at once and alone; the more
-// come, the more share a run, and the less each costs.
+// come, the more share a run, and the less each costs. When many wait, a second run goes beside the first, so that neither
+// the database nor the program is idle while the other works.
 package batch
 
 import (
@@ -11,7 +12,10 @@ import (
 	"time"
 )
 
-// Group runs callers together that have the same key, one run after the other.
+// enough is how many must wait for a second run to pay: what each run costs by itself is little among so many.
+const enough = 16
+
+// Group runs callers together that have the same key, in at most two runs at a time.
 type Group[K comparable, In, Out any] struct {
 	run   func(ctx context.Context, key K, in []In) ([]Out, error)
 	limit int
@@ -22,6 +26,7 @@ type Group[K comparable, In, Out any] struct {
 
 // queue holds who waits while others run.
 type queue[In, Out any] struct {
+	running int
 	waiting []*call[In, Out]
 }
 
@@ -48,9 +53,11 @@ func (g *Group[K, In, Out]) Do(ctx context.Context, key K, in In) (Out, error) {
 	if q == nil {
 		q = &queue[In, Out]{}
 		g.queues[key] = q
-		c.turn <- []*call[In, Out]{c}
-	} else {
-		q.waiting = append(q.waiting, c)
+	}
+	q.waiting = append(q.waiting, c)
+	if q.running == 0 || q.running == 1 && len(q.waiting) >= enough {
+		q.running++
+		g.next(q)
 	}
 	g.mu.Unlock()
 	select {
@@ -86,7 +93,7 @@ var errPanic = errors.New("the run that this call shared has panicked")
 // longest is how long a run of several may take.
 const longest = 30 * time.Second
 
-// lead runs calls, of which the caller is the first, and hands his place to those who have come meanwhile. Without calls
+// lead runs calls, of which the caller is the first, and hands the turn to those who have come meanwhile. Without calls
 // there is nothing left to do.
 func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], calls []*call[In, Out]) {
 	if len(calls) == 0 {
@@ -102,14 +109,11 @@ func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], 
 		for _, c := range calls[1:] {
 			c.turn <- nil
 		}
-		n := min(len(q.waiting), g.limit)
-		if n == 0 {
+		if len(q.waiting) >= enough || len(q.waiting) > 0 && q.running == 1 {
+			g.next(q)
+		} else if q.running--; q.running == 0 {
 			delete(g.queues, key)
-			return
 		}
-		next := slices.Clone(q.waiting[:n])
-		q.waiting = slices.Delete(q.waiting, 0, n)
-		next[0].turn <- next
 	}()
 	if len(calls) > 1 { // the others must not lose their answer because the first has gone
 		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
@@ -122,4 +126,12 @@ func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], 
 			c.out = out[i]
 		}
 	}
+}
+
+// next hands the turn to those who wait, up to the limit.
+func (g *Group[K, In, Out]) next(q *queue[In, Out]) {
+	n := min(len(q.waiting), g.limit)
+	calls := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	calls[0].turn <- calls
 }
