@@ -56,6 +56,9 @@ func TestWalls(t *testing.T) {
 	}
 	inTenant := database.Scope{TenantID: e.Tenant.ID}
 	asMember := database.Scope{TenantID: e.Tenant.ID, AccountID: e.Account.ID}
+	asMembers := func(other uuid.UUID) database.Scope {
+		return database.Scope{TenantID: e.Tenant.ID, Accounts: e.Account.ID.String() + "," + other.String()}
+	}
 	climb := func(scope database.Scope, attempt func(context.Context, bun.Tx) []string) (found []string) {
 		err := database.InTx(database.WithScope(t.Context(), scope), app, func(ctx context.Context, tx bun.Tx) error {
 			found = attempt(ctx, tx)
@@ -124,6 +127,12 @@ func TestWalls(t *testing.T) {
 			}
 			if found := climb(asMember, attempt); len(found) > 0 {
 				t.Errorf("a member reaches another account: %v", found)
+			}
+			if found := climb(asMembers(uuid.New()), attempt); len(found) > 0 {
+				t.Errorf("members of two accounts reach a third: %v", found)
+			}
+			if found := climb(asMembers(e.Other.ID), attempt); len(found) == 0 && strings.HasSuffix(walls[table], "id") {
+				t.Error("members of two accounts do not reach both")
 			}
 			if found := broken(asMember, "ALTER POLICY member ON "+table+" USING (true)", attempt); len(found) == 0 {
 				t.Error("this test sees nothing when the policy is open, so it proves nothing")
