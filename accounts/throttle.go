@@ -60,10 +60,10 @@ func (s *Service) admit(ctx context.Context, ip, email string) (attempt, error) 
 	switch {
 	case err != nil:
 		return attempt{}, fmt.Errorf("count attempt to sign in: %w", err)
-	case byAddress > maxPerAddress:
-		return attempt{}, ErrTooManyAttempts.After(a.opens.Sub(now))
+	case byAddress > maxPerAddress: // who waited for the counter may find the window over that it was in
+		return attempt{}, ErrTooManyAttempts.After(max(time.Second, a.opens.Sub(now)))
 	case byUser > maxPerUser:
-		return attempt{}, ErrTooManyAttempts.After(userOpens.Sub(now))
+		return attempt{}, ErrTooManyAttempts.After(max(time.Second, userOpens.Sub(now)))
 	}
 	return a, nil
 }

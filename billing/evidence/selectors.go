@@ -69,7 +69,7 @@ type Twin struct {
 }
 
 const (
-	// maxTwins is how many twins are told of. Whoever sends one receipt a hundred times has been found out.
+	// maxTwins is how many twins of a file and likeness are told of. Whoever uses one receipt a hundred times has been found out.
 	maxTwins = 100
 	// nearby is how many bits of two hashes may differ in pictures that look alike. A recompressed or scaled picture keeps
 	// its hash; screenshots of one wallet's app with other figures differ in two bits and more, and must not cry wolf.
@@ -85,41 +85,44 @@ const (
 )
 
 // Equal hashes are found by index in all of the tenant's evidence, however old. Each likeness leaves out what a
-// stronger one has found. The tenant's latest are read day by day, because PostgreSQL underrates how many rows the
-// policies let through, and would read and sort the whole table to find the latest of them.
+// stronger one has found. Only what a payment uses is a twin, and each file and likeness has a limit of its own: copies that
+// somebody uploads for nothing, or for another payment, hide nothing. The tenant's latest are read day by day, because
+// PostgreSQL underrates how many rows the policies let through, and would read and sort the whole table to find the latest.
 var selectTwins = fmt.Sprintf(`
-WITH asked AS (
-  SELECT id, account_id, sha256, pixel_hash, looks_hash FROM evidence WHERE tenant_id = $1 AND id = ANY ($2::uuid[])
-), twins AS (
-  SELECT a.id AS of, e.id, e.account_id, 'same_file' AS likeness, 1 AS strength, e.created_at
-  FROM asked AS a JOIN evidence AS e ON e.tenant_id = $1 AND e.sha256 = a.sha256 AND e.id <> a.id
+SELECT a.id, t.id, t.account_id, t.likeness, t.created_at
+FROM evidence AS a CROSS JOIN LATERAL (
+  (SELECT e.id, e.account_id, 'same_file' AS likeness, 1 AS strength, e.created_at FROM evidence AS e
+   WHERE e.tenant_id = $1 AND e.sha256 = a.sha256 AND e.id <> a.id AND %[7]s LIMIT %[6]d)
   UNION ALL
-  SELECT a.id, e.id, e.account_id, 'same_pixels', 2, e.created_at
-  FROM asked AS a JOIN evidence AS e ON e.tenant_id = $1 AND e.pixel_hash = a.pixel_hash AND e.sha256 <> a.sha256
+  (SELECT e.id, e.account_id, 'same_pixels', 2, e.created_at FROM evidence AS e
+   WHERE e.tenant_id = $1 AND e.pixel_hash = a.pixel_hash AND e.sha256 <> a.sha256 AND %[7]s LIMIT %[6]d)
   UNION ALL
-  SELECT a.id, e.id, e.account_id, 'looks_alike', 3, e.created_at
-  FROM asked AS a
-  CROSS JOIN LATERAL (
-    (SELECT o.id, o.looks_hash FROM evidence AS o
-     WHERE o.tenant_id = $1 AND o.account_id = a.account_id AND o.looks_hash IS NOT NULL
-     ORDER BY o.created_at DESC LIMIT %[1]d)
-    UNION
-    (SELECT o.id, o.looks_hash FROM generate_series(1, %[3]d) AS day
-     CROSS JOIN LATERAL (
-       SELECT d.id, d.looks_hash FROM evidence AS d
-       WHERE d.tenant_id = $1 AND d.looks_hash IS NOT NULL
-         AND d.created_at > now() - make_interval(days => day) AND d.created_at <= now() - make_interval(days => day - 1)
-       ORDER BY d.created_at DESC LIMIT %[2]d
-     ) AS o LIMIT %[2]d)
-  ) AS latest
-  CROSS JOIN LATERAL (SELECT x.id, x.account_id, x.pixel_hash, x.created_at FROM evidence AS x WHERE x.tenant_id = $1 AND x.id = latest.id LIMIT 1) AS e
-  WHERE bit_count(a.looks_hash::bit(64)) > %[4]d AND bit_count((latest.looks_hash # a.looks_hash)::bit(64)) <= %[5]d
-    AND e.pixel_hash <> a.pixel_hash
-)
-SELECT of, id, account_id, likeness, created_at FROM twins ORDER BY strength, created_at DESC, id DESC LIMIT %[6]d`, alikeOwn, alikeAll, alikeDays, featureless, nearby, maxTwins)
+  (SELECT e.id, e.account_id, 'looks_alike', 3, e.created_at
+   FROM (
+     (SELECT o.id, o.looks_hash FROM evidence AS o
+      WHERE o.tenant_id = $1 AND o.account_id = a.account_id AND o.looks_hash IS NOT NULL
+      ORDER BY o.created_at DESC LIMIT %[1]d)
+     UNION
+     (SELECT o.id, o.looks_hash FROM generate_series(1, %[3]d) AS day
+      CROSS JOIN LATERAL (
+        SELECT d.id, d.looks_hash FROM evidence AS d
+        WHERE d.tenant_id = $1 AND d.looks_hash IS NOT NULL
+          AND d.created_at > now() - make_interval(days => day) AND d.created_at <= now() - make_interval(days => day - 1)
+        ORDER BY d.created_at DESC LIMIT %[2]d
+      ) AS o LIMIT %[2]d)
+   ) AS latest
+   CROSS JOIN LATERAL (SELECT x.id, x.account_id, x.pixel_hash, x.created_at FROM evidence AS x WHERE x.tenant_id = $1 AND x.id = latest.id LIMIT 1) AS e
+   WHERE bit_count(a.looks_hash::bit(64)) > %[4]d AND bit_count((latest.looks_hash # a.looks_hash)::bit(64)) <= %[5]d
+     AND e.pixel_hash <> a.pixel_hash AND %[7]s LIMIT %[6]d)
+) AS t
+WHERE a.tenant_id = $1 AND a.id = ANY ($2::uuid[])
+ORDER BY t.strength, t.created_at DESC, t.id DESC`, alikeOwn, alikeAll, alikeDays, featureless, nearby, maxTwins, used)
 
-// SelectTwins adds other evidence of the tenant that is like what ids name to twins: the strongest likeness first, then
-// the newest, at most a hundred. A member would be told of his own account's only; whoever judges a payment asks as staff.
+// used says that a payment uses the evidence e.
+const used = `EXISTS (SELECT FROM payment_evidence AS pe WHERE pe.tenant_id = $1 AND pe.evidence_id = e.id)`
+
+// SelectTwins adds other evidence of the tenant that is like what ids name, and that payments use, to twins: the strongest
+// likeness first, then the newest, at most a hundred of each. A member would be told of his own account's only; whoever judges a payment asks as staff.
 func SelectTwins(ctx context.Context, twins *[]Twin, ids ...uuid.UUID) database.Statement {
 	return database.Select("look for twins of evidence", selectTwins, func(row database.Row) error {
 		var t Twin

@@ -3,6 +3,8 @@ package evidence_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +60,21 @@ func TestForSubmission(t *testing.T) {
 	}
 }
 
+// use has a payment use each upload, without there being one: evidence does not look at it.
+func (w *world) use(ids ...uuid.UUID) {
+	w.t.Helper()
+	err := testkit.OwnerDB(w.t).RunInTx(w.t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.ExecContext(ctx, "SET LOCAL session_replication_role = replica"); err != nil { // foreign keys
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO payment_evidence (tenant_id, payment_id, evidence_id, account_id) SELECT tenant_id, gen_random_uuid(), id, account_id FROM evidence WHERE id IN (?)", bun.List(ids))
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // twins gives what is like id, each as its likeness and which upload it is.
 func (w *world) twins(id uuid.UUID, names map[uuid.UUID]string) []string {
 	w.t.Helper()
@@ -96,7 +113,8 @@ func TestTwins(t *testing.T) {
 			w.upload(account, asPNG(t, photo(8, 400, 300))):            "another picture",
 			w.upload(account, []byte(smallPDF)):                        "document",
 		}
-		neighbour.upload(neighbour.account(), receipt)
+		w.use(slices.Collect(maps.Keys(names))...)
+		neighbour.use(neighbour.upload(neighbour.account(), receipt))
 		if diff := cmp.Diff([]string{"same_file again", "same_pixels rewritten", "looks_alike small"}, w.twins(id, names)); diff != "" {
 			t.Error(diff)
 		}
@@ -107,6 +125,7 @@ func TestTwins(t *testing.T) {
 		w := newWorld(t)
 		id := w.upload(w.account(), []byte(smallPDF))
 		names := map[uuid.UUID]string{w.upload(w.account(), []byte(smallPDF)): "again", w.upload(w.account(), []byte(smallPDF+"\n")): "longer"}
+		w.use(slices.Collect(maps.Keys(names))...)
 		if diff := cmp.Diff([]string{"same_file again"}, w.twins(id, names)); diff != "" {
 			t.Error(diff)
 		}
@@ -117,8 +136,47 @@ func TestTwins(t *testing.T) {
 		w := newWorld(t)
 		id := w.upload(w.account(), asPNG(t, scannedPaper(1, 100, 140)))
 		names := map[uuid.UUID]string{w.upload(w.account(), asPNG(t, scannedPaper(2, 100, 140))): "another sheet"}
+		w.use(slices.Collect(maps.Keys(names))...)
 		if got := w.twins(id, names); len(got) > 0 {
 			t.Errorf("got %v", got)
+		}
+	})
+
+	t.Run("are used by payments: copies that nobody uses hide none, and neither do twins of another file", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		account := w.account()
+		used, loud := w.upload(account, []byte(smallPDF)), w.upload(account, []byte(smallPDF+"\n"))
+		id := w.upload(account, []byte(smallPDF))
+		w.use(used)
+		for _, copies := range []struct {
+			of   uuid.UUID
+			used bool
+		}{{id, false}, {loud, true}} {
+			var ids []uuid.UUID
+			err := testkit.OwnerDB(t).NewRaw(`INSERT INTO evidence (tenant_id, id, account_id, sha256, size_bytes, content_type, filename, storage_key, uploaded_by)
+				SELECT tenant_id, gen_random_uuid(), account_id, sha256, size_bytes, content_type, filename, storage_key, uploaded_by FROM evidence, generate_series(1, 120) WHERE id = ? RETURNING id`, copies.of).
+				Scan(t.Context(), &ids)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if copies.used {
+				w.use(ids...)
+			}
+		}
+		var of []uuid.UUID
+		err := tenancy.Read(w.owner, w.db, func(ctx context.Context, _ bun.Tx) error {
+			var twins []evidence.Twin
+			err := database.Send(ctx, evidence.SelectTwins(ctx, &twins, id, loud))
+			for _, twin := range twins {
+				if twin.Of == id {
+					of = append(of, twin.ID)
+				}
+			}
+			return err
+		})
+		if err != nil || len(of) != 1 || of[0] != used {
+			t.Errorf("got %v, want %v (%v)", of, used, err)
 		}
 	})
 

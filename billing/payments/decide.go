@@ -52,7 +52,7 @@ func (s *Service) approve(ctx context.Context, v verdict) (Detail, error) {
 		return Detail{}, err
 	}
 	out, err := s.approvals.Do(ctx, v.by.TenantID, v)
-	if err = cmp.Or(err, out.err); errors.Is(err, errAlone) {
+	if err = cmp.Or(err, out.err); alone(err) {
 		return s.decideAlone(ctx, v)
 	}
 	return out.answer, err
@@ -78,7 +78,7 @@ func (s *Service) decideAll(ctx context.Context, list []verdict) []outcome[Detai
 		} else {
 			out[i] = results[n]
 		}
-		if errors.Is(out[i].err, errAlone) {
+		if alone(out[i].err) {
 			out[i].answer, out[i].err = s.decideAlone(ctx, list[i])
 		}
 	}
@@ -101,10 +101,7 @@ func (s *Service) decideAlone(ctx context.Context, v verdict) (Detail, error) {
 		out = results[0]
 		return out.err
 	})
-	if idempotency.IsTaken(err) {
-		err = idempotency.ErrInProgress
-	}
-	return out.answer, err
+	return out.answer, idempotency.InProgress(err, v.once)
 }
 
 // decideTogether gives verdicts of one tenant in one transaction that waits for nobody. Who is refused holds back no
@@ -136,10 +133,7 @@ func (s *Service) decideTogether(ctx context.Context, tenant uuid.UUID, list []v
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, database.ErrOutcomeUnknown) {
-		return nil, errors.Join(errAlone, err)
-	}
-	return out, err
+	return settled(out, places, err), nil
 }
 
 // decide gives verdicts about different payments in the transaction of ctx. lock locks the payments into found. An error

@@ -42,7 +42,8 @@ func newClaimChecks() *claimChecks {
 
 const (
 	refusedClaim = `SELECT TRUE FROM payments WHERE tenant_id = $1 AND id = $2 AND invoice_id = $3 AND status IN ('failed', 'cancelled', 'expired')`
-	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND reference_norm = $4 AND reference_norm <> '' AND status = 'pending_approval' LIMIT 1`
+	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND reference_norm = $4 AND reference_norm <> ''
+  AND status IN ('created', 'pending', 'pending_approval', 'processing', 'authorized') LIMIT 1`
 )
 
 // read asks everything that the checks of claims need, behind first and in one round trip, and in further ones for the
@@ -104,9 +105,9 @@ func (c *prepared) readSameFiles(ctx context.Context) error {
 	return nil
 }
 
-// repeated gives the live claim that this one repeats word for word; nil when there is none or it says something else.
+// repeated gives the undecided claim that this one repeats word for word; nil when there is none or it says something else.
 func (c *prepared) repeated() *Payment {
-	if c.same.ID == uuid.Nil || c.same.AmountMinor != c.AmountMinor || c.same.SubmittedBy != c.SubmittedBy || c.same.Notes != c.Notes ||
+	if c.same.ID == uuid.Nil || c.same.Status != StatusPendingApproval || c.same.AmountMinor != c.AmountMinor || c.same.SubmittedBy != c.SubmittedBy || c.same.Notes != c.Notes ||
 		!c.same.PaidAt.Equal(c.PaidAt) || !maps.Equal(c.same.Details, c.Details) || len(c.sameFiles) != len(c.in.Evidence)+len(c.in.Files) {
 		return nil
 	}
@@ -143,5 +144,9 @@ func (c *prepared) check(k *claimChecks) ([]*evidence.Evidence, error) {
 	if c.RetryOf != uuid.Nil && !c.refused {
 		return nil, ErrRetryOf.At("retry_of")
 	}
-	return evidence.ForSubmission(k.files, c.AccountID, c.in.Evidence)
+	files, err := evidence.ForSubmission(k.files, c.AccountID, c.in.Evidence)
+	if err == nil && c.same.ID != uuid.Nil { // the unique index would say so, to the whole transaction
+		err = ErrPending
+	}
+	return files, err
 }

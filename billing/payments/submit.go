@@ -35,7 +35,7 @@ func (s *Service) submit(ctx context.Context, c manualClaim) (Response, error) {
 		return s.submitAlone(ctx, c)
 	}
 	out, err := s.claims.Do(ctx, crowd{c.by.TenantID, c.by.IsMember()}, c)
-	if err = cmp.Or(err, out.err); errors.Is(err, errAlone) {
+	if err = cmp.Or(err, out.err); alone(err) {
 		return s.submitAlone(ctx, c)
 	}
 	return out.answer, err
@@ -56,13 +56,10 @@ func (s *Service) submitAlone(ctx context.Context, c manualClaim) (Response, err
 		out = results[0]
 		return out.err
 	})
-	switch {
-	case database.IsUnique(err, "payments_reference_key"): // the claims were made in parallel where that is allowed
-		err = ErrPending
-	case idempotency.IsTaken(err):
-		err = idempotency.ErrInProgress
+	if database.IsUnique(err, "payments_reference_key") { // the claims were made in parallel where that is allowed
+		return Response{}, ErrPending
 	}
-	return out.answer, err
+	return out.answer, idempotency.InProgress(err, c.in.Once)
 }
 
 // submitTogether stores claims in one transaction that waits for nobody, and sees of a tenant's accounts only those of the
@@ -108,10 +105,7 @@ func (s *Service) submitTogether(ctx context.Context, who crowd, list []manualCl
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, database.ErrOutcomeUnknown) {
-		return nil, errors.Join(errAlone, err)
-	}
-	return out, err
+	return settled(out, places, err), nil
 }
 
 // prepare looks at what needs the invoice only, and gives the payment as it would be stored.
@@ -183,7 +177,7 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, list []manualClaim, lock
 
 var (
 	insertSightings = database.NewRows("remember references", `
-INSERT INTO reference_sightings (reference, seen_by) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT DO NOTHING`)
+INSERT INTO reference_sightings (reference, seen_by) SELECT DISTINCT * FROM unnest($1::bytea[], $2::bytea[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING`)  // in one order, so that two sets never wait for each other
 	insertClaims = database.NewRows("insert payments", `
 INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, notes, paid_at, submitted_by, retry_of, version, created_at, updated_at)
 SELECT c.*, c.created_at FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::text[],

@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 
 	"countersign/internal/auth"
+	"countersign/internal/batch"
+	"countersign/internal/database"
 )
 
 // Requests that come at the same time share a transaction where they can: the commit, and most of the work before it, is
@@ -24,6 +26,25 @@ type outcome[T any] struct {
 // errAlone means that a request cannot share a transaction: what it is about is locked by somebody else or by another
 // request of the set, its key is in use, or the set has failed and this one may not be why.
 var errAlone = errors.New("do this in a transaction of its own")
+
+// alone says whether a request is to be done again by itself. After a panic it is not known whose fault that was, and the
+// transaction was rolled back.
+func alone(err error) bool { return errors.Is(err, errAlone) || errors.Is(err, batch.ErrPanic) }
+
+// settled gives what becomes of the requests of a set whose transaction ended with err; places are those that were in it.
+// When it is not known whether it was committed, none of them may be done again.
+func settled[T any](out []outcome[T], places []int, err error) []outcome[T] {
+	if err == nil {
+		return out
+	}
+	if !errors.Is(err, database.ErrOutcomeUnknown) {
+		err = errors.Join(errAlone, err)
+	}
+	for _, i := range places {
+		out[i] = outcome[T]{err: err}
+	}
+	return out
+}
 
 // signature is who makes a request, and from where.
 type signature struct {

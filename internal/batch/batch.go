@@ -87,8 +87,8 @@ func (g *Group[K, In, Out]) leave(q *queue[In, Out], c *call[In, Out]) []*call[I
 	return nil
 }
 
-// errPanic is what the others get when a run ends in a panic, which its leader goes on with.
-var errPanic = errors.New("the run that this call shared has panicked")
+// ErrPanic is what the others get when a run ends in a panic, which its leader goes on with.
+var ErrPanic = errors.New("the run that this call shared has panicked")
 
 // longest is how long a run of several may take.
 const longest = 30 * time.Second
@@ -101,7 +101,7 @@ func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], 
 	}
 	in := make([]In, len(calls))
 	for i, c := range calls {
-		in[i], c.err = c.in, errPanic
+		in[i], c.err = c.in, ErrPanic
 	}
 	defer func() {
 		g.mu.Lock()

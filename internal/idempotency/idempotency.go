@@ -81,6 +81,7 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 		return fn()
 	}
 	var zero T
+	once.replayed = false // what a transaction has found that was not committed
 	p, ok := auth.From(ctx)
 	if !ok {
 		return zero, auth.ErrRequired

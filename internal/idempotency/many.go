@@ -29,7 +29,11 @@ type name struct {
 // Ask adds the key of a request that the principal of ctx makes. It gives false when the same key has been asked for
 // already: only one of the two can be answered here.
 func (m *Many) Ask(ctx context.Context, once *Once) bool {
-	if once == nil || once.key == "" {
+	if once == nil {
+		return true
+	}
+	once.replayed = false // what a transaction has found that was not committed
+	if once.key == "" {
 		return true
 	}
 	n := nameOf(ctx, once)
@@ -81,10 +85,10 @@ func Stored[T any](ctx context.Context, m *Many, once *Once) (answer T, ok bool,
 }
 
 var insertAnswer = database.NewRows("store the answer", `
-INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[])`)
+INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[]) ORDER BY 1, 2, 3, 4`) // in one order, so that two never wait for each other
 
 // Keep stores the answer to a request that the principal of ctx makes for the first time. It travels with COMMIT, which
-// fails with a conflict that IsTaken knows when the key was used meanwhile for something else.
+// fails when the key was used meanwhile for something else: see InProgress.
 func Keep(ctx context.Context, once *Once, answer any) error {
 	if once == nil || once.key == "" {
 		return nil
@@ -98,5 +102,11 @@ func Keep(ctx context.Context, once *Once, answer any) error {
 	return nil
 }
 
-// IsTaken says whether a transaction failed because a key was used for something else at the same time.
-func IsTaken(err error) bool { return database.IsUnique(err, "idempotency_keys_pkey") }
+// InProgress gives ErrInProgress when a transaction with Many failed because the first request with the key of once goes on:
+// about the same object, whose lock was waited for in vain, or about another. Any other error stays as it is.
+func InProgress(err error, once *Once) error {
+	if database.IsUnique(err, "idempotency_keys_pkey") || once != nil && once.key != "" && database.IsLockTimeout(err) {
+		return ErrInProgress.Because(err)
+	}
+	return err
+}
