@@ -11,10 +11,13 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"countersign/billing/billingtest"
+	"countersign/billing/decisions"
 	"countersign/billing/invoices"
 	"countersign/billing/payments"
+	"countersign/internal/auth"
 )
 
 // receipt uploads a file as a member and gives its id.
@@ -210,4 +213,36 @@ func TestSignalSentences(t *testing.T) {
 			t.Errorf("%s: a placeholder is left: %s", code, sentence)
 		}
 	}
+}
+
+// Copies that somebody uploads for nothing push no receipt out of sight: neither its own twin nor, in a set, that of
+// another payment. What the ladder asks for because of a signal, it asks for alone and in a set.
+func TestFloodsHideNoReceipt(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	_, err := w.Decisions.SetLadder(w.Owner.Ctx, []decisions.Policy{
+		{Rank: 1, Signal: payments.SignalSameReceipt, Approvals: 2, Permission: auth.BillingApprove},
+		{Rank: 2, Approvals: 1, Permission: auth.BillingApprove}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit := func(content string) uuid.UUID {
+		return w.Submit(w.OpenInvoice("10.00").ID, receipt(w, w.Member, pdf(content))).ID
+	}
+	submit("one transfer")
+	again, loud := submit("one transfer"), submit("loud")
+	force(t, `INSERT INTO evidence (tenant_id, id, account_id, sha256, size_bytes, content_type, filename, storage_key, uploaded_by)
+		SELECT e.tenant_id, gen_random_uuid(), e.account_id, e.sha256, e.size_bytes, e.content_type, e.filename, e.storage_key, e.uploaded_by
+		FROM evidence AS e JOIN payment_evidence AS pe ON pe.tenant_id = e.tenant_id AND pe.evidence_id = e.id, generate_series(1, 120) WHERE e.tenant_id = ? AND pe.payment_id IN (?)`,
+		w.Tenant.ID, bun.List([]uuid.UUID{again, loud}))
+	if !strings.Contains(string(w.Detail(again).Raw), payments.SignalSameReceipt) {
+		t.Error("the signal is gone")
+	}
+	for _, o := range w.Payments.BulkApprove(w.Approver.Ctx, []payments.BulkItem{{ID: again, Digest: w.Digest(again)}, {ID: loud, Digest: w.Digest(loud)}}, "") {
+		if o.Err != nil {
+			t.Errorf("%s: %v", o.ID, o.Err)
+		}
+	}
+	equal(t, "the doubled receipt after one approval", w.Payment(again).Status, payments.StatusPendingApproval)
+	equal(t, "the other", w.Payment(loud).Status, payments.StatusProcessing)
 }
