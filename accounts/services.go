@@ -47,6 +47,6 @@ func New(d Deps) *Service {
 		panic("accounts: Deps.SecretKey is missing or shorter than 32 bytes")
 	}
 	s := &Service{db: d.DB, outbox: d.Outbox, now: d.Now, secretKey: d.SecretKey, secure: d.SecureCookies, passwords: newPasswords(d.Demo)}
-	s.secrets = batch.NewGroup(maxTogether, s.authenticateTogether)
+	s.secrets = batch.NewGroup(maxTogether, enoughWait, s.authenticateTogether)
 	return s
 }

@@ -99,8 +99,12 @@ type known struct {
 	revoked, active  bool
 }
 
-// maxTogether is how many requests are authenticated by one statement.
-const maxTogether = 100
+// maxTogether is how many requests are authenticated by one statement, and enoughWait how many must wait for a second one
+// to go beside the first.
+const (
+	maxTogether = 100
+	enoughWait  = 8
+)
 
 // authenticateTogether looks up the secrets of requests to one tenant that came at the same time.
 func (s *Service) authenticateTogether(ctx context.Context, tenant uuid.UUID, secrets []presented) ([]known, error) {

@@ -57,9 +57,9 @@ func New(d Deps) *Service {
 		panic("payments: Deps.Now is missing")
 	}
 	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
-	s.reads = batch.NewGroup(maxTogether, s.readTogether)
-	s.claims = batch.NewGroup(maxTogether, s.submitTogether)
-	s.approvals = batch.NewGroup(maxTogether, s.decideTogether)
+	s.reads = batch.NewGroup(maxTogether, enoughReads, s.readTogether)
+	s.claims = batch.NewGroup(maxTogether, enoughWrites, s.submitTogether)
+	s.approvals = batch.NewGroup(maxTogether, enoughWrites, s.decideTogether)
 	return s
 }
 

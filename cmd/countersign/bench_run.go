@@ -137,7 +137,7 @@ func (b *bench) targets(ctx context.Context, tenants []*benchTenant, n int) ([]t
 
 // approve has clients approve over real HTTP, each its next payment, with the worker running or not.
 func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int, settling bool) (figure, error) {
-	list, err := b.targets(ctx, tenants, int(b.Seconds.Seconds()+1)*4000)
+	list, err := b.targets(ctx, tenants, int(b.Seconds.Seconds()+1)*7000)
 	if err != nil {
 		return figure{}, err
 	}
@@ -192,7 +192,7 @@ func (b *bench) submit(ctx context.Context, t *benchTenant) (figure, error) {
 	if err != nil {
 		return figure{}, err
 	}
-	each := int(b.Seconds.Seconds()+1) * 4000 / clients
+	each := int(b.Seconds.Seconds()+1) * 7000 / clients
 	invoices := make([][]uuid.UUID, clients)
 	for c := range customers {
 		if invoices[c], err = b.unpaid(ctx, t, c+1, each); err != nil {

@@ -12,13 +12,11 @@ import (
 	"time"
 )
 
-// enough is how many must wait for a second run to pay: what each run costs by itself is little among so many.
-const enough = 16
-
 // Group runs callers together that have the same key, in at most two runs at a time.
 type Group[K comparable, In, Out any] struct {
-	run   func(ctx context.Context, key K, in []In) ([]Out, error)
-	limit int
+	run    func(ctx context.Context, key K, in []In) ([]Out, error)
+	limit  int
+	enough int
 
 	mu     sync.Mutex
 	queues map[K]*queue[In, Out] // of keys that are busy
@@ -38,10 +36,11 @@ type call[In, Out any] struct {
 	turn chan []*call[In, Out] // those whom he is to run, himself the first; none: he has been run
 }
 
-// NewGroup gives a group whose runs take at most limit callers. run gives an answer for each of in, in their order, or
+// NewGroup gives a group whose runs take at most limit callers, and of which a second one goes beside the first when enough
+// wait: so many that what each run costs by itself is little among them. run gives an answer for each of in, in their order, or
 // an error that all of them get. Its context is the first caller's, and does not end when that caller goes away.
-func NewGroup[K comparable, In, Out any](limit int, run func(ctx context.Context, key K, in []In) ([]Out, error)) *Group[K, In, Out] {
-	return &Group[K, In, Out]{run: run, limit: limit, queues: map[K]*queue[In, Out]{}}
+func NewGroup[K comparable, In, Out any](limit, enough int, run func(ctx context.Context, key K, in []In) ([]Out, error)) *Group[K, In, Out] {
+	return &Group[K, In, Out]{run: run, limit: limit, enough: enough, queues: map[K]*queue[In, Out]{}}
 }
 
 // Do gives the answer for in, from a run that began after Do was called. It returns early when ctx ends; the run that in
@@ -55,7 +54,7 @@ func (g *Group[K, In, Out]) Do(ctx context.Context, key K, in In) (Out, error) {
 		g.queues[key] = q
 	}
 	q.waiting = append(q.waiting, c)
-	if q.running == 0 || q.running == 1 && len(q.waiting) >= enough {
+	if q.running == 0 || q.running == 1 && len(q.waiting) >= g.enough {
 		q.running++
 		g.next(q)
 	}
@@ -109,7 +108,7 @@ func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], 
 		for _, c := range calls[1:] {
 			c.turn <- nil
 		}
-		if len(q.waiting) >= enough || len(q.waiting) > 0 && q.running == 1 {
+		if len(q.waiting) >= g.enough || len(q.waiting) > 0 && q.running == 1 {
 			g.next(q)
 		} else if q.running--; q.running == 0 {
 			delete(g.queues, key)

@@ -20,7 +20,7 @@ type gate struct {
 
 func newGate() (*gate, *batch.Group[string, int, int]) {
 	g := &gate{began: make(chan []int), open: make(chan error)}
-	return g, batch.NewGroup(3, func(_ context.Context, _ string, in []int) ([]int, error) {
+	return g, batch.NewGroup(3, 16, func(_ context.Context, _ string, in []int) ([]int, error) {
 		g.began <- slices.Sorted(slices.Values(in))
 		out := make([]int, len(in))
 		for i, n := range in {
@@ -139,7 +139,7 @@ func TestGroup(t *testing.T) {
 	t.Run("the answers of a run do not depend on whether its first caller stays", func(t *testing.T) {
 		t.Parallel()
 		began, open := make(chan int), make(chan bool)
-		group := batch.NewGroup(3, func(ctx context.Context, _ string, in []int) ([]int, error) {
+		group := batch.NewGroup(3, 16, func(ctx context.Context, _ string, in []int) ([]int, error) {
 			began <- len(in)
 			<-open
 			return in, ctx.Err()
@@ -165,7 +165,7 @@ func TestGroup(t *testing.T) {
 	t.Run("a panic is its leader's, an error for the others, and the next run goes on", func(t *testing.T) {
 		t.Parallel()
 		began, open := make(chan int), make(chan bool)
-		group := batch.NewGroup(3, func(_ context.Context, _ string, in []int) ([]int, error) {
+		group := batch.NewGroup(3, 16, func(_ context.Context, _ string, in []int) ([]int, error) {
 			began <- len(in)
 			if <-open {
 				panic("boom")
@@ -209,7 +209,7 @@ func TestGroup(t *testing.T) {
 	t.Run("under load everybody gets the answer that is his", func(t *testing.T) {
 		t.Parallel()
 		var runs atomic.Int32
-		group := batch.NewGroup(10, func(_ context.Context, key int, in []int) ([]int, error) {
+		group := batch.NewGroup(10, 16, func(_ context.Context, key int, in []int) ([]int, error) {
 			runs.Add(1)
 			out := make([]int, len(in))
 			for i, n := range in {
