@@ -122,7 +122,8 @@ ORDER BY t.strength, t.created_at DESC, t.id DESC`, alikeOwn, alikeAll, alikeDay
 const used = `EXISTS (SELECT FROM payment_evidence AS pe WHERE pe.tenant_id = $1 AND pe.evidence_id = e.id)`
 
 // SelectTwins adds other evidence of the tenant that is like what ids name, and that payments use, to twins: the strongest
-// likeness first, then the newest, at most a hundred of each. A member would be told of his own account's only; whoever judges a payment asks as staff.
+// likeness first, then the newest, at most a hundred of each. A member would be told of his own account's only; whoever
+// judges a payment asks as staff.
 func SelectTwins(ctx context.Context, twins *[]Twin, ids ...uuid.UUID) database.Statement {
 	return database.Select("look for twins of evidence", selectTwins, func(row database.Row) error {
 		var t Twin

@@ -89,7 +89,8 @@ func SelectFree(ctx context.Context, found map[uuid.UUID]Locked, ids ...uuid.UUI
 	}, tenancy.ID(ctx), ids)
 }
 
-// LockReference locks the one invoice that a client names by its id or else by its external id (Z-36). What does not exist, or is not for the caller to see, is ErrNotFound.
+// LockReference locks the one invoice that a client names by its id or else by its external id (Z-36). What does not exist, or
+// is not for the caller to see, is ErrNotFound.
 func LockReference(ctx context.Context, _ bun.Tx, ref string) (Locked, error) {
 	if !storable(ref) {
 		return Locked{}, ErrNotFound

@@ -71,14 +71,9 @@ func (s *Service) decideAll(ctx context.Context, list []verdict) []outcome[Detai
 	if len(signed) == 0 {
 		return out
 	}
-	results, err := s.decideTogether(ctx, signed[0].by.TenantID, signed)
+	results, _ := s.decideTogether(ctx, signed[0].by.TenantID, signed) // each outcome has its own error
 	for n, i := range places {
-		if err != nil {
-			out[i].err = err
-		} else {
-			out[i] = results[n]
-		}
-		if alone(out[i].err) {
+		if out[i] = results[n]; alone(out[i].err) {
 			out[i].answer, out[i].err = s.decideAlone(ctx, list[i])
 		}
 	}
