@@ -25,10 +25,25 @@ type Tenant struct {
 	// TwoApprovalThresholdMinor is the amount in the default currency above which a payment needs two approvals; null: never.
 	TwoApprovalThresholdMinor *int64 `bun:"two_approval_threshold_minor"`
 	// AllowParallelClaims lets an invoice have several undecided payments at once (S3-31).
-	AllowParallelClaims bool      `bun:"allow_parallel_claims"`
-	IsActive            bool      `bun:"is_active"`
-	CreatedAt           time.Time `bun:"created_at,nullzero"`
-	UpdatedAt           time.Time `bun:"updated_at,nullzero"`
+	AllowParallelClaims bool `bun:"allow_parallel_claims"`
+	// TestMode says that nothing here is real money; it is decided once, when the tenant is made (S0D-11).
+	TestMode bool `bun:"test_mode"`
+	// ApplyCreditAutomatically lets a finalised invoice take the customer's credit.
+	ApplyCreditAutomatically bool `bun:"apply_credit_automatically"`
+	// RefundWindowDays is how long after it succeeded a payment may be refunded; zero: for ever (S0D-05).
+	RefundWindowDays int `bun:"refund_window_days"`
+	// The limits below are in the default currency; null: none.
+	TwoRefundApprovalsAboveMinor *int64 `bun:"two_refund_approvals_above_minor"` // above it a second person approves a refund
+	WriteOffToleranceMinor       int64  `bun:"write_off_tolerance_minor"`        // above it a second person approves a write-off
+	PaymentLimitMinor            *int64 `bun:"payment_limit_minor"`              // of one payment (S0D-28)
+	DailyLimitMinor              *int64 `bun:"daily_limit_minor"`                // of one account in 24 hours (S0D-28)
+	HourlyPayments               *int   `bun:"hourly_payments"`                  // of one account (S0D-27)
+	// DuplicateWindowMinutes is for how long an equal payment of the same account is taken for a mistake; zero: never (S0D-26).
+	DuplicateWindowMinutes int `bun:"duplicate_window_minutes"`
+
+	IsActive  bool      `bun:"is_active"`
+	CreatedAt time.Time `bun:"created_at,nullzero"`
+	UpdatedAt time.Time `bun:"updated_at,nullzero"`
 }
 
 // Location is the tenant's time zone. Days begin and end there (S2-152).

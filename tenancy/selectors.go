@@ -14,14 +14,17 @@ import (
 
 const current = `
 SELECT id, slug, name, country, default_currency, timezone, locale, invoice_prefix, payment_terms_days, two_approval_threshold_minor,
-  allow_parallel_claims, is_active, created_at, updated_at
+  allow_parallel_claims, test_mode, apply_credit_automatically, refund_window_days, two_refund_approvals_above_minor, write_off_tolerance_minor,
+  payment_limit_minor, daily_limit_minor, hourly_payments, duplicate_window_minutes, is_active, created_at, updated_at
 FROM tenants WHERE id = $1`
 
 // SelectCurrent reads the tenant of ctx into t, which keeps a zero ID when there is none.
 func SelectCurrent(ctx context.Context, t *Tenant) database.Statement {
 	return database.Select("read tenant", current, func(row database.Row) error {
 		return row.Scan(&t.ID, &t.Slug, &t.Name, &t.Country, &t.DefaultCurrency, &t.Timezone, &t.Locale,
-			&t.InvoicePrefix, &t.PaymentTermsDays, &t.TwoApprovalThresholdMinor, &t.AllowParallelClaims, &t.IsActive, &t.CreatedAt, &t.UpdatedAt)
+			&t.InvoicePrefix, &t.PaymentTermsDays, &t.TwoApprovalThresholdMinor, &t.AllowParallelClaims, &t.TestMode, &t.ApplyCreditAutomatically,
+			&t.RefundWindowDays, &t.TwoRefundApprovalsAboveMinor, &t.WriteOffToleranceMinor, &t.PaymentLimitMinor, &t.DailyLimitMinor, &t.HourlyPayments,
+			&t.DuplicateWindowMinutes, &t.IsActive, &t.CreatedAt, &t.UpdatedAt)
 	}, ID(ctx))
 }
 

@@ -16,15 +16,22 @@ type UpdateRequest struct {
 	PaymentTermsDays    *int        `json:"payment_terms_days" validate:"omitempty,gte=0,lte=365"`
 	TwoApprovalAbove    *web.Number `json:"two_approval_threshold"`
 	AllowParallelClaims *bool       `json:"allow_parallel_claims"`
+
+	ApplyCreditAutomatically *bool       `json:"apply_credit_automatically"`
+	RefundWindowDays         *int        `json:"refund_window_days" validate:"omitempty,gte=0,lte=3650"`
+	TwoRefundApprovalsAbove  *web.Number `json:"two_refund_approvals_above"`
+	WriteOffTolerance        *web.Number `json:"write_off_tolerance"`
+	PaymentLimit             *web.Number `json:"payment_limit"`
+	DailyLimit               *web.Number `json:"daily_limit"`
+	HourlyPayments           *int        `json:"hourly_payments" validate:"omitempty,gte=0,lte=1000000"`
+	DuplicateWindowMinutes   *int        `json:"duplicate_window_minutes" validate:"omitempty,gte=0,lte=1440"`
 }
 
-// input reads the threshold as an amount of the currency that the tenant will bill in after the change.
+// input reads the limits as amounts of the currency that the tenant will bill in after the change.
 func (req UpdateRequest) input(current *Tenant) (UpdateInput, error) {
 	in := UpdateInput{Name: req.Name, Country: req.Country, DefaultCurrency: req.DefaultCurrency, Timezone: req.Timezone, Locale: req.Locale,
-		InvoicePrefix: req.InvoicePrefix, PaymentTermsDays: req.PaymentTermsDays, AllowParallelClaims: req.AllowParallelClaims}
-	if req.TwoApprovalAbove == nil {
-		return in, nil
-	}
+		InvoicePrefix: req.InvoicePrefix, PaymentTermsDays: req.PaymentTermsDays, AllowParallelClaims: req.AllowParallelClaims,
+		ApplyCreditAutomatically: req.ApplyCreditAutomatically, RefundWindowDays: req.RefundWindowDays, HourlyPayments: req.HourlyPayments, DuplicateWindowMinutes: req.DuplicateWindowMinutes}
 	currency := current.DefaultCurrency
 	if req.DefaultCurrency != nil {
 		parsed, err := money.ParseCurrency(*req.DefaultCurrency)
@@ -33,11 +40,26 @@ func (req UpdateRequest) input(current *Tenant) (UpdateInput, error) {
 		}
 		currency = parsed
 	}
-	limit, err := money.Parse(string(*req.TwoApprovalAbove), currency)
-	if err != nil || limit.Minor < 0 {
-		return in, money.ErrInvalidAmount.At("two_approval_threshold")
+	for _, l := range []struct {
+		name string
+		text *web.Number
+		to   **int64
+	}{
+		{"two_approval_threshold", req.TwoApprovalAbove, &in.TwoApprovalThresholdMinor},
+		{"two_refund_approvals_above", req.TwoRefundApprovalsAbove, &in.TwoRefundApprovalsAboveMinor},
+		{"write_off_tolerance", req.WriteOffTolerance, &in.WriteOffToleranceMinor},
+		{"payment_limit", req.PaymentLimit, &in.PaymentLimitMinor},
+		{"daily_limit", req.DailyLimit, &in.DailyLimitMinor},
+	} {
+		if l.text == nil {
+			continue
+		}
+		limit, err := money.Parse(string(*l.text), currency)
+		if err != nil || limit.Minor < 0 {
+			return in, money.ErrInvalidAmount.At(l.name)
+		}
+		*l.to = &limit.Minor
 	}
-	in.TwoApprovalThresholdMinor = &limit.Minor
 	return in, nil
 }
 
@@ -55,17 +77,39 @@ type Response struct {
 	TwoApprovalThreshold  *string `json:"two_approval_threshold"`
 	TwoApprovalAboveMinor *int64  `json:"two_approval_threshold_minor"`
 	AllowParallelClaims   bool    `json:"allow_parallel_claims"`
-	CreatedAt             string  `json:"created_at"`
-	UpdatedAt             string  `json:"updated_at"`
+	TestMode              bool    `json:"test_mode"`
+
+	ApplyCreditAutomatically     bool    `json:"apply_credit_automatically"`
+	RefundWindowDays             int     `json:"refund_window_days"`
+	TwoRefundApprovalsAbove      *string `json:"two_refund_approvals_above"`
+	TwoRefundApprovalsAboveMinor *int64  `json:"two_refund_approvals_above_minor"`
+	WriteOffTolerance            string  `json:"write_off_tolerance"`
+	WriteOffToleranceMinor       int64   `json:"write_off_tolerance_minor"`
+	PaymentLimit                 *string `json:"payment_limit"`
+	PaymentLimitMinor            *int64  `json:"payment_limit_minor"`
+	DailyLimit                   *string `json:"daily_limit"`
+	DailyLimitMinor              *int64  `json:"daily_limit_minor"`
+	HourlyPayments               *int    `json:"hourly_payments"`
+	DuplicateWindowMinutes       int     `json:"duplicate_window_minutes"`
+
+	CreatedAt string `json:"created_at"`
+	UpdatedAt string `json:"updated_at"`
 }
 
 func newResponse(t *Tenant) Response {
-	r := Response{ID: t.ID.String(), Slug: t.Slug, Name: t.Name, Country: t.Country, DefaultCurrency: string(t.DefaultCurrency), Timezone: t.Timezone,
-		Locale: t.Locale, InvoicePrefix: t.InvoicePrefix, PaymentTermsDays: t.PaymentTermsDays, TwoApprovalAboveMinor: t.TwoApprovalThresholdMinor,
-		AllowParallelClaims: t.AllowParallelClaims, CreatedAt: web.Time(t.CreatedAt), UpdatedAt: web.Time(t.UpdatedAt)}
-	if t.TwoApprovalThresholdMinor != nil {
-		text := money.New(*t.TwoApprovalThresholdMinor, t.DefaultCurrency).String()
-		r.TwoApprovalThreshold = &text
+	limit := func(minor *int64) *string {
+		if minor == nil {
+			return nil
+		}
+		text := money.New(*minor, t.DefaultCurrency).String()
+		return &text
 	}
-	return r
+	return Response{ID: t.ID.String(), Slug: t.Slug, Name: t.Name, Country: t.Country, DefaultCurrency: string(t.DefaultCurrency), Timezone: t.Timezone,
+		Locale: t.Locale, InvoicePrefix: t.InvoicePrefix, PaymentTermsDays: t.PaymentTermsDays,
+		TwoApprovalThreshold: limit(t.TwoApprovalThresholdMinor), TwoApprovalAboveMinor: t.TwoApprovalThresholdMinor, AllowParallelClaims: t.AllowParallelClaims, TestMode: t.TestMode,
+		ApplyCreditAutomatically: t.ApplyCreditAutomatically, RefundWindowDays: t.RefundWindowDays,
+		TwoRefundApprovalsAbove: limit(t.TwoRefundApprovalsAboveMinor), TwoRefundApprovalsAboveMinor: t.TwoRefundApprovalsAboveMinor,
+		WriteOffTolerance: *limit(&t.WriteOffToleranceMinor), WriteOffToleranceMinor: t.WriteOffToleranceMinor,
+		PaymentLimit: limit(t.PaymentLimitMinor), PaymentLimitMinor: t.PaymentLimitMinor, DailyLimit: limit(t.DailyLimitMinor), DailyLimitMinor: t.DailyLimitMinor,
+		HourlyPayments: t.HourlyPayments, DuplicateWindowMinutes: t.DuplicateWindowMinutes, CreatedAt: web.Time(t.CreatedAt), UpdatedAt: web.Time(t.UpdatedAt)}
 }

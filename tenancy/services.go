@@ -31,6 +31,7 @@ type CreateInput struct {
 	DefaultCurrency string // ISO 4217
 	Timezone        string // IANA name; empty: UTC
 	Locale          string // en, ru, uz or bn; empty: en
+	TestMode        bool   // for life
 }
 
 // Create makes a tenant. Only the operator may: it is called by commands, under the name by.
@@ -47,7 +48,8 @@ func (s *Service) Create(ctx context.Context, by string, in CreateInput) (*Tenan
 		return nil, ErrTimezone
 	}
 	t := &Tenant{ID: uuid.Must(uuid.NewV7()), Slug: in.Slug, Name: in.Name, Country: country, DefaultCurrency: currency,
-		Timezone: orDefault(in.Timezone, "UTC"), Locale: orDefault(in.Locale, "en"), InvoicePrefix: "INV", PaymentTermsDays: 30, IsActive: true}
+		Timezone: orDefault(in.Timezone, "UTC"), Locale: orDefault(in.Locale, "en"), InvoicePrefix: "INV", PaymentTermsDays: 30, TestMode: in.TestMode,
+		RefundWindowDays: 90, IsActive: true}
 	err = InTx(AsSystem(ctx, t.ID, by), s.db, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.NewInsert().Model(t).Returning("created_at, updated_at").Exec(ctx); err != nil {
 			if database.IsUnique(err, "tenants_slug_key") {
@@ -56,7 +58,7 @@ func (s *Service) Create(ctx context.Context, by string, in CreateInput) (*Tenan
 			return fmt.Errorf("insert tenant: %w", err)
 		}
 		return audit.Write(ctx, audit.Record{Action: "tenant.create", ObjectType: "tenant", ObjectID: t.ID,
-			After: map[string]any{"slug": t.Slug, "country": t.Country, "default_currency": t.DefaultCurrency}})
+			After: map[string]any{"slug": t.Slug, "country": t.Country, "default_currency": t.DefaultCurrency, "test_mode": t.TestMode}})
 	})
 	if err != nil {
 		return nil, err
@@ -100,6 +102,16 @@ type UpdateInput struct {
 	PaymentTermsDays          *int
 	TwoApprovalThresholdMinor *int64 // zero switches the second approval off
 	AllowParallelClaims       *bool
+	ApplyCreditAutomatically  *bool
+	RefundWindowDays          *int
+	DuplicateWindowMinutes    *int
+
+	// zero switches these off
+	TwoRefundApprovalsAboveMinor *int64
+	WriteOffToleranceMinor       *int64
+	PaymentLimitMinor            *int64
+	DailyLimitMinor              *int64
+	HourlyPayments               *int
 }
 
 // Update changes the settings of the caller's tenant. It needs tenant.manage.
@@ -116,7 +128,8 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (*Tenant, error) {
 		}
 		err := tx.NewUpdate().Model(t).
 			Column("name", "country", "default_currency", "timezone", "locale", "invoice_prefix", "payment_terms_days",
-				"two_approval_threshold_minor", "allow_parallel_claims").
+				"two_approval_threshold_minor", "allow_parallel_claims", "apply_credit_automatically", "refund_window_days", "two_refund_approvals_above_minor",
+				"write_off_tolerance_minor", "payment_limit_minor", "daily_limit_minor", "hourly_payments", "duplicate_window_minutes").
 			Set("updated_at = now()").Where("t.id = ?", t.ID).Returning("updated_at").Scan(ctx)
 		if err != nil {
 			return fmt.Errorf("update tenant: %w", err)
@@ -156,13 +169,27 @@ func (in UpdateInput) apply(t *Tenant) error {
 	set(&t.InvoicePrefix, in.InvoicePrefix)
 	set(&t.PaymentTermsDays, in.PaymentTermsDays)
 	set(&t.AllowParallelClaims, in.AllowParallelClaims)
-	if in.TwoApprovalThresholdMinor != nil {
-		t.TwoApprovalThresholdMinor = in.TwoApprovalThresholdMinor
-		if *in.TwoApprovalThresholdMinor == 0 {
-			t.TwoApprovalThresholdMinor = nil
-		}
-	}
+	set(&t.ApplyCreditAutomatically, in.ApplyCreditAutomatically)
+	set(&t.RefundWindowDays, in.RefundWindowDays)
+	set(&t.DuplicateWindowMinutes, in.DuplicateWindowMinutes)
+	set(&t.WriteOffToleranceMinor, in.WriteOffToleranceMinor)
+	setOrClear(&t.TwoApprovalThresholdMinor, in.TwoApprovalThresholdMinor)
+	setOrClear(&t.TwoRefundApprovalsAboveMinor, in.TwoRefundApprovalsAboveMinor)
+	setOrClear(&t.PaymentLimitMinor, in.PaymentLimitMinor)
+	setOrClear(&t.DailyLimitMinor, in.DailyLimitMinor)
+	setOrClear(&t.HourlyPayments, in.HourlyPayments)
 	return fields.Err()
+}
+
+// setOrClear sets a limit; zero takes it away.
+func setOrClear[T int | int64](dst **T, value *T) {
+	switch {
+	case value == nil:
+	case *value == 0:
+		*dst = nil
+	default:
+		*dst = value
+	}
 }
 
 func set[T any](dst *T, value *T) {
@@ -174,5 +201,9 @@ func set[T any](dst *T, value *T) {
 func settings(t *Tenant) map[string]any {
 	return map[string]any{"name": t.Name, "country": t.Country, "default_currency": t.DefaultCurrency, "timezone": t.Timezone, "locale": t.Locale,
 		"invoice_prefix": t.InvoicePrefix, "payment_terms_days": t.PaymentTermsDays,
-		"two_approval_threshold_minor": t.TwoApprovalThresholdMinor, "allow_parallel_claims": t.AllowParallelClaims}
+		"two_approval_threshold_minor": t.TwoApprovalThresholdMinor, "allow_parallel_claims": t.AllowParallelClaims,
+		"apply_credit_automatically": t.ApplyCreditAutomatically, "refund_window_days": t.RefundWindowDays,
+		"two_refund_approvals_above_minor": t.TwoRefundApprovalsAboveMinor, "write_off_tolerance_minor": t.WriteOffToleranceMinor,
+		"payment_limit_minor": t.PaymentLimitMinor, "daily_limit_minor": t.DailyLimitMinor, "hourly_payments": t.HourlyPayments,
+		"duplicate_window_minutes": t.DuplicateWindowMinutes}
 }

@@ -18,8 +18,12 @@ const (
 	Reject  Verdict = "reject"
 )
 
-// SubjectPayment is the kind of thing decided about so far.
-const SubjectPayment = "payment"
+// The kinds of things that people decide about.
+const (
+	SubjectPayment  = "payment"
+	SubjectRefund   = "refund"
+	SubjectWriteOff = "write_off"
+)
 
 // Decision is one person's verdict. Decisions are never changed.
 type Decision struct {

@@ -173,6 +173,7 @@ func (b *batch) args(label string) []any {
 	ids, customers := make([]plainID, n), make([]plainID, n)
 	codes, owners, currencies, classes := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	var cached, cachedCustomers []plainID
+	var cachedCodes []string
 	var sums []int64
 	for i, a := range b.accounts {
 		ids[i], customers[i] = a.id, a.ref.customer
@@ -180,6 +181,7 @@ func (b *batch) args(label string) []any {
 		if a.ref.customer != uuid.Nil && a.sum != 0 {
 			cached = append(cached, a.id)
 			cachedCustomers = append(cachedCustomers, a.ref.customer)
+			cachedCodes = append(cachedCodes, a.ref.code)
 			sums = append(sums, a.sum)
 		}
 	}
@@ -188,7 +190,7 @@ func (b *batch) args(label string) []any {
 		label, t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
 		ids, codes, owners, currencies, classes, customers,
 		l.transactions, l.numbers, l.accounts, l.amounts, l.currencies,
-		uuid.Nil}
+		uuid.Nil, cachedCodes}
 }
 
 // check finds a Ref that no constructor made, or that was made from nothing.

@@ -16,6 +16,9 @@ var (
 	// ErrBalanceTooLarge means that a customer's balance would be beyond what the books hold. The caller's transaction is
 	// lost: roll it back.
 	ErrBalanceTooLarge = errs.Invalid("balance_too_large", "With this, the balance of the account would be larger than the books hold.")
+	// ErrCreditExceeded means that more of a customer's credit was to be spent than there is. The caller's transaction is
+	// lost: roll it back.
+	ErrCreditExceeded = errs.Conflict("credit_exceeded", "The customer does not have so much credit.")
 	// ErrInvalidPosting means that the caller's posting cannot be booked: a bug, which the wrapping error describes.
 	ErrInvalidPosting = errors.New("invalid ledger posting")
 )

@@ -29,8 +29,8 @@ func Rebuild(ctx context.Context, db *bun.DB) ([]Drift, error) {
 	err := tenancy.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
 		tenant := tenancy.ID(ctx)
 		// a row that was lost is made first: only a row can be locked
-		if _, err := tx.NewRaw(`INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, amount_minor)
-			SELECT a.tenant_id, a.id, a.customer_id, 0 FROM ledger_accounts a WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL ORDER BY a.id
+		if _, err := tx.NewRaw(`INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code, amount_minor)
+			SELECT a.tenant_id, a.id, a.customer_id, a.code, 0 FROM ledger_accounts a WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL ORDER BY a.id
 			ON CONFLICT DO NOTHING`, tenant).Exec(ctx); err != nil {
 			return fmt.Errorf("make missing cached balances: %w", err)
 		}

@@ -34,8 +34,8 @@ type Posting struct {
 // Post books the postings in the caller's transaction, in one statement whatever their number. Entries of one account
 // within a posting become one line, and zero lines are dropped. Missing chart rows are made.
 //
-// It fails with ErrAlreadyPosted when a cause has been posted before, with ErrBalanceTooLarge when a customer's balance
-// leaves what the books hold, and with ErrInvalidPosting when a posting is wrong in itself. After an error the
+// It fails with ErrAlreadyPosted when a cause has been posted before, with ErrCreditExceeded when more of a customer's
+// credit would be spent than there is, with ErrBalanceTooLarge when a customer's balance leaves what the books hold, and with ErrInvalidPosting when a posting is wrong in itself. After an error the
 // transaction must be rolled back.
 func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
 	if len(postings) == 0 {
@@ -55,6 +55,8 @@ func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
 		return ErrAlreadyPosted.Because(err)
 	case database.IsUnique(err, "ledger_transactions_corrects_key"):
 		return ErrAlreadyReversed.Because(err)
+	case database.IsCheck(err, "ledger_balances_credit_check"):
+		return ErrCreditExceeded.Because(err)
 	case database.IsCheck(err, "ledger_balances_range"):
 		return ErrBalanceTooLarge.Because(err)
 	case err != nil:
@@ -68,8 +70,8 @@ func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
 // from the last to the first: balances come last and are locked for the shortest time. Nothing depends on that order.
 const insertPostings = `
 WITH cached AS (
-  INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, amount_minor)
-  SELECT $1, r.id, r.customer_id, r.amount_minor FROM unnest($2::uuid[], $3::uuid[], $4::bigint[]) AS r(id, customer_id, amount_minor)
+  INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, code, amount_minor)
+  SELECT $1, r.id, r.customer_id, r.code, r.amount_minor FROM unnest($2::uuid[], $3::uuid[], $26::text[], $4::bigint[]) AS r(id, customer_id, code, amount_minor)
   ON CONFLICT (tenant_id, ledger_account_id) DO UPDATE SET amount_minor = b.amount_minor + excluded.amount_minor, updated_at = now()
 ), posted AS (
   INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects, posted_by)

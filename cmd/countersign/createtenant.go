@@ -23,6 +23,7 @@ type createTenantCommand struct {
 	Locale     string `default:"en" enum:"en,ru,uz,bn" help:"Language of its documents."`
 	OwnerEmail string `required:"" help:"E-mail of the first owner."`
 	OwnerName  string `required:"" help:"Name of the first owner."`
+	Test       bool   `help:"Nothing in it is real money; only there the sandbox gateway works. For life."`
 	DryRun     bool   `help:"Only check that the database can be reached."`
 }
 
@@ -45,7 +46,7 @@ func (c createTenantCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := p.tenancy.Create(ctx, "command createtenant", tenancy.CreateInput{Slug: c.Slug, Name: c.Name, Country: c.Country, DefaultCurrency: c.Currency, Timezone: c.Timezone, Locale: c.Locale})
+	t, err := p.tenancy.Create(ctx, "command createtenant", tenancy.CreateInput{Slug: c.Slug, Name: c.Name, Country: c.Country, DefaultCurrency: c.Currency, Timezone: c.Timezone, Locale: c.Locale, TestMode: c.Test})
 	if err != nil {
 		return err
 	}
