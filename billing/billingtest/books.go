@@ -13,12 +13,12 @@ import (
 	"countersign/internal/testkit"
 )
 
-// Events gives the types of the tenant's events in the order in which they happened, those that begin with one of the
-// prefixes; without any, all.
+// Events gives the names of the tenant's events in the order in which they happened, those that begin with one of the
+// prefixes; without any, all. An event that goes by two names gives both.
 func (w *World) Events(prefixes ...string) []string {
 	w.t.Helper()
 	var all []string
-	w.owner("SELECT type FROM events WHERE tenant_id = ? ORDER BY created_at, id", &all)
+	w.owner("SELECT n.name FROM events, LATERAL (VALUES (1, type), (2, also)) AS n(place, name) WHERE tenant_id = ? AND n.name <> '' ORDER BY created_at, id, n.place", &all)
 	return keep(all, prefixes)
 }
 

@@ -9,8 +9,10 @@ import (
 
 	"countersign/accounts"
 	"countersign/billing/ledger"
+	"countersign/internal/audit"
 	"countersign/internal/auth"
 	"countersign/internal/idempotency"
+	"countersign/internal/outbox"
 	"countersign/tenancy"
 )
 
@@ -139,10 +141,13 @@ func finalizeCause(inv *Invoice) string { return "invoice:" + inv.ID.String() + 
 
 // tellPaid is for an invoice over nothing, which no payment will pay.
 func (s *Service) tellPaid(ctx context.Context, inv *Invoice) error {
-	var news settlementNews
-	news.events = append(news.events, newEvent(EventPaid, inv))
+	events := []outbox.Event{newEvent(EventPaid, inv)}
 	if inv.Credits > 0 {
-		news.granted(inv)
+		events = append(events, newCreditsEvent(inv))
+		if err := audit.Write(ctx, audit.Record{Action: "credits.grant", ObjectType: "invoice", ObjectID: inv.ID, AccountID: inv.AccountID,
+			After: map[string]any{"credits": inv.Credits}}); err != nil {
+			return err
+		}
 	}
-	return news.publish(ctx, s.outbox)
+	return s.outbox.Emit(ctx, events...)
 }

@@ -2,6 +2,7 @@ package invoices
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/ledger"
-	"countersign/internal/audit"
 	"countersign/internal/database"
 	"countersign/internal/outbox"
 	"countersign/tenancy"
@@ -81,45 +81,53 @@ FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::t
   AS a(id, version, paid, balance, status, paid_at, claims, paused_at, paused_for)
 WHERE i.tenant_id = $1 AND i.id = a.id AND i.version = a.version`
 
-// ApplyPayments writes the outcome of settlements to invoices that Lock has locked, at most one application for each,
-// in one statement whatever their number. It gives the invoices that became paid by it, and for those with service
-// credits the postings that grant them, once in an invoice's life; the caller posts them with his own. The invoices in
-// locked show the new state afterwards. An invoice that was paid or voided meanwhile takes applications of nothing only.
-func (s *Service) ApplyPayments(ctx context.Context, tx bun.Tx, locked map[uuid.UUID]*Invoice, apps []Application, now time.Time) ([]*Invoice, []ledger.Posting, error) {
-	if len(apps) == 0 {
-		return nil, nil, nil
-	}
+// Outcome is what follows from applications.
+type Outcome struct {
+	Change database.Statement // of the invoices, which must be as they were locked
+	Grants []ledger.Posting   // of service credits, once in an invoice's life
+}
+
+// ApplyPayments gives the outcome of settlements for invoices that are locked, at most one application for each, and
+// emits their events, which refer to record, the audit record that the caller writes. The caller sends the change and
+// posts the grants in the same transaction. The invoices in locked show the new state afterwards. An invoice that was
+// paid or voided meanwhile takes applications of nothing only.
+func (s *Service) ApplyPayments(ctx context.Context, locked map[uuid.UUID]*Invoice, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
 	var change appliedRows
-	var news settlementNews
-	var paid []*Invoice
-	var grants []ledger.Posting
+	var out Outcome
+	var news []outbox.Event
 	for _, app := range apps {
 		inv, ok := locked[app.InvoiceID]
 		if !ok {
-			return nil, nil, fmt.Errorf("apply a payment to invoice %s: it is not locked", app.InvoiceID)
+			return out, fmt.Errorf("apply a payment to invoice %s: it is not locked", app.InvoiceID)
 		}
-		before := *inv
+		first := inv.PaidAt.IsZero()
 		if err := inv.apply(app, now); err != nil {
-			return nil, nil, fmt.Errorf("apply a payment to invoice %s: %w", inv.ID, err)
+			return out, fmt.Errorf("apply a payment to invoice %s: %w", inv.ID, err)
 		}
 		change.add(inv)
 		if app.AppliedMinor == 0 {
 			continue
 		}
-		news.applied(&before, inv, app.AppliedMinor)
-		if inv.Status != StatusPaid {
-			continue
+		name := EventPartiallyPaid
+		if inv.Status == StatusPaid {
+			name = EventPaid
 		}
-		paid = append(paid, inv)
-		if before.PaidAt.IsZero() && inv.Credits > 0 {
-			grants = append(grants, grantCredits(inv))
-			news.granted(inv)
+		news = append(news, newEvent(name, inv))
+		if inv.Status == StatusPaid && first && inv.Credits > 0 {
+			out.Grants = append(out.Grants, grantCredits(inv))
+			news = append(news, newCreditsEvent(inv))
 		}
 	}
-	if err := change.write(ctx, tx); err != nil {
-		return nil, nil, err
+	for i := range news {
+		news[i].Audit = record
 	}
-	return paid, grants, news.publish(ctx, s.outbox)
+	if len(news) > 0 {
+		if err := s.outbox.Emit(ctx, news...); err != nil {
+			return out, err
+		}
+	}
+	out.Change = change.statement(ctx)
+	return out, nil
 }
 
 // apply is the rule for one invoice. What it refuses is a mistake of the caller, who computes what is applied.
@@ -179,20 +187,16 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// write changes all rows and insists that each was there as it was locked: an invoice that is named twice, or was not
-// locked in this transaction, is noticed here.
-func (r *appliedRows) write(ctx context.Context, tx bun.Tx) error {
-	res, err := database.Hot(tx).ExecContext(ctx, applyPayments, tenancy.ID(ctx), r.ids, r.versions, r.paid, r.balances, r.statuses, r.paidAt, r.claims, r.pausedAt, r.pausedFor)
-	if err != nil {
-		return fmt.Errorf("apply payments to %d invoices: %w", len(r.ids), err)
-	}
-	if n, _ := res.RowsAffected(); n != int64(len(r.ids)) {
-		return fmt.Errorf("apply payments to %d invoices: %d were as they had been locked", len(r.ids), n)
-	}
+// errNotAsLocked means that an invoice is named twice, or was not locked in this transaction.
+var errNotAsLocked = errors.New("an invoice is not as it was locked")
+
+// statement changes all rows and insists that each was there as it was locked.
+func (r *appliedRows) statement(ctx context.Context) database.Statement {
 	for _, inv := range r.invoices {
 		inv.Version++
 	}
-	return nil
+	return database.ChangeExactly(len(r.ids), errNotAsLocked, "apply payments to invoices", applyPayments,
+		tenancy.ID(ctx), r.ids, r.versions, r.paid, r.balances, r.statuses, r.paidAt, r.claims, r.pausedAt, r.pausedFor)
 }
 
 // grantCredits is the posting that gives the account the service credits it has paid for.
@@ -202,40 +206,4 @@ func grantCredits(inv *Invoice) ledger.Posting {
 			{Account: ledger.CreditsIssued(), AmountMinor: inv.Credits},
 			{Account: ledger.Credits(inv.AccountID), AmountMinor: -inv.Credits},
 		}}
-}
-
-// settlementNews collects events and audit records, so that a set of any size costs two statements.
-type settlementNews struct {
-	events  []outbox.Event
-	records []audit.Record
-}
-
-func (n *settlementNews) applied(before, after *Invoice, applied int64) {
-	name := EventPartiallyPaid
-	if after.Status == StatusPaid {
-		name = EventPaid
-	}
-	n.events = append(n.events, newEvent(name, after))
-	facts := balanceFacts(after)
-	facts["applied_minor"] = applied
-	n.records = append(n.records, audit.Record{Action: "invoice.apply_payment", ObjectType: "invoice", ObjectID: after.ID, AccountID: after.AccountID,
-		Before: balanceFacts(before), After: facts})
-}
-
-func (n *settlementNews) granted(inv *Invoice) {
-	n.events = append(n.events, newCreditsEvent(inv))
-	n.records = append(n.records, audit.Record{Action: "credits.grant", ObjectType: "invoice", ObjectID: inv.ID, AccountID: inv.AccountID,
-		After: map[string]any{"credits": inv.Credits}})
-}
-
-func (n *settlementNews) publish(ctx context.Context, box *outbox.Outbox) error {
-	if len(n.events) == 0 {
-		return nil
-	}
-	if len(n.records) > 0 {
-		if err := audit.Write(ctx, n.records...); err != nil {
-			return err
-		}
-	}
-	return box.Emit(ctx, n.events...)
 }

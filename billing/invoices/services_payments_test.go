@@ -18,7 +18,7 @@ import (
 	"countersign/tenancy"
 )
 
-// apply locks the invoices, applies and posts the grants, as settlement does.
+// tryApply locks the invoices, applies and posts the grants, as settlement does, and gives those that are paid now.
 func (s *shop) tryApply(ctx context.Context, apps ...invoices.Application) (paid []*invoices.Invoice, err error) {
 	ids := make([]uuid.UUID, len(apps))
 	for i, app := range apps {
@@ -29,11 +29,20 @@ func (s *shop) tryApply(ctx context.Context, apps ...invoices.Application) (paid
 		if err != nil {
 			return err
 		}
-		var grants []ledger.Posting
-		if paid, grants, err = s.service.ApplyPayments(ctx, tx, locked, apps, s.clock.now()); err != nil {
+		outcome, err := s.service.ApplyPayments(ctx, locked, apps, uuid.New(), s.clock.now())
+		if err != nil {
 			return err
 		}
-		return ledger.Post(ctx, tx, grants...)
+		if err := database.Send(ctx, outcome.Change); err != nil {
+			return err
+		}
+		paid = nil
+		for _, app := range apps {
+			if inv := locked[app.InvoiceID]; app.AppliedMinor > 0 && inv.Status == invoices.StatusPaid {
+				paid = append(paid, inv)
+			}
+		}
+		return ledger.Post(ctx, tx, outcome.Grants...)
 	})
 	return paid, err
 }
@@ -304,8 +313,11 @@ func TestApplyPayments(t *testing.T) {
 		stale := map[uuid.UUID]*invoices.Invoice{id: s.get(id)}
 		s.addClaim(id)
 		err := s.inTx(func(ctx context.Context, tx bun.Tx) error {
-			_, _, err := s.service.ApplyPayments(ctx, tx, stale, []invoices.Application{{InvoiceID: id, AppliedMinor: 1}}, s.clock.now())
-			return err
+			outcome, err := s.service.ApplyPayments(ctx, stale, []invoices.Application{{InvoiceID: id, AppliedMinor: 1}}, uuid.New(), s.clock.now())
+			if err != nil {
+				return err
+			}
+			return database.Send(ctx, outcome.Change)
 		})
 		if err == nil {
 			t.Error("not refused")

@@ -37,19 +37,32 @@ type Posting struct {
 // It fails with ErrAlreadyPosted when a cause has been posted before, with ErrCreditExceeded when more of a customer's
 // credit would be spent than there is, with ErrBalanceTooLarge when a customer's balance leaves what the books hold, and with ErrInvalidPosting when a posting is wrong in itself. After an error the
 // transaction must be rolled back.
-func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
+func Post(ctx context.Context, _ bun.Tx, postings ...Posting) error {
 	if len(postings) == 0 {
 		return nil
 	}
-	p, ok := auth.From(ctx)
-	if !ok || p.IsMember() {
-		return fmt.Errorf("%w: only staff and programs of the tenant post", ErrInvalidPosting)
-	}
-	b, err := newBatch(tenancy.ID(ctx), postings)
+	s, err := Statement(ctx, postings...)
 	if err != nil {
 		return err
 	}
-	_, err = database.Hot(tx).ExecContext(ctx, insertPostings, b.args(p.Label)...)
+	return Refusal(database.Send(ctx, s))
+}
+
+// Statement is Post for who sends it together with others. Refusal turns its error into that of Post.
+func Statement(ctx context.Context, postings ...Posting) (database.Statement, error) {
+	p, ok := auth.From(ctx)
+	if !ok || p.IsMember() {
+		return database.Statement{}, fmt.Errorf("%w: only staff and programs of the tenant post", ErrInvalidPosting)
+	}
+	b, err := newBatch(tenancy.ID(ctx), postings)
+	if err != nil {
+		return database.Statement{}, err
+	}
+	return database.Change(fmt.Sprintf("post %d ledger transactions", len(postings)), insertPostings, b.args(p.Label)...), nil
+}
+
+// Refusal gives the ledger's own error for what the database has refused of a posting; any other error stays as it is.
+func Refusal(err error) error {
 	switch {
 	case database.IsUnique(err, "ledger_transactions_cause_key"):
 		return ErrAlreadyPosted.Because(err)
@@ -59,10 +72,9 @@ func Post(ctx context.Context, tx bun.Tx, postings ...Posting) error {
 		return ErrCreditExceeded.Because(err)
 	case database.IsCheck(err, "ledger_balances_range"):
 		return ErrBalanceTooLarge.Because(err)
-	case err != nil:
-		return fmt.Errorf("post %d ledger transactions: %w", len(postings), err)
+	default:
+		return err
 	}
-	return nil
 }
 
 // insertPostings writes everything in one round trip. The trigger on ledger_entries runs at the end of the statement,
@@ -82,6 +94,7 @@ WITH cached AS (
   INSERT INTO ledger_accounts (tenant_id, id, code, owner, currency, class, customer_id)
   SELECT $1, r.id, r.code, r.owner, r.currency, r.class, nullif(r.customer_id, $25)
   FROM unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::uuid[]) AS r(id, code, owner, currency, class, customer_id)
+  WHERE NOT EXISTS (SELECT FROM ledger_accounts k WHERE k.tenant_id = $1 AND k.id = r.id) -- nearly all are there: not even tried, it costs less
   ON CONFLICT DO NOTHING
 )
 INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)

@@ -126,7 +126,7 @@ func (a around) timeline(r admin.Reader, f *Facts) []admin.Event {
 		if err := json.Unmarshal(told.Payload, &payload); err != nil {
 			continue // an event of another form than ours says nothing here
 		}
-		if told.Type == EventUpdated && payload.Before == nil {
+		if told.Type == EventUpdated {
 			tone, text = admin.ToneMute, "The customer's note was changed"
 		}
 		if text == "" {

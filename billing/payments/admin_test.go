@@ -261,7 +261,7 @@ func TestConsoleActions(t *testing.T) {
 		w := billingtest.New(t)
 		p := w.Submit(w.OpenInvoice("150.00").ID)
 		w.Approve(p.ID, w.Approver)
-		force(t, "UPDATE payments SET set_aside = 'overflow' WHERE id = ?", p.ID)
+		force(t, "WITH q AS (DELETE FROM settlement_queue WHERE payment_id = ?0) UPDATE payments SET set_aside = 'overflow' WHERE id = ?0", p.ID)
 		b := w.Browse(w.Console(), w.Approver)
 		b.Get(page(p.ID, "")).Shows("could not take this payment (overflow)", "Let the worker try again")
 		b.Follow(b.Post(page(p.ID, "resume/"), nil)).Hides("could not take this payment")

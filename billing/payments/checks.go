@@ -62,4 +62,12 @@ LEFT JOIN (
 ) p ON p.id = i.id
 WHERE i.tenant_id = ?0 AND i.pending_claims <> coalesce(p.n, 0)
 ORDER BY 1`},
+	{ID: "payments.E006", What: "an approved payment is not in the worker's queue, or one that is not approved is",
+		Hint: "What is not in the queue is never settled: set the payment aside and resume it. Find out what changed it past the application.",
+		Query: `
+SELECT coalesce(p.id, q.payment_id) AS object, CASE WHEN q.payment_id IS NULL THEN 'approved, not in the queue' ELSE 'in the queue, and ' || coalesce(p.status, 'unknown') END AS detail
+FROM (SELECT s.id, s.status FROM payments s WHERE s.tenant_id = ?0 AND s.status = 'processing' AND s.approved_at IS NOT NULL AND s.set_aside = '') p
+FULL JOIN (SELECT s.payment_id FROM settlement_queue s WHERE s.tenant_id = ?0) q ON q.payment_id = p.id
+WHERE p.id IS NULL OR q.payment_id IS NULL
+ORDER BY 1`},
 }

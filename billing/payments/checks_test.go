@@ -90,6 +90,16 @@ func TestChecks(t *testing.T) {
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper("UPDATE invoices SET pending_claims = 2 WHERE tenant_id = ? AND id = ?", waiting.InvoiceID)
 			}},
+		{"an approved payment that the worker will never see", "payments.E006", "", "approved, not in the queue",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Approve(waiting.ID, w.Approver)
+				w.Tamper("DELETE FROM settlement_queue WHERE tenant_id = ? AND payment_id = ?", waiting.ID)
+			}},
+		{"a payment in the queue that nobody approved", "payments.E006", "", "in the queue, and unknown",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper(`INSERT INTO settlement_queue (tenant_id, payment_id, account_id, invoice_id, method, amount_minor, received_minor, currency, approved_at)
+					SELECT tenant_id, id, account_id, invoice_id, method, amount_minor, amount_minor, currency, now() FROM payments WHERE tenant_id = ? AND id = ?`, waiting.ID)
+			}},
 	} {
 		t.Run("find "+tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -36,6 +36,9 @@ var (
 	ErrAmountTooLarge = errs.Invalid("amount_too_large", "The amount is larger than one payment may be.")
 	// ErrNotManual means that the method is not one that customers claim (S3-22).
 	ErrNotManual = errs.Invalid("not_a_manual_method", "This must be one of: bank_transfer, local_wallet.")
+	// ErrReferenceCounted means that a payment with the same reference was settled for the invoice: the transfer counts once
+	// (C-08).
+	ErrReferenceCounted = errs.Conflict("reference_already_counted", "A payment with this reference has already been counted for this invoice.")
 	// ErrEvidenceRequired means that the method or the ladder asks for a receipt.
 	ErrEvidenceRequired = errs.Invalid("evidence_required", "A receipt is required for this payment.")
 	// ErrPaidInFuture means that the payer says that he will have paid.

@@ -9,7 +9,7 @@ import (
 	"countersign/internal/outbox"
 )
 
-// The events. Every change of a payment also gives one EventUpdated, with what was before and after (S0-73).
+// The events. Every change of a payment also goes by the name EventUpdated, with what was before and after (S0-73).
 const (
 	EventCreated          = "payment.created"
 	EventSubmitted        = "payment.submitted"
@@ -26,18 +26,18 @@ const (
 
 // Snapshot is the payload of a payment's events: ids, states and amounts, never a reference or a text.
 type Snapshot struct {
-	PaymentID     uuid.UUID      `json:"payment_id"`
-	InvoiceID     uuid.UUID      `json:"invoice_id"`
-	AccountID     uuid.UUID      `json:"account_id"`
-	PaymentMethod string         `json:"payment_method"`
-	Status        Status         `json:"status"`
-	AmountMinor   int64          `json:"amount_minor"`
-	ReceivedMinor *int64         `json:"received_minor,omitempty"`
-	AppliedMinor  *int64         `json:"applied_minor,omitempty"`
-	ExcessMinor   *int64         `json:"excess_minor,omitempty"`
-	Currency      string         `json:"currency"`
-	Before        map[string]any `json:"before,omitempty"`
-	After         map[string]any `json:"after,omitempty"`
+	PaymentID     uuid.UUID `json:"payment_id"`
+	InvoiceID     uuid.UUID `json:"invoice_id"`
+	AccountID     uuid.UUID `json:"account_id"`
+	PaymentMethod string    `json:"payment_method"`
+	Status        Status    `json:"status"`
+	AmountMinor   int64     `json:"amount_minor"`
+	ReceivedMinor *int64    `json:"received_minor,omitempty"`
+	AppliedMinor  *int64    `json:"applied_minor,omitempty"`
+	ExcessMinor   *int64    `json:"excess_minor,omitempty"`
+	Currency      string    `json:"currency"`
+	Before        any       `json:"before,omitempty"` // what a change has changed
+	After         any       `json:"after,omitempty"`
 }
 
 func snapshot(p *Payment) Snapshot {
@@ -57,13 +57,15 @@ func (h *history) created(p *Payment, action string) {
 	h.records = append(h.records, audit.Record{Action: action, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, After: p.state()})
 }
 
-// changed tells of a change from before to p as it is now: the named event, EventUpdated and an audit record.
+// changed tells of a change from before to p as it is now: an event and an audit record.
 func (h *history) changed(event, action string, before map[string]any, p *Payment, reason string) {
 	after := p.state()
-	h.event(event, p, snapshot(p))
-	updated := snapshot(p)
-	updated.Before, updated.After = before, after
-	h.event(EventUpdated, p, updated)
+	payload := snapshot(p)
+	payload.Before, payload.After = before, after
+	h.event(event, p, payload)
+	if event != EventUpdated {
+		h.events[len(h.events)-1].Also = EventUpdated
+	}
 	h.records = append(h.records, audit.Record{Action: action, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, Before: before, After: after, Reason: reason})
 }
 

@@ -15,12 +15,12 @@ import (
 func (s *Service) Gauges(ctx context.Context) (map[string]float64, error) {
 	var undecided, unsettled, setAside, oldest, lag float64
 	err := tenancy.Observe(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		return tx.NewRaw(`SELECT count(*) FILTER (WHERE p.status = 'pending_approval')::float8,
-			coalesce(extract(epoch FROM now() - min(p.created_at) FILTER (WHERE p.status = 'pending_approval')), 0)::float8,
-			count(*) FILTER (WHERE p.status = 'processing' AND p.set_aside = '')::float8,
-			coalesce(extract(epoch FROM now() - min(p.approved_at) FILTER (WHERE p.status = 'processing' AND p.set_aside = '')), 0)::float8,
-			count(*) FILTER (WHERE p.status = 'processing' AND p.set_aside <> '')::float8
-			FROM tenants AS t JOIN payments AS p ON p.tenant_id = t.id AND p.status IN ('pending_approval', 'processing')`).
+		return tx.NewRaw(`SELECT
+			(SELECT count(*) FROM tenants AS t JOIN payments AS p ON p.tenant_id = t.id AND p.undecided)::float8,
+			(SELECT coalesce(extract(epoch FROM now() - min(p.created_at)), 0) FROM tenants AS t JOIN payments AS p ON p.tenant_id = t.id AND p.undecided)::float8,
+			(SELECT count(*) FROM tenants AS t JOIN settlement_queue AS q ON q.tenant_id = t.id)::float8,
+			(SELECT coalesce(extract(epoch FROM now() - min(q.approved_at)), 0) FROM tenants AS t JOIN settlement_queue AS q ON q.tenant_id = t.id)::float8,
+			(SELECT count(*) FROM tenants AS t JOIN payments AS p ON p.tenant_id = t.id AND p.set_aside <> '')::float8`).
 			Scan(ctx, &undecided, &oldest, &unsettled, &lag, &setAside)
 	})
 	if err != nil {

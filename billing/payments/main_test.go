@@ -107,3 +107,11 @@ func force(t testing.TB, query string, args ...any) {
 		t.Fatal(err)
 	}
 }
+
+// enqueue puts what force has approved into the worker's queue, as the trigger would have.
+func enqueue(t testing.TB, w *billingtest.World) {
+	t.Helper()
+	force(t, `INSERT INTO settlement_queue (tenant_id, payment_id, account_id, invoice_id, method, amount_minor, received_minor, currency, approved_at)
+		SELECT tenant_id, id, account_id, invoice_id, method, amount_minor, received_minor, currency, approved_at FROM payments WHERE tenant_id = ? AND status = 'processing'
+		ON CONFLICT DO NOTHING`, w.Tenant.ID)
+}

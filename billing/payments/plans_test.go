@@ -49,7 +49,7 @@ func TestPlans(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, query := range statements {
-			if strings.Contains(query, `"payments"`) || strings.Contains(query, "FROM payments") {
+			if strings.Contains(query, `"payments"`) || strings.Contains(query, "FROM payments") || strings.Contains(query, "FROM settlement_queue") {
 				sent = append(sent, query)
 			}
 		}
@@ -77,8 +77,8 @@ func TestPlans(t *testing.T) {
 		{"payments of an invoice, for a member", "payments_invoice_idx", w.Member.Ctx, get(w.Member, base+"/invoices/"+inv.ID.String()+"/payments/?cursor=")},
 		{"a search by reference", "payments_reference_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search=crowd%2019999")},
 		{"a search by id", "payments_pkey", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search="+uuid.NewString())},
-		{"what waits for a decision", "payments_waiting_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending_approval&cursor=")},
-		{"the queue", "payments_waiting_idx", w.Viewer.Ctx, func() {
+		{"what waits for a decision", "payments_undecided_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending_approval&cursor=")},
+		{"the queue", "payments_undecided_idx", w.Viewer.Ctx, func() {
 			err := tenancy.Read(w.Viewer.Ctx, db, func(ctx context.Context, tx bun.Tx) error {
 				_, err := payments.Undecided(ctx, tx, 100)
 				return err
@@ -92,7 +92,7 @@ func TestPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"the settlement's claim", "payments_waiting_idx", w.System, watched.SettleAll}, // the last thing, so that something waits
+		{"the settlement's claim", "settlement_queue_pkey", w.System, watched.SettleAll}, // the last thing, so that something waits
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sent = nil

@@ -42,8 +42,7 @@ func newClaimChecks() *claimChecks {
 
 const (
 	refusedClaim = `SELECT TRUE FROM payments WHERE tenant_id = $1 AND id = $2 AND invoice_id = $3 AND status IN ('failed', 'cancelled', 'expired')`
-	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND reference_norm = $4 AND reference_norm <> ''
-  AND status IN ('created', 'pending', 'pending_approval', 'processing', 'authorized') LIMIT 1`
+	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND live_reference = $4 LIMIT 1`
 )
 
 // read asks everything that the checks of claims need, behind first and in one round trip, and in further ones for the
@@ -61,8 +60,8 @@ func (k *claimChecks) read(ctx context.Context, first database.Statement, claims
 			read := func(row database.Row) error { return row.Scan(&c.refused) }
 			ask = append(ask, database.Select("look for the refused claim", refusedClaim, read, c.TenantID, c.RetryOf, c.InvoiceID))
 		}
-		if c.invoice.PendingClaims > 0 {
-			crowded = true
+		crowded = crowded || c.invoice.PendingClaims > 0
+		if c.invoice.PendingClaims > 0 || c.invoice.PaidMinor > 0 {
 			c.same.TenantID = c.TenantID
 			read := func(row database.Row) error { return c.same.scan(row) }
 			ask = append(ask, database.Select("look for the same claim", liveClaim, read, c.TenantID, c.InvoiceID, c.Method, c.ReferenceNorm))
@@ -146,7 +145,9 @@ func (c *prepared) check(k *claimChecks) ([]*evidence.Evidence, error) {
 	}
 	files, err := evidence.ForSubmission(k.files, c.AccountID, c.in.Evidence)
 	if err == nil && c.same.ID != uuid.Nil { // the unique index would say so, to the whole transaction
-		err = ErrPending
+		if err = ErrPending; c.same.Status != StatusPendingApproval && c.same.Status != StatusProcessing {
+			err = ErrReferenceCounted.At("transaction_reference")
+		}
 	}
 	return files, err
 }

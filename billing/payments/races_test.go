@@ -229,6 +229,7 @@ func TestRaceForOneBalance(t *testing.T) {
 		INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, received_minor, currency, status, reference, reference_norm, submitted_by, approved_at)
 		SELECT ?0, gen_random_uuid(), ?1, ?2, 'bank_transfer', 'manual', 1000, 1000, 'USD', 'processing', 'B' || g, 'B' || g, ?3, now() FROM generate_series(1, 40) AS g RETURNING 1)
 		UPDATE invoices SET pending_claims = 40, clock_paused_at = now() WHERE tenant_id = ?0 AND id = ?2`, w.Tenant.ID, w.Account.ID, inv.ID, w.Member.ID)
+	enqueue(t, w)
 	atOnce(4, func(i int) error { both[i%2].SettleAll(); return nil })
 	w.SettleAll()
 	after := w.Invoice(inv.ID)

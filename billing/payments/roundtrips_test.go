@@ -100,7 +100,7 @@ func TestRoundTrips(t *testing.T) {
 		"an approval, repeated":             3, // who calls; lock, with the answer; end
 		"an approval of something else":     4, // as many, and nothing written
 		"a refusal":                         4,
-		"a settlement of a set of any size": 7, // claim, lock the invoices, apply, post, finish, write; and nothing is left
+		"a settlement of a set of any size": 4, // claim, lock the invoices, apply, post, finish, write; and nothing is left
 		"the status of a payment":           2,
 		"a payment, for its customer":       3, // who calls; the payment; its invoice
 		"a payment, for who decides":        3,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -210,6 +211,15 @@ func filtered(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) *bu
 	}
 	if sel, ok := web.Value[selection](l, "status"); ok {
 		q = q.Where("p.status IN (?)", bun.List(sel.Statuses))
+		// the status is in no index, so that settlement writes none: what waits is found by where it waits
+		switch {
+		case slices.Equal(sel.Statuses, []Status{StatusPendingApproval}):
+			q = q.Where("p.undecided")
+		case slices.Equal(sel.Statuses, []Status{StatusProcessing}):
+			q = q.Where(`p.id IN (SELECT q.payment_id FROM settlement_queue AS q WHERE q.tenant_id = ?0
+				UNION ALL SELECT a.id FROM payments AS a WHERE a.tenant_id = ?0 AND a.set_aside <> ''
+				UNION ALL SELECT f.id FROM payments AS f WHERE f.tenant_id = ?0 AND f.in_flight)`, tenancy.ID(ctx))
+		}
 		if sel.Settled {
 			q = q.Where("p.settlement_status = 'settled'")
 		}
@@ -250,7 +260,7 @@ func Undecided(ctx context.Context, tx bun.Tx, limit int64) ([]*Payment, error) 
 	list := []*Payment{}
 	err := tx.NewSelect().Model(&list).
 		Where("p.tenant_id = ?", tenancy.ID(ctx)).
-		Where("p.status = ?", StatusPendingApproval).
+		Where("p.undecided").
 		OrderExpr("p.id").Limit(limit).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read undecided payments: %w", err)
@@ -260,7 +270,7 @@ func Undecided(ctx context.Context, tx bun.Tx, limit int64) ([]*Payment, error) 
 
 // CountUndecided counts the claims that wait for a decision.
 func CountUndecided(ctx context.Context, tx bun.Tx) (int, error) {
-	n, err := tx.NewSelect().Model((*Payment)(nil)).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.status = ?", StatusPendingApproval).Count(ctx)
+	n, err := tx.NewSelect().Model((*Payment)(nil)).Where("p.tenant_id = ?", tenancy.ID(ctx)).Where("p.undecided").Count(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("count undecided payments: %w", err)
 	}

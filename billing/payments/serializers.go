@@ -336,13 +336,19 @@ type EventResponse struct {
 }
 
 func newEvents(told []outbox.Told, actors bool) EventsResponse {
-	answer := EventsResponse{Events: make([]EventResponse, len(told)), Count: len(told)}
-	for i, e := range told {
-		answer.Events[i] = EventResponse{ID: e.ID.String(), Type: e.Type, CreatedAt: web.Time(e.CreatedAt), Payload: e.Payload}
+	answer := EventsResponse{Events: []EventResponse{}}
+	for _, e := range told {
+		r := EventResponse{ID: e.ID.String(), Type: e.Type, CreatedAt: web.Time(e.CreatedAt), Payload: e.Payload}
 		if actors {
-			answer.Events[i].Actor = optional(e.Actor)
+			r.Actor = optional(e.Actor)
+		}
+		answer.Events = append(answer.Events, r)
+		if e.Also != "" { // each by its name (S0-73)
+			r.Type = e.Also
+			answer.Events = append(answer.Events, r)
 		}
 	}
+	answer.Count = len(answer.Events)
 	return answer
 }
 

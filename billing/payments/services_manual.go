@@ -96,7 +96,6 @@ func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Re
 		}
 		var h history
 		h.changed(EventUpdated, "payment.edit_notes", before, p.Payment, "")
-		h.events = h.events[:1] // the change itself is the update
 		return h.write(ctx, s.outbox)
 	})
 }

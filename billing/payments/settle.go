@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,11 @@ import (
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/money"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/audit"
 	"countersign/internal/database"
 	"countersign/internal/errs"
+	"countersign/internal/outbox"
 	"countersign/tenancy"
 )
 
@@ -84,141 +88,167 @@ func passing(err error) bool {
 	return e != nil && e.Kind == errs.KindUnavailable
 }
 
+// approved is a payment that waits for its settlement, as the queue knows it, and how it is shared.
+type approved struct {
+	id, account, invoice uuid.UUID
+	method               paymentmethods.Method
+	currency             money.Currency
+	amount, received     int64
+	applied, excess      int64 // of received: to the invoice, and to the customer's credit
+}
+
+// The rows of the queue are taken away and kept from everybody else until the transaction ends.
 const claimApproved = `
-SELECT id, account_id, invoice_id, method, amount_minor, coalesce(received_minor, amount_minor), currency, version, created_at
-FROM payments WHERE tenant_id = $1 AND status = 'processing' AND set_aside = '' AND ($2::uuid[] IS NULL OR id = ANY ($2)) AND invoice_id IS NOT NULL
-ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED`
+DELETE FROM settlement_queue WHERE tenant_id = $1 AND ctid = ANY (ARRAY(
+  SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = $1 AND ($2::uuid[] IS NULL OR q.payment_id = ANY ($2)) ORDER BY q.payment_id LIMIT $3 FOR UPDATE SKIP LOCKED))
+RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, received_minor`
 
 const finishSettled = `
 UPDATE payments AS p SET status = 'succeeded', applied_minor = s.applied, excess_minor = s.excess, processed_at = clock_timestamp(), updated_at = clock_timestamp(), version = p.version + 1
 FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS s(id, applied, excess)
 WHERE p.tenant_id = $1 AND p.id = s.id AND p.status = 'processing'`
 
+// errNotProcessing means that a payment in the queue is not approved, or is approved no more.
+var errNotProcessing = errors.New("a payment that was to be settled is not processing")
+
 // settleIn does everything that a settlement is, for a set, with a number of statements that does not depend on its
-// size: payments are claimed and locked, then their invoices, then the ledger's balances, each by id.
+// size: what waits is taken from the queue, then invoices are locked, then payments change, then the ledger's balances,
+// each by id.
 func (s *Service) settleIn(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]uuid.UUID, error) {
-	list, err := claim(ctx, tx, only)
+	list, err := claim(ctx, only)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	ids := make([]uuid.UUID, len(list))
-	var invoiceIDs []uuid.UUID
+	n := len(list)
+	ids, invoiceIDs := make([]uuid.UUID, n), make([]uuid.UUID, n)
 	for i, p := range list {
-		ids[i] = p.ID
-		invoiceIDs = append(invoiceIDs, p.InvoiceID)
+		ids[i], invoiceIDs[i] = p.id, p.invoice
 	}
-	slices.SortFunc(invoiceIDs, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
-	locked, err := invoices.Lock(ctx, tx, slices.Compact(invoiceIDs)...)
+	slices.SortFunc(invoiceIDs, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	locked, err := invoices.LockOwed(ctx, tx, slices.Compact(invoiceIDs)...)
 	if err != nil {
 		return ids, err
 	}
-	now := s.now().UTC().Truncate(time.Microsecond)
-	settled, applications, err := allocate(list, locked)
+	now, record := s.now().UTC().Truncate(time.Microsecond), uuid.Must(uuid.NewV7())
+	applications, err := allocate(list, locked)
 	if err != nil {
 		return ids, err
 	}
-	_, grants, err := s.invoices.ApplyPayments(ctx, tx, locked, applications, now)
+	outcome, err := s.invoices.ApplyPayments(ctx, locked, applications, record, now)
 	if err != nil {
 		return ids, err
 	}
-	postings := make([]ledger.Posting, 0, len(list)+len(grants))
-	for _, p := range settled {
-		postings = append(postings, posting(p))
+	postings := make([]ledger.Posting, 0, n+len(outcome.Grants))
+	appliedTo, excesses := make([]int64, n), make([]int64, n)
+	for i, p := range list {
+		appliedTo[i], excesses[i] = p.applied, p.excess
+		postings = append(postings, p.posting())
 	}
-	if err := ledger.Post(ctx, tx, append(postings, grants...)...); err != nil {
+	post, err := ledger.Statement(ctx, append(postings, outcome.Grants...)...)
+	if err != nil {
 		return ids, err
 	}
-	return ids, s.finish(ctx, tx, settled)
+	finish := database.ChangeExactly(n, errNotProcessing, "finish payments", finishSettled, tenancy.ID(ctx), ids, appliedTo, excesses)
+	if err := ledger.Refusal(database.Send(ctx, finish, outcome.Change, post)); err != nil {
+		return ids, err
+	}
+	return ids, s.tellSettled(ctx, record, list, locked)
 }
 
-func claim(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]*Payment, error) {
-	tenant := tenancy.ID(ctx)
-	rows, err := database.Hot(tx).QueryContext(ctx, claimApproved, tenant, only, setSize)
-	if err != nil {
-		return nil, fmt.Errorf("claim approved payments: %w", err)
-	}
-	defer rows.Close()
-	var list []*Payment
-	for rows.Next() {
-		p := &Payment{TenantID: tenant, Status: StatusProcessing}
-		var received int64
-		// the currency unchecked: one that this program does not know spoils its own payment, not the whole set
-		if err := rows.Scan(&p.ID, &p.AccountID, &p.InvoiceID, &p.Method, &p.AmountMinor, &received, (*string)(&p.Currency), &p.Version, &p.CreatedAt); err != nil {
-			return nil, fmt.Errorf("claim approved payments: %w", err)
-		}
-		p.ReceivedMinor = &received
+// claim takes approved payments from the queue, by id.
+func claim(ctx context.Context, only []uuid.UUID) ([]*approved, error) {
+	var list []*approved
+	err := database.Send(ctx, database.Select("claim approved payments", claimApproved, func(row database.Row) error {
+		p := &approved{}
 		list = append(list, p)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("claim approved payments: %w", err)
-	}
-	return list, nil
+		// the currency unchecked: one that this program does not know spoils its own payment, not the whole set
+		return row.Scan(&p.id, &p.account, &p.invoice, &p.method, (*string)(&p.currency), &p.amount, &p.received)
+	}, tenancy.ID(ctx), only, setSize))
+	slices.SortFunc(list, func(a, b *approved) int { return bytes.Compare(a.id[:], b.id[:]) })
+	return list, err
 }
 
 // allocate shares each payment between its invoice, as far as it owes something, and the customer's credit. Several
-// payments for one invoice take what it owes in the order of their ids. It changes only the payments.
-func allocate(list []*Payment, locked map[uuid.UUID]*invoices.Invoice) ([]*Payment, []invoices.Application, error) {
-	rest := map[uuid.UUID]int64{}
-	index := map[uuid.UUID]int{}
-	var applications []invoices.Application
+// payments for one invoice take what it owes in the order of their ids.
+func allocate(list []*approved, locked map[uuid.UUID]*invoices.Invoice) ([]invoices.Application, error) {
+	rest := make(map[uuid.UUID]int64, len(locked))
+	index := make(map[uuid.UUID]int, len(locked))
+	applications := make([]invoices.Application, 0, len(locked))
 	for _, p := range list {
-		inv, ok := locked[p.InvoiceID]
+		inv, ok := locked[p.invoice]
 		if !ok {
-			return nil, nil, fmt.Errorf("settle payment %s: its invoice is gone", p.ID)
+			return nil, fmt.Errorf("settle payment %s: its invoice is gone", p.id)
 		}
-		if inv.Currency != p.Currency {
-			return nil, nil, money.ErrCurrencyMismatch.With("left", p.Currency).With("right", inv.Currency)
+		if inv.Currency != p.currency {
+			return nil, money.ErrCurrencyMismatch.With("left", p.currency).With("right", inv.Currency)
 		}
 		i, seen := index[inv.ID]
 		if !seen {
 			i = len(applications)
 			index[inv.ID] = i
 			applications = append(applications, invoices.Application{InvoiceID: inv.ID})
-			if inv.Status == invoices.StatusOpen || inv.Status == invoices.StatusPartiallyPaid || inv.Status == invoices.StatusUncollectible {
+			if invoices.CheckPayable(inv) == nil {
 				rest[inv.ID] = inv.BalanceMinor
 			}
 		}
-		applied := min(*p.ReceivedMinor, rest[inv.ID])
-		excess := *p.ReceivedMinor - applied
-		p.AppliedMinor, p.ExcessMinor = &applied, &excess
-		rest[inv.ID] -= applied
-		applications[i].AppliedMinor += applied
+		p.applied = min(p.received, rest[inv.ID])
+		p.excess = p.received - p.applied
+		rest[inv.ID] -= p.applied
+		applications[i].AppliedMinor += p.applied
 		applications[i].Claims++
 	}
-	return list, applications, nil
+	return applications, nil
 }
 
 // posting is what a settled payment means in the books (model.md 5.6): provisional money in, the receivable down, and
 // what is too much owed to the customer. The statement line that confirms it moves it on from clearing.
-func posting(p *Payment) ledger.Posting {
-	entries := []ledger.Entry{{Account: ledger.Clearing(string(p.Method), p.Currency), AmountMinor: *p.ReceivedMinor}}
-	if *p.AppliedMinor > 0 {
-		entries = append(entries, ledger.Entry{Account: ledger.Receivable(p.AccountID, p.Currency), AmountMinor: -*p.AppliedMinor})
+func (p *approved) posting() ledger.Posting {
+	entries := make([]ledger.Entry, 1, 3)
+	entries[0] = ledger.Entry{Account: ledger.Clearing(string(p.method), p.currency), AmountMinor: p.received}
+	if p.applied > 0 {
+		entries = append(entries, ledger.Entry{Account: ledger.Receivable(p.account, p.currency), AmountMinor: -p.applied})
 	}
-	if *p.ExcessMinor > 0 {
-		entries = append(entries, ledger.Entry{Account: ledger.CustomerCredit(p.AccountID, p.Currency), AmountMinor: -*p.ExcessMinor})
+	if p.excess > 0 {
+		entries = append(entries, ledger.Entry{Account: ledger.CustomerCredit(p.account, p.currency), AmountMinor: -p.excess})
 	}
-	return ledger.Posting{Cause: "payment:" + p.ID.String() + ":settle", Kind: "payment_settled", CustomerID: p.AccountID, InvoiceID: p.InvoiceID, PaymentID: p.ID, Entries: entries}
+	return ledger.Posting{Cause: "payment:" + p.id.String() + ":settle", Kind: "payment_settled", CustomerID: p.account, InvoiceID: p.invoice, PaymentID: p.id, Entries: entries}
 }
 
-func (s *Service) finish(ctx context.Context, tx bun.Tx, settled []*Payment) error {
-	n := len(settled)
-	ids, applied, excess := make([]uuid.UUID, n), make([]int64, n), make([]int64, n)
-	var h history
-	for i, p := range settled {
-		ids[i], applied[i], excess[i] = p.ID, *p.AppliedMinor, *p.ExcessMinor
-		before := map[string]any{"status": StatusProcessing, "amount_minor": p.AmountMinor, "currency": p.Currency, "received_minor": *p.ReceivedMinor}
-		p.Status = StatusSucceeded
-		h.changed(EventSucceeded, "payment.settle", before, p, "")
+// settledPayment is what the audit record of a set says of one payment and its invoice.
+type settledPayment struct {
+	PaymentID     uuid.UUID       `json:"payment_id"`
+	InvoiceID     uuid.UUID       `json:"invoice_id"`
+	InvoiceStatus invoices.Status `json:"invoice_status"`
+	Currency      money.Currency  `json:"currency"`
+	AppliedMinor  int64           `json:"applied_minor"`
+	ExcessMinor   int64           `json:"excess_minor,omitempty"`
+}
+
+// settling is what settlement changes about a payment.
+type settling struct {
+	Status        Status         `json:"status"`
+	Currency      money.Currency `json:"currency"`
+	ReceivedMinor int64          `json:"received_minor"`
+	AppliedMinor  int64          `json:"applied_minor"`
+	ExcessMinor   int64          `json:"excess_minor"`
+}
+
+// tellSettled writes one audit record for the set, because it is one act of the worker's, and an event for each payment.
+func (s *Service) tellSettled(ctx context.Context, record uuid.UUID, list []*approved, locked map[uuid.UUID]*invoices.Invoice) error {
+	told := make([]settledPayment, len(list))
+	events := make([]outbox.Event, len(list))
+	for i, p := range list {
+		before, after := settling{Status: StatusProcessing, Currency: p.currency, ReceivedMinor: p.received}, settling{StatusSucceeded, p.currency, p.received, p.applied, p.excess}
+		told[i] = settledPayment{p.id, p.invoice, locked[p.invoice].Status, p.currency, p.applied, p.excess}
+		events[i] = outbox.Event{Type: EventSucceeded, Also: EventUpdated, ObjectType: "payment", ObjectID: p.id, AccountID: p.account, Audit: record,
+			Payload: Snapshot{PaymentID: p.id, InvoiceID: p.invoice, AccountID: p.account, PaymentMethod: string(p.method), Status: StatusSucceeded, AmountMinor: p.amount,
+				ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: before, After: after}}
 	}
-	res, err := database.Hot(tx).ExecContext(ctx, finishSettled, tenancy.ID(ctx), ids, applied, excess)
-	if err != nil {
-		return fmt.Errorf("finish %d payments: %w", n, err)
+	if err := audit.Write(ctx, audit.Record{ID: record, Action: "payment.settle", ObjectType: "settlement", ObjectID: record,
+		Before: map[string]any{"status": StatusProcessing}, After: map[string]any{"status": StatusSucceeded, "payments": told}}); err != nil {
+		return err
 	}
-	if changed, _ := res.RowsAffected(); changed != int64(n) {
-		return fmt.Errorf("finish %d payments: %d were there", n, changed)
-	}
-	return h.write(ctx, s.outbox)
+	return s.outbox.Emit(ctx, events...)
 }
 
 // setAside takes a payment that cannot be settled out of the worker's way, visibly. Nothing is lost: it stays approved,
@@ -229,14 +259,18 @@ func (s *Service) setAside(ctx context.Context, id uuid.UUID, cause error) error
 	if e := errs.As(cause); e != nil {
 		reason = e.Code
 	}
-	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
-		if p.Status != StatusProcessing {
-			return nil // somebody else has settled it meanwhile
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		// before the payment, as every settlement does
+		database.SendWithNext(ctx, database.Select("take a payment from the queue", takeFromQueue, func(database.Row) error { return nil }, tenancy.ID(ctx), id))
+		p, err := lock(ctx, tx, id)
+		if err != nil || p.Status != StatusProcessing {
+			return err // or somebody else has settled it meanwhile
 		}
 		return s.markSetAside(ctx, tx, p.Payment, reason, "payment.set_aside")
 	})
-	return err
 }
+
+const takeFromQueue = `SELECT payment_id FROM settlement_queue WHERE tenant_id = $1 AND payment_id = $2 FOR UPDATE`
 
 // Resume gives a payment that was set aside back to the worker. The caller needs billing.jobs.manage.
 // Errors: ErrNotFound, ErrNotSetAside.

@@ -84,13 +84,13 @@ func TestSettle(t *testing.T) { // model.md 5.6
 			equal(t, "the clock stood", after.ClockPausedFor, 2*time.Hour)
 			equal(t, "ledger", posted(w, p.ID), c.entries)
 			equal(t, "customer's money", w.Balance(ledger.CustomerCredit(w.Account.ID, "USD")), -c.excess)
-			credits, audit := int64(0), []string{"invoice.apply_payment"}
+			credits := int64(0)
 			if c.invoice == invoices.StatusPaid {
-				credits, audit = -500, append(audit, "credits.grant")
+				credits = -500
 			}
 			equal(t, "credits", w.Balance(ledger.Credits(w.Account.ID)), credits)                                // S3-53
 			equal(t, "events", w.Events()[sinceEvents:], append(c.news, "payment.succeeded", "payment.updated")) // S0-75
-			equal(t, "audit", w.Audited()[sinceAudit:], append(audit, "payment.settle"))
+			equal(t, "audit", w.Audited()[sinceAudit:], []string{"payment.settle"})
 
 			settled := w.Snapshot()
 			w.SettleAll() // running twice is running once
@@ -151,6 +151,7 @@ func backlog(t *testing.T, w *billingtest.World, n int) {
 			UPDATE invoices SET pending_claims = (SELECT count(*) FROM made), clock_paused_at = now() WHERE tenant_id = ?0 AND id = ?2`,
 			w.Tenant.ID, w.Account.ID, id, w.Member.ID, share)
 	}
+	enqueue(t, w)
 }
 
 // count gives a number that the owner of the schema reads.
@@ -191,9 +192,9 @@ func TestSettleStatements(t *testing.T) {
 func TestSetAside(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ spoil, mend, reason string }{
-		"another currency than its invoice": {"UPDATE payments SET currency = 'EUR' WHERE tenant_id = ? AND id = ?",
+		"another currency than its invoice": {"WITH q AS (UPDATE settlement_queue SET currency = 'EUR' WHERE tenant_id = ?0 AND payment_id = ?1) UPDATE payments SET currency = 'EUR' WHERE tenant_id = ?0 AND id = ?1",
 			"UPDATE payments SET currency = 'USD' WHERE tenant_id = ? AND id = ?", "currency_mismatch"},
-		"a currency that nobody knows": {"UPDATE payments SET currency = 'ZZZ' WHERE tenant_id = ? AND id = ?",
+		"a currency that nobody knows": {"WITH q AS (UPDATE settlement_queue SET currency = 'ZZZ' WHERE tenant_id = ?0 AND payment_id = ?1) UPDATE payments SET currency = 'ZZZ' WHERE tenant_id = ?0 AND id = ?1",
 			"UPDATE payments SET currency = 'USD' WHERE tenant_id = ? AND id = ?", "currency_mismatch"},
 		"an invoice that counts no claim": {"UPDATE invoices SET pending_claims = 0, clock_paused_at = NULL WHERE tenant_id = ? AND id = (SELECT invoice_id FROM payments WHERE id = ?)",
 			"UPDATE invoices SET pending_claims = 1, clock_paused_at = now() WHERE tenant_id = ? AND id = (SELECT invoice_id FROM payments WHERE id = ?)", "internal_error"},

@@ -21,7 +21,7 @@ func (s *Service) settleDoorbell() apps.Doorbell {
 func tenantsWaiting(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 	var tenants []uuid.UUID
 	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE EXISTS (
-		SELECT FROM payments AS p WHERE p.tenant_id = t.id AND p.status = 'processing' AND p.set_aside = '')`).Scan(ctx, &tenants)
+		SELECT FROM settlement_queue AS q WHERE q.tenant_id = t.id)`).Scan(ctx, &tenants)
 	if err != nil {
 		return nil, fmt.Errorf("look for approved payments: %w", err)
 	}

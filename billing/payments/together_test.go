@@ -77,8 +77,8 @@ func marks(t testing.TB, w *billingtest.World) []string {
 		SELECT request_id || ' | audit ' || action || ' | ' || object_id || ' | ' || account_id || ' | ' || actor_label || ' ' || actor_id || ' ' || ip || ' ' || user_agent
 		FROM audit_log WHERE tenant_id = ?0 AND request_id LIKE 'set: %'
 		UNION ALL
-		SELECT request_id || ' | ' || type || ' | ' || object_id || ' | ' || account_id || ' | ' || actor
-		FROM events WHERE tenant_id = ?0 AND request_id LIKE 'set: %'`, w.Tenant.ID).Scan(t.Context(), &list)
+		SELECT request_id || ' | ' || n.name || ' | ' || object_id || ' | ' || account_id || ' | ' || actor
+		FROM events, LATERAL (VALUES (type), (also)) AS n(name) WHERE tenant_id = ?0 AND n.name <> '' AND request_id LIKE 'set: %'`, w.Tenant.ID).Scan(t.Context(), &list)
 	if err != nil {
 		t.Fatal(err)
 	}

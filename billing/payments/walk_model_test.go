@@ -247,6 +247,9 @@ func (m *model) submit(s submission) (code string, a *attempt, again bool) {
 		if o.bill == b && o.live() && o.method == a.method && o.reference == a.reference {
 			return "payment_pending", nil, false
 		}
+		if o.bill == b && o.status == payments.StatusSucceeded && o.method == a.method && o.reference == a.reference {
+			return "reference_already_counted", nil, false
+		}
 	}
 	b.claims++
 	m.payments = append(m.payments, a)

@@ -275,7 +275,7 @@ func (x *walk) settle(free, busy []*attempt) {
 		for _, a := range busy {
 			ids = append(ids, a.id)
 		}
-		if _, err := tx.NewRaw("SELECT 1 FROM payments WHERE tenant_id = ? AND id IN (?) FOR UPDATE", x.w.Tenant.ID, bun.List(ids)).Exec(x.w.System); err != nil {
+		if _, err := tx.NewRaw("SELECT 1 FROM settlement_queue WHERE tenant_id = ? AND payment_id IN (?) FOR UPDATE", x.w.Tenant.ID, bun.List(ids)).Exec(x.w.System); err != nil {
 			x.rt.Fatal(err)
 		}
 	}

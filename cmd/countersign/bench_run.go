@@ -27,7 +27,7 @@ func (b *bench) waiting(ctx context.Context, tenants []*benchTenant) (n int, err
 	for _, t := range tenants {
 		err := tenancy.Read(t.approver, b.db, func(ctx context.Context, tx bun.Tx) error {
 			var more int
-			err := tx.NewRaw("SELECT count(*) FROM payments WHERE tenant_id = ? AND status = 'processing'", t.id).Scan(ctx, &more)
+			err := tx.NewRaw("SELECT count(*) FROM settlement_queue WHERE tenant_id = ?", t.id).Scan(ctx, &more)
 			n += more
 			return err
 		})
@@ -44,7 +44,7 @@ func (b *bench) drained(ctx context.Context, tenants []*benchTenant) error {
 	for _, t := range tenants {
 		for waits := true; waits; {
 			err := tenancy.Read(t.approver, b.db, func(ctx context.Context, tx bun.Tx) error {
-				return tx.NewRaw("SELECT EXISTS (SELECT FROM payments WHERE tenant_id = ? AND status = 'processing')", t.id).Scan(ctx, &waits)
+				return tx.NewRaw("SELECT EXISTS (SELECT FROM settlement_queue WHERE tenant_id = ?)", t.id).Scan(ctx, &waits)
 			})
 			if err != nil {
 				return err

@@ -56,6 +56,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
 	for _, h := range []*holding{&e.First, &e.Second} {
+		e.approved(*h) // waits for the worker for ever
 		e.Read(func(ctx context.Context, tx bun.Tx) error {
 			return tx.NewRaw("SELECT id::text FROM ledger_accounts WHERE tenant_id = ? AND customer_id = ? AND code = 'receivable'", e.Tenant.ID, h.Account).Scan(ctx, &h.Ledger)
 		})
@@ -113,6 +114,14 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	e.As(member).Post(base+"/payments/"+h.Withdrawn+"/cancel/", "{}").Expect(http.StatusOK)
 	e.As(e.Approver).Post(base+"/payments/"+h.Settled+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(h.Settled))}).Expect(http.StatusOK)
 	return h
+}
+
+// approved is a payment that nobody has settled.
+func (e *estate) approved(h holding) string {
+	id := e.As(h.person).Post(base+"/payments/manual/", map[string]any{"invoice_id": e.finalized(h), "payment_method": "bank_transfer",
+		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
+	e.As(e.Approver).Post(base+"/payments/"+id+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(id))}).Expect(http.StatusOK)
+	return id
 }
 
 func (e *estate) draft(h holding) string {

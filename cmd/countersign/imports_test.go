@@ -109,7 +109,7 @@ var writers = map[string]string{
 	"payment_method_configs": "billing/paymentmethods", "account_payment_methods": "billing/paymentmethods",
 	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
-	"payments": "billing/payments", "payment_evidence": "billing/payments", "reference_sightings": "billing/payments",
+	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "reference_sightings": "billing/payments",
 }
 
 func TestTables(t *testing.T) {

@@ -269,7 +269,7 @@ func (e *estate) everyRoute(t *testing.T) {
 	approved := claim(h.Free)
 	ok(approver.Post(base+"/payments/bulk_approve/", map[string]any{"items": []any{
 		map[string]any{"id": approved, "digest": e.Digest(uuid.MustParse(approved))}, map[string]any{"id": unknown, "digest": digest}}}))
-	e.meddle(t, "UPDATE payments SET set_aside = 'too odd' WHERE tenant_id = ? AND id = ?", approved)
+	e.meddle(t, "WITH q AS (DELETE FROM settlement_queue WHERE tenant_id = ?0 AND payment_id = ?1) UPDATE payments SET set_aside = 'too odd' WHERE tenant_id = ?0 AND id = ?1", approved)
 	ok(owner.Post(base+"/payments/"+approved+"/resume/", map[string]any{}))
 	e.meddle(t, "UPDATE payments SET status = 'created' WHERE tenant_id = ? AND id = ?", rejected)
 	ok(member.Delete(base + "/payments/" + rejected + "/"))

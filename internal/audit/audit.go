@@ -16,7 +16,8 @@ import (
 // Record is one entry. Before and After hold what changed, without references, notes or other texts of customers that
 // the record does not need.
 type Record struct {
-	Action     string // such as payment.approve
+	ID         uuid.UUID // zero: a new one
+	Action     string    // such as payment.approve
 	ObjectType string
 	ObjectID   uuid.UUID
 	AccountID  uuid.UUID // the account that the change concerns; zero: none
@@ -38,6 +39,10 @@ func Write(ctx context.Context, records ...Record) error {
 	}
 	request := auth.RequestFrom(ctx)
 	for _, r := range records {
+		id := r.ID
+		if id == uuid.Nil {
+			id = uuid.Must(uuid.NewV7())
+		}
 		before, err := encode(r.Before)
 		if err != nil {
 			return fmt.Errorf("audit %s: %w", r.Action, err)
@@ -46,7 +51,7 @@ func Write(ctx context.Context, records ...Record) error {
 		if err != nil {
 			return fmt.Errorf("audit %s: %w", r.Action, err)
 		}
-		database.SendRowWithCommit(ctx, insertRecords, p.TenantID, uuid.Must(uuid.NewV7()), p.Kind, database.Nullable(p.UserID), p.Label, r.Action, r.ObjectType, r.ObjectID,
+		database.SendRowWithCommit(ctx, insertRecords, p.TenantID, id, p.Kind, database.Nullable(p.UserID), p.Label, r.Action, r.ObjectType, r.ObjectID,
 			database.Nullable(r.AccountID), before, after, r.Reason, request.ID, request.IP, request.UserAgent)
 	}
 	return nil

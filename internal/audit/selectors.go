@@ -58,7 +58,9 @@ func Entries(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Entry], error
 		q = q.Where("a.object_type = ?", v)
 	}
 	if v, ok := web.Value[uuid.UUID](l, "object_id"); ok {
-		q = q.Where("a.object_id = ?", v)
+		// one record may tell of what was done to many things; their events name it
+		q = q.Where(`a.id IN (SELECT o.id FROM audit_log AS o WHERE o.tenant_id = ?0 AND o.object_id = ?1
+			UNION ALL SELECT e.audit_id FROM events AS e WHERE e.tenant_id = ?0 AND e.object_id = ?1 AND e.audit_id IS NOT NULL)`, database.ScopeFrom(ctx).TenantID, v)
 	}
 	if v, ok := web.Value[actor](l, "actor"); ok {
 		if v.id != uuid.Nil {

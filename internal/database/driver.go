@@ -184,7 +184,7 @@ func (t *tx) Commit() error {
 	ctx, cancel := context.WithTimeout(t.ctx, endTimeout)
 	defer cancel()
 	var err error
-	if slices.ContainsFunc(c.next, func(s Statement) bool { return s.one != nil }) { // its answer decides whether there is a COMMIT
+	if slices.ContainsFunc(c.next, func(s Statement) bool { return s.otherwise != nil }) { // its answer decides whether there is a COMMIT
 		err = c.send(ctx, nil, false)
 	}
 	if err == nil {

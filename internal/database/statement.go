@@ -22,8 +22,10 @@ type Statement struct {
 	text string
 	args []any
 	each func(Row) error
-	one  error // when it is not exactly one row; nil: any number is right
 	rows *Rows // whose rows args are, a slice for each column
+
+	otherwise error // when it is not exactly so many rows; nil: any number is right
+	exactly   int
 }
 
 // Rows is a change of any number of rows that takes an array for each column, $1 to $n. Each caller adds his row, and all
@@ -42,12 +44,17 @@ func Select(what, text string, each func(Row) error, args ...any) Statement {
 
 // SelectOneOr is Select for exactly one row; otherwise is the error for any other number.
 func SelectOneOr(otherwise error, what, text string, each func(Row) error, args ...any) Statement {
-	return Statement{what: what, text: text, each: each, args: args, one: otherwise}
+	return Statement{what: what, text: text, each: each, args: args, otherwise: otherwise, exactly: 1}
 }
 
 // Change is a statement that changes any number of rows.
 func Change(what, text string, args ...any) Statement {
 	return Statement{what: what, text: text, args: args}
+}
+
+// ChangeExactly is Change for n rows; otherwise is the error for any other number.
+func ChangeExactly(n int, otherwise error, what, text string, args ...any) Statement {
+	return Statement{what: what, text: text, args: args, otherwise: otherwise, exactly: n}
 }
 
 // Send runs statements in the transaction of ctx, in their order and in one round trip. The first one that fails ends
@@ -70,7 +77,7 @@ func SendWithNext(ctx context.Context, s Statement) {
 func SendWithCommit(ctx context.Context, statements ...Statement) {
 	c := ctx.Value(stateKey{}).(*state).conn
 	for _, s := range statements {
-		if s.one != nil {
+		if s.otherwise != nil {
 			panic("database: " + s.what + " is checked by its answer, which comes after COMMIT: use Send")
 		}
 	}
@@ -155,7 +162,7 @@ func (c *conn) send(ctx context.Context, statements []Statement, ending bool) er
 func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) error {
 	native := c.Conn.Conn()
 	beginning, readOnly := c.begin, len(c.begin) > 0 && c.begin[0] == beginReadOnly
-	if slices.ContainsFunc(c.next, func(s Statement) bool { return s.one != nil }) && slices.ContainsFunc(statements, func(s Statement) bool { return s.each == nil }) {
+	if slices.ContainsFunc(c.next, func(s Statement) bool { return s.otherwise != nil }) && slices.ContainsFunc(statements, func(s Statement) bool { return s.each == nil }) {
 		return errClaimFirst
 	}
 	statements = append(c.next, statements...)
@@ -268,8 +275,8 @@ func (c *conn) receive(pipeline *pgconn.Pipeline, beginning int, statements []St
 		if err != nil {
 			return s.wrap(err)
 		}
-		if s.one != nil && tag.RowsAffected() != 1 {
-			return s.wrap(s.one)
+		if s.otherwise != nil && tag.RowsAffected() != int64(s.exactly) {
+			return s.wrap(s.otherwise)
 		}
 	}
 	if !ending {

@@ -58,10 +58,11 @@ type Told struct {
 
 	ID         uuid.UUID       `bun:"id,pk,type:uuid"`
 	Type       string          `bun:"type"`
+	Also       string          `bun:"also"`
 	ObjectType string          `bun:"object_type"`
 	ObjectID   uuid.UUID       `bun:"object_id,type:uuid"`
 	AccountID  uuid.UUID       `bun:"account_id,type:uuid,nullzero"`
-	Payload    json.RawMessage `bun:"payload,type:jsonb"`
+	Payload    json.RawMessage `bun:"payload,type:text"`
 	Actor      string          `bun:"actor"`
 	RequestID  string          `bun:"request_id"`
 	CreatedAt  time.Time       `bun:"created_at"`

@@ -20,10 +20,12 @@ const Channel = "countersign_work"
 // Event is something that happened to one object.
 type Event struct {
 	Type       string // such as payment.approved
+	Also       string // a second name that it goes by, such as payment.updated; empty: none
 	ObjectType string
 	ObjectID   uuid.UUID
 	AccountID  uuid.UUID // whose members may read it; zero: staff only
 	Payload    any       // a struct or map of ids, states and amounts
+	Audit      uuid.UUID // the record of the audit log that tells of it among others; zero: it has one of its own
 }
 
 // Outbox knows who is told of which event.
@@ -66,8 +68,8 @@ func (o *Outbox) Subscribe(list []apps.App) {
 }
 
 var insertEvents = database.NewRows("write events", `
-INSERT INTO events (tenant_id, id, type, object_type, object_id, account_id, payload, actor, request_id)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[], $8::text[], $9::text[])`)
+INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::uuid[])`)
 
 var insertWork = database.NewRows("hand out work", `
 INSERT INTO outbox (tenant_id, id, task, cause, payload) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[])
@@ -86,7 +88,8 @@ func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
 			return fmt.Errorf("emit %s: %w", e.Type, err)
 		}
 		id := uuid.Must(uuid.NewV7())
-		database.SendRowWithCommit(ctx, insertEvents, p.TenantID, id, e.Type, e.ObjectType, e.ObjectID, database.Nullable(e.AccountID), string(payload), p.Label, auth.RequestFrom(ctx).ID)
+		database.SendRowWithCommit(ctx, insertEvents, p.TenantID, id, e.Type, e.Also, e.ObjectType, e.ObjectID, database.Nullable(e.AccountID), string(payload), p.Label, auth.RequestFrom(ctx).ID,
+			database.Nullable(e.Audit))
 		for _, task := range o.tasks[e.Type] {
 			handOut(ctx, p.TenantID, task, "event:"+id.String(), string(payload))
 			ring = true

@@ -117,10 +117,10 @@ var eventsSpec = web.ListSpec{
 // Events gives a page of what happened in the current tenant.
 func Events(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Told], error) {
 	q := tx.NewSelect().Model((*Told)(nil)).
-		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
+		Column("id", "type", "also", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
 		Where("e.tenant_id = ?", tenantOf(ctx))
 	if v, ok := web.Value[string](l, "type"); ok {
-		q = q.Where("e.type = ?", v)
+		q = q.Where("(e.type = ?0 OR e.also = ?0)", v)
 	}
 	if v, ok := web.Value[string](l, "object_type"); ok {
 		q = q.Where("e.object_type = ?", v)
@@ -140,7 +140,7 @@ func Events(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Told], error) 
 func EventsOf(ctx context.Context, tx bun.Tx, object uuid.UUID) ([]Told, error) {
 	list := []Told{}
 	q := tx.NewSelect().Model(&list).
-		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
+		Column("id", "type", "also", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
 		Where("e.tenant_id = ?", tenantOf(ctx)).Where("e.object_id = ?", object)
 	if p, _ := auth.From(ctx); p.IsMember() {
 		q = q.Where("e.account_id = ?", p.AccountID)
@@ -185,7 +185,7 @@ func standingOf(ctx context.Context, tx bun.Tx) (standing, error) {
 func eventByID(ctx context.Context, tx bun.Tx, id uuid.UUID) (Told, error) {
 	var e Told
 	err := tx.NewSelect().Model(&e).
-		Column("id", "type", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
+		Column("id", "type", "also", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
 		Where("e.tenant_id = ?", tenantOf(ctx)).Where("e.id = ?", id).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return e, web.ErrNotFound

@@ -65,6 +65,7 @@ type RunResponse struct {
 type EventResponse struct {
 	ID         string          `json:"id"`
 	Type       string          `json:"type"`
+	Also       string          `json:"also"` // a second name that it goes by; empty: none
 	ObjectType string          `json:"object_type"`
 	ObjectID   string          `json:"object_id"`
 	AccountID  *string         `json:"account_id"`
@@ -75,7 +76,7 @@ type EventResponse struct {
 }
 
 func newEventResponse(e Told) EventResponse {
-	r := EventResponse{ID: e.ID.String(), Type: e.Type, ObjectType: e.ObjectType, ObjectID: e.ObjectID.String(), Payload: e.Payload,
+	r := EventResponse{ID: e.ID.String(), Type: e.Type, Also: e.Also, ObjectType: e.ObjectType, ObjectID: e.ObjectID.String(), Payload: e.Payload,
 		Actor: e.Actor, RequestID: e.RequestID, CreatedAt: web.Time(e.CreatedAt)}
 	if e.AccountID != uuid.Nil {
 		account := e.AccountID.String()

@@ -82,5 +82,11 @@ func (v *views) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.WritePage(w, page, newEventResponse)
+	asked, _ := web.Value[string](list, "type")
+	return web.WritePage(w, page, func(e Told) EventResponse {
+		if e.Also == asked && asked != "" { // who asks for a name is answered with it
+			e.Type, e.Also = e.Also, e.Type
+		}
+		return newEventResponse(e)
+	})
 }
