@@ -171,11 +171,14 @@ func (f *Fields) Add(field string, problem *Error) {
 }
 
 // Err is nil when nothing was added, and ErrValidation with the fields otherwise.
-func (f *Fields) Err() error {
+func (f *Fields) Err() error { return f.Under(ErrValidation) }
+
+// Under is Err with another error over the fields.
+func (f *Fields) Under(e *Error) error {
 	if len(f.found) == 0 {
 		return nil
 	}
-	c := *ErrValidation
+	c := *e
 	c.Fields = f.found
 	return &c
 }
