@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*Person, 
 }
 
 func (in CreateUserInput) check(ctx context.Context) (email string, err error) {
+	if err := web.CheckForm(url.Values{"email": {in.Email}, "name": {in.Name}}); err != nil { // a command has no body that was looked at
+		return "", err
+	}
 	var fields errs.Fields
 	email, err = normalizeEmail(in.Email)
 	if err != nil {

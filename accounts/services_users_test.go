@@ -64,6 +64,16 @@ func TestUsers(t *testing.T) {
 		}
 	})
 
+	t.Run("a command makes nobody whose name is a card number (S1-14)", func(t *testing.T) {
+		t.Parallel()
+		for _, in := range []accounts.CreateUserInput{{Email: "x@example.test", Name: "4242 4242 4242 4242"}, {Email: "4242424242424242@example.test", Name: "X"}} {
+			in.Password, in.Role = accountstest.Password, auth.RoleViewer
+			if _, err := home.Service.CreateUser(home.System, in); !errors.Is(err, web.ErrCardData) {
+				t.Errorf("%s: %v", in.Name, err)
+			}
+		}
+	})
+
 	t.Run("wrong fields are refused by name", func(t *testing.T) {
 		t.Parallel()
 		good := map[string]any{"email": "x@example.test", "name": "X", "password": accountstest.Password, "role": "viewer"}

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/biter777/countries"
@@ -13,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/database"
 	"countersign/internal/errs"
+	"countersign/internal/web"
 )
 
 // Service changes tenants.
@@ -36,6 +38,9 @@ type CreateInput struct {
 
 // Create makes a tenant. Only the operator may: it is called by commands, under the name by.
 func (s *Service) Create(ctx context.Context, by string, in CreateInput) (*Tenant, error) {
+	if err := web.CheckForm(url.Values{"slug": {in.Slug}, "name": {in.Name}}); err != nil { // a command has no body that was looked at
+		return nil, err
+	}
 	currency, err := money.ParseCurrency(in.DefaultCurrency)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"countersign/internal/carddata"
 	"countersign/internal/errs"
 	"countersign/internal/web"
 )
@@ -100,6 +101,9 @@ func (f *Form) read(ctx context.Context, reader *multipart.Reader, field string,
 		if err != nil {
 			return formError(err)
 		}
+		if carddata.Holds(part.FormName()) {
+			return web.ErrCardData.At(carddata.Mask(part.FormName()))
+		}
 		if part.FormName() == field || part.FileName() != "" {
 			if err := f.file(ctx, part, field, maxFiles); err != nil {
 				return err
@@ -122,6 +126,10 @@ func (f *Form) file(ctx context.Context, part *multipart.Part, field string, max
 	if part.FormName() != field {
 		return web.ErrUnknownField.At(part.FormName())
 	}
+	name := originalName(part)
+	if carddata.Holds(name) {
+		return web.ErrCardData.At(field)
+	}
 	if len(f.Files) == maxFiles {
 		return ErrTooManyFiles.With("limit", maxFiles).At(field)
 	}
@@ -135,7 +143,6 @@ func (f *Form) file(ctx context.Context, part *multipart.Part, field string, max
 	if err != nil {
 		return err
 	}
-	name := originalName(part)
 	if strings.ContainsAny(name, `/\`) {
 		received.Close()
 		return ErrFilename.At(field)

@@ -405,7 +405,7 @@ func TestEditNotes(t *testing.T) {
 	p := w.Submit(w.OpenInvoice("150.00").ID)
 	w.As(w.Owner).Patch(one(p.ID, ""), body("notes", "mine")).Refused(http.StatusForbidden, "not_submitter")
 	w.As(w.Member).Patch(one(p.ID, ""), body()).Refused(http.StatusBadRequest, "validation_failed")
-	w.As(w.Member).Patch(one(p.ID, ""), body("notes", "4111 1111 1111 1111")).Refused(http.StatusBadRequest, "validation_failed")
+	w.As(w.Member).Patch(one(p.ID, ""), body("notes", "4111 1111 1111 1111")).Refused(http.StatusBadRequest, "card_data_rejected")
 	since := len(events(w))
 	a := w.As(w.Member).Patch(one(p.ID, ""), body("notes", "Second thoughts")).Expect(http.StatusOK)
 	equal(t, "notes", a.Text("data.notes"), "Second thoughts")

@@ -182,11 +182,11 @@ func TestSubmitRefusals(t *testing.T) {
 		{"no reference", []any{"transaction_reference", nil}, 400, "validation_failed", "transaction_reference"},       // S3-23
 		{"a blank reference", []any{"transaction_reference", "  "}, 400, "validation_failed", "transaction_reference"}, // S3-23
 		{"a reference of nothing but dashes", []any{"transaction_reference", "--"}, 400, "reference_without_content", "transaction_reference"},
-		{"two references that differ", []any{"reference", "other"}, 400, "validation_failed", "reference"},            // S3-24
-		{"notes too long", []any{"notes", strings.Repeat("n", 1001)}, 400, "validation_failed", "notes"},              // S3-25
-		{"a card number in the notes", []any{"notes", "card 4111 1111 1111 1111"}, 400, "validation_failed", "notes"}, // S3-25, S3-56
-		{"a card number as reference", []any{"transaction_reference", "4111111111111111"}, 400, "validation_failed", "transaction_reference"},
-		{"a card number in the details", []any{"details", body("payer_name", "4111-1111-1111-1111")}, 400, "validation_failed", "details.payer_name"},
+		{"two references that differ", []any{"reference", "other"}, 400, "validation_failed", "reference"},             // S3-24
+		{"notes too long", []any{"notes", strings.Repeat("n", 1001)}, 400, "validation_failed", "notes"},               // S3-25
+		{"a card number in the notes", []any{"notes", "card 4111 1111 1111 1111"}, 400, "card_data_rejected", "notes"}, // S3-25, S3-56
+		{"a card number as reference", []any{"transaction_reference", "4111111111111111"}, 400, "card_data_rejected", "transaction_reference"},
+		{"a card number in the details", []any{"details", body("payer_name", "4111-1111-1111-1111")}, 400, "card_data_rejected", "details.payer_name"},
 		{"details nobody knows", []any{"details", body("click_trans_id", "1")}, 400, "validation_failed", "details.click_trans_id"}, // S0-23
 		{"more digits than dollars have", []any{"amount", "10.505"}, 400, "too_many_digits", "amount"},                              // S0-20
 		{"an amount of nothing", []any{"amount", "0.00"}, 400, "amount_not_positive", "amount"},

@@ -79,12 +79,13 @@ func (p *project) handler() (http.Handler, error) {
 	r.Method(http.MethodGet, "/metrics/", m.Handler(p.settings.MetricsToken))
 	r.Get("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, admin.Base, http.StatusSeeOther) })
 
+	api := web.NoCards(web.Slash(r)) // the console answers with a page
 	root := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasPrefix(req.URL.Path, admin.Base) || req.URL.Path+"/" == admin.Base {
 			console.ServeHTTP(w, req)
 			return
 		}
-		web.Slash(r).ServeHTTP(w, req)
+		api.ServeHTTP(w, req)
 	})
 	h := web.Timeout(p.settings.RequestTimeout)(root)
 	h = web.Recover(web.SecureHeaders(web.Sane(h)))

@@ -4,19 +4,20 @@ import (
 	"log/slog"
 	"os"
 
+	"countersign/internal/carddata"
 	"countersign/internal/settings"
 )
 
-// setUpLog sends structured logs to stderr: text for people, JSON for machines.
+// setUpLog sends structured logs to stderr: text for people, JSON for machines, and to neither a card number.
 func setUpLog(s settings.Settings) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		level = slog.LevelInfo
 	}
 	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
 	if s.LogFormat == "json" {
-		slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, options)))
-		return
+		handler = slog.NewJSONHandler(os.Stderr, options)
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, options)))
+	slog.SetDefault(slog.New(carddata.Logs(handler)))
 }

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +41,7 @@ func testCluster(t *testing.T, bin program) {
 	t.Cleanup(redis.Close)
 	c := &cluster{installation: prepare(t, bin, postgresIn(t, shortDir(t))), t: t, redis: redis}
 	c.env = append(c.env, "REDIS_URL=redis://"+redis.Addr())
+	heard := c.overhear(cardNumber, "FT-PRIVATE")
 	c.open(t)
 	c.expect(t, c.env, 0, "Created", "createuser", "--tenant=shop", "--email=approver@shop.test", "--name=Amina", "--role=finance")
 	c.begin(0)
@@ -50,7 +53,11 @@ func testCluster(t *testing.T, bin program) {
 	customer := anybody.login("customer@shop.test", testPassword)
 
 	// S3-54: nothing of this belongs to the workers
-	claimed := customer.claim(owner.invoice(account, "75.00"), "FT-PRIVATE-FIRST", "")
+	invoice := owner.invoice(account, "75.00")
+	if refused := customer.claim(invoice, "FT-PRIVATE-CARD", "paid with "+cardNumber); refused.code != "card_data_rejected" || strings.Contains(refused.raw, cardNumber) {
+		t.Errorf("a card number: %d %s", refused.status, refused.raw)
+	}
+	claimed := customer.claim(invoice, "FT-PRIVATE-FIRST", "")
 	if claimed.status != http.StatusCreated {
 		t.Fatalf("with all workers down: %d %s", claimed.status, claimed.raw)
 	}
@@ -130,7 +137,42 @@ func testCluster(t *testing.T, bin program) {
 	for _, p := range c.retired {
 		said.WriteString(p.output())
 	}
+	if commands, leaks := heard(); commands < 100 || len(leaks) > 0 {
+		t.Errorf("of %d commands to Redis these tell secrets: %v", commands, leaks)
+	}
 	silent(t, said.String(), testKey, testPassword, dbPassword, metricsToken, owner.token, approver.token, customer.token, "FT-PRIVATE", cardNumber, "@shop.test")
+}
+
+// overhear listens to what all nodes say to Redis, whatever becomes of it there. It gives how many commands there were, and
+// those in which one of the secrets was.
+func (c *cluster) overhear(secrets ...string) func() (commands int, leaks []string) {
+	c.t.Helper()
+	conn, err := net.Dial("tcp", c.redis.Addr())
+	if err == nil {
+		_, err = conn.Write([]byte("MONITOR\r\n"))
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	commands, leaks, ended := 0, []string(nil), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewReader(conn); ; commands++ {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(line, s) }) {
+				leaks = append(leaks, line)
+			}
+		}
+	}()
+	c.t.Cleanup(func() { conn.Close() })
+	return func() (int, []string) {
+		conn.Close()
+		<-ended
+		return commands, leaks
+	}
 }
 
 // payOnce takes one payment from its invoice to its approval, repeating each request until it is answered.

@@ -127,7 +127,8 @@ func LocalPath(next string) string {
 	return u.RequestURI()
 }
 
-// FormValues reads a posted form of at most 1 MiB.
+// FormValues reads a posted form of at most 1 MiB. Card data in it is web.ErrCardData; return it from the handler, so that
+// the answer is a page without what was typed (S1-14).
 func FormValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
 	if err := r.ParseForm(); err != nil {
@@ -136,7 +137,7 @@ func FormValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		}
 		return nil, ErrBadForm.Because(err)
 	}
-	return r.PostForm, nil
+	return r.PostForm, web.CheckForm(r.PostForm)
 }
 
 // ErrBadForm means that a posted form could not be read.

@@ -221,7 +221,14 @@ func (s *Site) page(permission string, public bool, h web.Handler) http.HandlerF
 			slog.ErrorContext(r.Context(), "panic in the console", "value", v, "stack", string(debug.Stack()))
 			s.fail(w, r, web.ErrInternal)
 		}()
+		if err := web.CheckAddress(r.URL); err != nil { // first: the way to sign in would give the address back
+			s.fail(w, withoutAddress(r), err)
+			return
+		}
 		err := s.admit(r, permission, public)
+		if err == nil && r.Method == http.MethodPost { // here for all: some handlers need nothing of the form
+			_, err = FormValues(w, r)
+		}
 		if err == nil {
 			err = h(w, r)
 		}
@@ -229,6 +236,13 @@ func (s *Site) page(permission string, public bool, h web.Handler) http.HandlerF
 			s.fail(w, r, err)
 		}
 	}
+}
+
+// withoutAddress gives the request as one for the console's start, for a page that must not show the address.
+func withoutAddress(r *http.Request) *http.Request {
+	plain := r.WithContext(r.Context())
+	plain.URL, plain.RequestURI = &url.URL{Path: Base}, Base
+	return plain
 }
 
 func (s *Site) admit(r *http.Request, permission string, public bool) error {
@@ -284,7 +298,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if p, ok := auth.From(r.Context()); ok {
 		page.Inside, page.SignOut = !p.IsMember(), p.IsMember()
-		if back, err := url.Parse(r.Referer()); err == nil && back.Host == r.Host && back.RequestURI() != r.RequestURI {
+		if back, err := url.Parse(r.Referer()); err == nil && back.Host == r.Host && back.RequestURI() != r.RequestURI && web.CheckAddress(back) == nil {
 			page.BackURL = LocalPath(back.RequestURI())
 		}
 	}
@@ -298,7 +312,7 @@ func (s *Site) toLogin(w http.ResponseWriter, r *http.Request) {
 	login := URL("login")
 	next := r.URL.RequestURI()
 	if isPartial(r) {
-		if current, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
+		if current, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && web.CheckAddress(current) == nil {
 			next = current.RequestURI()
 		}
 	}

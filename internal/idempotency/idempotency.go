@@ -16,6 +16,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/internal/auth"
+	"countersign/internal/carddata"
 	"countersign/internal/database"
 	"countersign/internal/errs"
 	"countersign/internal/web"
@@ -47,6 +48,9 @@ func FromRequest(r *http.Request, scope string, target uuid.UUID, request any) (
 	}
 	if len(keys) > 1 || !visible(keys[0]) {
 		return nil, ErrInvalidKey
+	}
+	if carddata.Holds(keys[0]) { // it is stored
+		return nil, web.ErrCardData.At("Idempotency-Key")
 	}
 	raw, err := json.Marshal(request)
 	if err != nil {

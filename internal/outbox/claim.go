@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/carddata"
 	"countersign/internal/database"
 )
 
@@ -178,7 +179,7 @@ func end(ctx context.Context, tx bun.Tx, r Run, query string, args ...any) error
 const maxReason = 500
 
 func brief(reason string) string {
-	reason = strings.ReplaceAll(strings.ToValidUTF8(reason, "?"), "\x00", "")
+	reason = carddata.Mask(strings.ReplaceAll(strings.ToValidUTF8(reason, "?"), "\x00", "")) // a provider may give back what it was sent
 	if len(reason) <= maxReason {
 		return reason
 	}

@@ -175,6 +175,22 @@ func TestClaim(t *testing.T) {
 		})
 	})
 
+	t.Run("an error keeps no card number (S1-14)", func(t *testing.T) {
+		o := newOffice(t)
+		o.emit("payment.submitted")
+		run := o.begin("mail.send")
+		o.tx(func(ctx context.Context, tx bun.Tx) error {
+			return outbox.Bury(ctx, tx, run, strings.Repeat("x", 490)+" declined: 4242 4242 4242 4242 12/28")
+		})
+		var kept string
+		if err := testkit.OwnerDB(t).NewRaw("SELECT last_error FROM outbox WHERE tenant_id = ? AND id = ?", o.tenant, run.ID).Scan(t.Context(), &kept); err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.Repeat("x", 490) + " declined:"; kept[:min(len(kept), len(want))] != want || strings.Contains(kept, "42") {
+			t.Errorf("it keeps %q", kept)
+		}
+	})
+
 	t.Run("the observer finds the tenants that wait, and only those", func(t *testing.T) {
 		o := newOffice(t)
 		idle, err := tenancy.New(o.db).Create(t.Context(), "test", tenancy.CreateInput{Slug: "i" + uuid.NewString()[:12], Name: "Idle", Country: "BD", DefaultCurrency: "BDT"})

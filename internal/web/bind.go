@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"countersign/internal/carddata"
 	"countersign/internal/errs"
 )
 
@@ -31,8 +32,9 @@ var (
 	ErrDuplicateField = errs.Invalid("duplicate_field", "This field is given more than once.")
 	// ErrWrongType names a field whose JSON type does not fit.
 	ErrWrongType = errs.Invalid("wrong_type", "This must be {{.expected}}.")
-	// ErrCardData means that a text holds what looks like a card number, which is never stored (S1-14, S3-56).
-	ErrCardData = errs.Invalid("card_data_rejected", "This looks like a card number. Never send card data here; it was not stored.")
+	// ErrCardData means that a request holds what looks like a card number or a security code, in a body, a form, a
+	// file's name, an address or an idempotency key. It is never stored, logged or given back (S1-14, S3-56).
+	ErrCardData = errs.Invalid("card_data_rejected", "This looks like a card number or its security code. Never send card data here; nothing was stored.")
 	// ErrSecretData means that a text holds a bank account together with its PIN, which is never stored (S3-56).
 	ErrSecretData = errs.Invalid("secret_data_rejected", "This looks like a bank account with its PIN. Never send a PIN here; it was not stored.")
 	// ErrBadText names a text that is not valid UTF-8 or holds control characters.
@@ -46,15 +48,16 @@ type Number string
 type FreeForm map[string]any
 
 // Decode reads one JSON object into dst, a pointer to a struct with json tags, and validates it. Keys may be
-// snake_case or camelCase (C-03); unknown and repeated keys are refused; all faults are reported at once.
+// snake_case or camelCase (C-03); unknown and repeated keys are refused; all faults are reported at once. Card data
+// anywhere in the body, also under unknown keys and in keys, is ErrCardData and no other fault is told.
 func Decode(r *http.Request, dst any) error {
 	if !declaresJSON(r.Header.Get("Content-Type")) {
 		return ErrNotJSON
 	}
-	var fields errs.Fields
+	var fields faults
 	body := reader{dec: json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody)), fields: &fields}
 	body.dec.UseNumber()
-	tree, err := body.value("", 0)
+	tree, err := body.value("", "", 0)
 	if err == nil {
 		if _, trailing := body.dec.Token(); trailing != io.EOF {
 			err = errors.New("something follows the object")
@@ -94,9 +97,9 @@ func decodeNothing(r *http.Request) error {
 	return Decode(r, &struct{}{})
 }
 
-func bind(object map[string]any, dst any, fields *errs.Fields) error {
+func bind(object map[string]any, dst any, fields *faults) error {
 	bindStruct(object, reflect.ValueOf(dst).Elem(), "", fields)
-	if err := fields.Err(); err != nil {
+	if err := fields.err(); err != nil {
 		return err
 	}
 	return Validate(dst)
@@ -110,11 +113,14 @@ func DecodeForm(values map[string][]string, dst any) error {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		types[name] = f.Type
 	}
+	var fields faults
 	object := map[string]any{}
 	for name, given := range values {
-		object[name] = formValue(given, types[snake(name)])
+		value := formValue(given, types[snake(name)])
+		fields.checkForm(name, value)
+		object[name] = value
 	}
-	return bind(object, dst, new(errs.Fields))
+	return bind(object, dst, &fields)
 }
 
 // formValue is what JSON would hold for a form field of the type; nil is absent. A type that is nil is unknown.
@@ -164,11 +170,12 @@ const (
 // reader reads JSON token by token, because only so can repeated keys be seen.
 type reader struct {
 	dec    *json.Decoder
-	fields *errs.Fields
+	fields *faults
 	values int
 }
 
-func (b *reader) value(path string, depth int) (any, error) {
+// value reads what follows. Path is where it stands, and name the key under which.
+func (b *reader) value(path, name string, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("it is nested too deeply")
 	}
@@ -181,17 +188,18 @@ func (b *reader) value(path string, depth int) (any, error) {
 	}
 	switch token {
 	case json.Delim('['):
-		return b.list(path, depth)
+		return b.list(path, name, depth)
 	case json.Delim('{'):
 		return b.object(path, depth)
 	}
+	b.fields.checkCards(path, name, token)
 	return token, nil
 }
 
-func (b *reader) list(path string, depth int) (any, error) {
+func (b *reader) list(path, name string, depth int) (any, error) {
 	list := []any{}
 	for b.dec.More() {
-		v, err := b.value(join(path, strconv.Itoa(len(list))), depth+1)
+		v, err := b.value(join(path, strconv.Itoa(len(list))), name, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -208,13 +216,13 @@ func (b *reader) object(path string, depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := key.(string)
-		v, err := b.value(join(path, name), depth+1)
+		name := b.fields.checkName(path, key.(string))
+		v, err := b.value(join(path, name), name, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		if _, dup := object[name]; dup {
-			b.fields.Add(join(path, name), ErrDuplicateField)
+			b.fields.add(join(path, name), ErrDuplicateField)
 		}
 		object[name] = v
 	}
@@ -246,7 +254,7 @@ func snake(name string) string {
 	return b.String()
 }
 
-func bindStruct(object map[string]any, dst reflect.Value, path string, fields *errs.Fields) {
+func bindStruct(object map[string]any, dst reflect.Value, path string, fields *faults) {
 	known := map[string]reflect.Value{}
 	for i := range dst.NumField() {
 		name, _, _ := strings.Cut(dst.Type().Field(i).Tag.Get("json"), ",")
@@ -260,9 +268,9 @@ func bindStruct(object map[string]any, dst reflect.Value, path string, fields *e
 		field, ok := known[name]
 		switch {
 		case !ok:
-			fields.Add(join(path, key), ErrUnknownField)
+			fields.add(join(path, key), ErrUnknownField)
 		case seen[name]:
-			fields.Add(join(path, name), ErrDuplicateField)
+			fields.add(join(path, name), ErrDuplicateField)
 		case value != nil: // null is the same as absent
 			bindValue(value, field, join(path, name), fields)
 		}
@@ -275,7 +283,7 @@ var (
 	freeFormType = reflect.TypeFor[FreeForm]()
 )
 
-func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
+func bindValue(value any, dst reflect.Value, path string, fields *faults) {
 	if dst.Kind() == reflect.Pointer {
 		dst.Set(reflect.New(dst.Type().Elem()))
 		bindValue(value, dst.Elem(), path, fields)
@@ -289,13 +297,13 @@ func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
 		case json.Number:
 			dst.SetString(v.String())
 		default:
-			fields.Add(path, ErrWrongType.With("expected", "a number"))
+			fields.add(path, ErrWrongType.With("expected", "a number"))
 		}
 		return
 	case freeFormType:
 		object, ok := value.(map[string]any)
 		if !ok {
-			fields.Add(path, ErrWrongType.With("expected", "an object"))
+			fields.add(path, ErrWrongType.With("expected", "an object"))
 			return
 		}
 		checkTexts(object, path, fields)
@@ -306,7 +314,7 @@ func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
 	case reflect.String:
 		v, ok := value.(string)
 		if !ok {
-			fields.Add(path, ErrWrongType.With("expected", "a text"))
+			fields.add(path, ErrWrongType.With("expected", "a text"))
 			return
 		}
 		checkTexts(v, path, fields)
@@ -314,21 +322,21 @@ func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
 	case reflect.Bool:
 		v, ok := value.(bool)
 		if !ok {
-			fields.Add(path, ErrWrongType.With("expected", "true or false"))
+			fields.add(path, ErrWrongType.With("expected", "true or false"))
 			return
 		}
 		dst.SetBool(v)
 	case reflect.Int, reflect.Int64:
 		n, ok := integer(value)
 		if !ok {
-			fields.Add(path, ErrWrongType.With("expected", "a whole number"))
+			fields.add(path, ErrWrongType.With("expected", "a whole number"))
 			return
 		}
 		dst.SetInt(n)
 	case reflect.Struct:
 		object, ok := value.(map[string]any)
 		if !ok {
-			fields.Add(path, ErrWrongType.With("expected", "an object"))
+			fields.add(path, ErrWrongType.With("expected", "an object"))
 			return
 		}
 		bindStruct(object, dst, path, fields)
@@ -339,16 +347,16 @@ func bindValue(value any, dst reflect.Value, path string, fields *errs.Fields) {
 	}
 }
 
-func bindSlice(value any, dst reflect.Value, path string, fields *errs.Fields) {
+func bindSlice(value any, dst reflect.Value, path string, fields *faults) {
 	list, ok := value.([]any)
 	if !ok {
-		fields.Add(path, ErrWrongType.With("expected", "a list"))
+		fields.add(path, ErrWrongType.With("expected", "a list"))
 		return
 	}
 	dst.Set(reflect.MakeSlice(dst.Type(), len(list), len(list)))
 	for i, v := range list {
 		if v == nil {
-			fields.Add(join(path, strconv.Itoa(i)), ErrWrongType.With("expected", "a value, not null"))
+			fields.add(join(path, strconv.Itoa(i)), ErrWrongType.With("expected", "a value, not null"))
 			continue
 		}
 		bindValue(v, dst.Index(i), join(path, strconv.Itoa(i)), fields)
@@ -366,23 +374,21 @@ func integer(value any) (int64, bool) {
 }
 
 // checkTexts refuses, in a text or anywhere in free-form data, what must never be stored.
-func checkTexts(value any, path string, fields *errs.Fields) {
+func checkTexts(value any, path string, fields *faults) {
 	switch v := value.(type) {
 	case string:
 		switch {
 		case !utf8.ValidString(v) || strings.ContainsFunc(v, isControl):
-			fields.Add(path, ErrBadText)
-		case HoldsCardNumber(v):
-			fields.Add(path, ErrCardData)
+			fields.add(path, ErrBadText)
 		case holdsAccountWithPIN(v):
-			fields.Add(path, ErrSecretData)
+			fields.add(path, ErrSecretData)
 		}
 	case json.Number:
 		switch text := v.String(); {
 		case len(text) > maxNumber || strings.ContainsAny(text, "eE"): // PostgreSQL does not store 1e999999
-			fields.Add(path, ErrWrongType.With("expected", "a number in plain digits, at most 40"))
-		case HoldsCardNumber(text):
-			fields.Add(path, ErrCardData)
+			fields.add(path, ErrWrongType.With("expected", "a number in plain digits, at most 40"))
+		case carddata.Holds(text): // also numbers that checkCards takes for amounts
+			fields.add(path, ErrCardData)
 		}
 	case []any:
 		for i, e := range v {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"countersign/internal/auth"
+	"countersign/internal/carddata"
 	"countersign/internal/i18n"
 )
 
@@ -26,7 +27,7 @@ func RequestID(trustedProxies []netip.Prefix) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := uuid.Must(uuid.NewV7()).String()
 			w.Header().Set("X-Request-ID", id)
-			ctx := auth.WithRequest(r.Context(), auth.Request{ID: id, IP: clientIP(r, trustedProxies), UserAgent: cut(r.UserAgent(), 300)})
+			ctx := auth.WithRequest(r.Context(), auth.Request{ID: id, IP: clientIP(r, trustedProxies), UserAgent: carddata.Mask(cut(r.UserAgent(), 300))})
 			ctx = i18n.With(ctx, i18n.Choose(r.Header.Get("Accept-Language")))
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
@@ -144,13 +145,13 @@ func Sane(next http.Handler) http.Handler {
 	})
 }
 
-// Log writes one line for each request: who, what, how long. Never a body, a query value or a header.
+// Log writes one line for each request: who, what, how long. Never a body, a query value, a header or a card number.
 func Log(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(ww, r)
-		slog.InfoContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", ww.Status(),
+		slog.InfoContext(r.Context(), "request", "method", r.Method, "path", carddata.Mask(r.URL.Path), "status", ww.Status(),
 			"bytes", ww.BytesWritten(), "took", time.Since(start), "request_id", ww.Header().Get("X-Request-ID"))
 	})
 }

@@ -179,6 +179,7 @@ func addErrors(op openapi.OperationContext, route Route) {
 		codes[http.StatusForbidden] = []string{"permission_denied", "user_inactive"}
 	}
 	add(errs.ErrValidation) // every call refuses a parameter that is given twice
+	add(ErrCardData)        // and card data in a parameter
 	if route.Request != nil || route.ignoresBody() {
 		add(ErrMalformed)
 		add(ErrNotJSON)

@@ -1,0 +1,134 @@
+package web_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"countersign/internal/errs"
+	"countersign/internal/web"
+)
+
+const card = "4242 4242 4242 4242"
+
+// blamed gives the fields that an ErrCardData blames, and fails for any other outcome.
+func blamed(t *testing.T, err error) []string {
+	t.Helper()
+	e := errs.As(err)
+	if !errors.Is(err, web.ErrCardData) || web.Status(e.Kind) != http.StatusBadRequest {
+		t.Fatalf("got %v, want ErrCardData", err)
+	}
+	if strings.Contains(strings.ReplaceAll(err.Error(), " ", ""), "42424242") {
+		t.Errorf("the refusal gives the number back: %v", err)
+	}
+	var names []string
+	for name := range e.Fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestDecode_cards(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		body string
+		want []string
+	}{
+		"in a text":                              {`{"text":"` + card + `"}`, []string{"text"}},
+		"inside an object of a list":             {`{"line_items":[{"name":"` + card + `"}]}`, []string{"line_items.0.name"}},
+		"in free form":                           {`{"free":{"a":[{"b":"` + card + `"}]}}`, []string{"free.a.0.b"}},
+		"as a key in free form":                  {`{"free":{"` + card + `":1}}`, []string{"free.[card number]"}},
+		"under such a key":                       {`{"free":{"` + card + `":{"` + card + `":"` + card + `"}}}`, []string{"free.[card number]", "free.[card number].[card number]"}},
+		"as an unknown key":                      {`{"` + card + `":1}`, []string{"[card number]"}},
+		"as an unknown key that is long":         {`{"` + strings.Repeat("n", 90) + " " + card + `":1}`, []string{strings.Repeat("n", 90) + " [card num"}},
+		"under an unknown key":                   {`{"nope":"` + card + `"}`, []string{"nope"}},
+		"as a number":                            {`{"free":{"a":4242424242424242}}`, []string{"free.a"}},
+		"as a number of 13 digits":               {`{"free":{"a":4222222222222}}`, []string{"free.a"}},
+		"as a number where a text is wanted":     {`{"text":4242424242424242}`, []string{"text"}},
+		"as an amount":                           {`{"unit_price":4242424242424242}`, []string{"unit_price"}},
+		"as an amount in a text":                 {`{"unit_price":"4242424242424242"}`, []string{"unit_price"}},
+		"where an object is wanted":              {`{"free":"` + card + `"}`, []string{"free"}},
+		"beside other faults":                    {`{"nope":1,"unit_price":"abc","text":"` + card + `","text":"b"}`, []string{"text"}},
+		"in escapes":                             {`{"text":"\u0034242\u20094242\u20094242\u20094242"}`, []string{"text"}},
+		"as a security code":                     {`{"cvv":"123"}`, []string{"cvv"}},
+		"as a security code in a number":         {`{"free":{"card":{"cvC2":123}}}`, []string{"free.card.cvC2"}},
+		"as a list of security codes":            {`{"free":{"security_code":["123"]}}`, []string{"free.security_code.0"}},
+		"as a number whose check digit is wrong": {`{"free":{"Card-Number":"4242424242424241"}}`, []string{"free.Card-Number"}},
+	} {
+		t.Run("refuses a card "+name, func(t *testing.T) {
+			t.Parallel()
+			_, err := decode(tt.body)
+			if got := blamed(t, err); !slices.Equal(got, tt.want) {
+				t.Errorf("blames %q, want %q", got, tt.want)
+			}
+		})
+	}
+	t.Run("accepts an amount in small coins that a card of 13 digits could be", func(t *testing.T) {
+		t.Parallel()
+		if got, err := decode(`{"unit_price":4222222222222}`); err != nil || got.Amount != "4222222222222" {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+	t.Run("tells nothing of a body that is broken behind it", func(t *testing.T) {
+		t.Parallel()
+		_, err := decode(`{"text":"` + card + `",`)
+		if !errors.Is(err, web.ErrMalformed) || strings.Contains(err.Error(), "4242") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestCheckForm_cards(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		form url.Values
+		want string
+	}{
+		"in a value":        {url.Values{"text": {card}}, "text"},
+		"in a second value": {url.Values{"words": {"a", card}}, "words"},
+		"in a name":         {url.Values{card: {"a"}}, "[card number]"},
+		"as a number":       {url.Values{"count": {"4242424242424242"}}, "count"},
+		"unknown":           {url.Values{"nope": {card}}, "nope"},
+		"as its code":       {url.Values{"cvv": {"123"}}, "cvv"},
+	} {
+		t.Run("refuses a card "+name, func(t *testing.T) {
+			t.Parallel()
+			if got := blamed(t, web.CheckForm(tt.form)); !slices.Equal(got, []string{tt.want}) {
+				t.Errorf("blames %q", got)
+			}
+			var b struct {
+				Text  string   `json:"text"`
+				Words []string `json:"words"`
+				Count int      `json:"count"`
+			}
+			if got := blamed(t, web.DecodeForm(tt.form, &b)); !slices.Equal(got, []string{tt.want}) {
+				t.Errorf("the form is bound, and it blames %q", got)
+			}
+		})
+	}
+	if err := web.CheckForm(url.Values{"text": {"4242"}}); err != nil {
+		t.Errorf("four digits are refused: %v", err)
+	}
+}
+
+func TestNoCards(t *testing.T) {
+	t.Parallel()
+	handler := web.NoCards(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	for target, want := range map[string]int{
+		"/payments/": 204, "/payments/019b5bdb-3e6a-7a5e-9d2c-3c1c2f5b1f10/?search=4242&cursor=": 204,
+		"/payments/4242424242424242/": 400, "/payments/4242%204242%204242%204242/": 400, "/%34242424242424242/": 400,
+		"/?search=4242+4242+4242+4242": 400, "/?search=%E0%A7%AA242424242424242": 400, "/?4242424242424242=a": 400, "/?a=b&c=d&c=4242424242424242": 400,
+		"/?next=%2Fpayments%2F%3Fsearch%3D4242%2B4242%2B4242%2B4242": 400, "/?cvv=123": 400,
+	} {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, target, nil))
+		if rec.Code != want || strings.Contains(rec.Body.String(), "4242") {
+			t.Errorf("%s: %d, want %d: %s", target, rec.Code, want, rec.Body)
+		}
+	}
+}
