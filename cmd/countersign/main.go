@@ -13,6 +13,8 @@ import (
 	_ "time/tzdata" // a bare machine may have no time zones
 
 	"github.com/alecthomas/kong"
+
+	"countersign/internal/carddata"
 )
 
 // version is set at build time with -ldflags "-X main.version=…".
@@ -50,7 +52,7 @@ func main() {
 	parsed := kong.Parse(&commands, kong.Name("countersign"), kong.Description("Billing for businesses that are paid by transfer, wallet, voucher or cash as often as by card."),
 		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
 	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "countersign:", err)
+		fmt.Fprintln(os.Stderr, "countersign:", carddata.Mask(err.Error()))
 		os.Exit(1)
 	}
 }
