@@ -25,7 +25,7 @@ var layers = map[string]int{
 	"internal/outbox": 16, "internal/audit": 15, "internal/idempotency": 15,
 	"internal/apps": 14, "internal/admin": 13, "internal/web": 12, "internal/metrics": 12,
 	"internal/database": 11, "internal/auth": 11, "internal/i18n": 11,
-	"billing/money": 2, "internal/embedded": 1, "internal/settings": 1, "internal/errs": 0, "internal/batch": 0, "internal/carddata": 0, "migrations": 0, "templates": 0,
+	"billing/money": 2, "internal/embedded": 1, "internal/settings": 1, "internal/errs": 0, "internal/batch": 0, "internal/carddata": 0, "migrations": 0, "templates": 0, "internal/keyring": 0,
 }
 
 // owners are the technologies with one owner; everybody else speaks through him.

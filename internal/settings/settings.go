@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"countersign/internal/keyring"
 )
 
 // Settings is everything an operator can choose.
@@ -21,6 +23,7 @@ type Settings struct {
 	Addr            string        `env:"COUNTERSIGN_ADDR" envDefault:"127.0.0.1:8080" about:"Where HTTP is served."`
 	DataDir         string        `env:"COUNTERSIGN_DATA_DIR" envDefault:".data" about:"Where the embedded database, local evidence and the generated key are kept."`
 	SecretKey       string        `env:"COUNTERSIGN_SECRET_KEY" about:"At least 32 bytes, base64. Keys hashes of references and log-in attempts." secret:"yes"`
+	EncryptionKeys  string        `env:"COUNTERSIGN_ENCRYPTION_KEYS" about:"What seals credentials and payers' details: id:base64 of 32 bytes, separated by commas. The first seals, all open. Empty: a key made from the secret key." secret:"yes"`
 	DatabaseURL     string        `env:"DATABASE_URL" about:"PostgreSQL 15 or newer. Empty: a private server that run starts." secret:"url"`
 	OwnerURL        string        `env:"COUNTERSIGN_OWNER_URL" about:"The schema's owner, for migrate. Empty: DATABASE_URL." secret:"url"`
 	RedisURL        string        `env:"REDIS_URL" about:"Redis 6.2 or newer: redis://, rediss:// or redis-sentinel://. Empty: in process, with run only." secret:"url"`
@@ -64,6 +67,9 @@ func (s Settings) check() error {
 			bad("COUNTERSIGN_SECRET_KEY", "at least 32 bytes as base64; make one with: head -c 32 /dev/urandom | base64")
 		}
 	}
+	if _, err := keyring.Parse(s.EncryptionKeys); err != nil {
+		faults = append(faults, fmt.Errorf("COUNTERSIGN_ENCRYPTION_KEYS: %w", err))
+	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		bad("COUNTERSIGN_LOG_FORMAT", "text or json")
 	}
@@ -87,6 +93,12 @@ func decodeKey(text string) ([]byte, error) {
 func (s Settings) Key() []byte {
 	key, _ := decodeKey(s.SecretKey)
 	return key
+}
+
+// Keyring gives the keys that seal, of settings that were checked.
+func (s Settings) Keyring() *keyring.Keyring {
+	keys, _ := keyring.Parse(s.EncryptionKeys)
+	return keyring.New(keys, s.Key())
 }
 
 // Owner is the connection string for migrations.

@@ -51,7 +51,7 @@ func TestLoad(t *testing.T) {
 		}
 	})
 	for name, value := range map[string]string{
-		"COUNTERSIGN_ADDR": "8080", "COUNTERSIGN_SECRET_KEY": "short", "COUNTERSIGN_LOG_FORMAT": "xml", "COUNTERSIGN_TRUSTED_PROXIES": "everybody",
+		"COUNTERSIGN_ADDR": "8080", "COUNTERSIGN_SECRET_KEY": "short", "COUNTERSIGN_LOG_FORMAT": "xml", "COUNTERSIGN_ENCRYPTION_KEYS": "a:short", "COUNTERSIGN_TRUSTED_PROXIES": "everybody",
 		"COUNTERSIGN_S3_ENDPOINT": "store:9000", "COUNTERSIGN_REQUEST_TIMEOUT": "soon", "COUNTERSIGN_DB_MAX_CONNS": "many",
 	} {
 		t.Run("refuses "+name+"="+value, func(t *testing.T) {
