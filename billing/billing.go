@@ -8,11 +8,15 @@ import (
 	"countersign/billing/credits"
 	"countersign/billing/decisions"
 	"countersign/billing/evidence"
+	"countersign/billing/gateways"
+	"countersign/billing/gateways/integrator"
+	"countersign/billing/gateways/offline"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/paymentmethods"
 	"countersign/billing/payments"
 	"countersign/internal/apps"
+	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 )
 
@@ -22,12 +26,14 @@ type Deps struct {
 	Outbox *outbox.Outbox
 	Files  evidence.Storage
 	Secret []byte // at least 32 bytes
+	Keys   *keyring.Keyring
 	Now    func() time.Time
 }
 
 // Billing holds the services of the billing apps.
 type Billing struct {
 	Methods   *paymentmethods.Service
+	Gateways  *gateways.Service
 	Evidence  *evidence.Service
 	Decisions *decisions.Service
 	Invoices  *invoices.Service
@@ -39,7 +45,10 @@ type Billing struct {
 // New builds the services, the lowest first.
 func New(d Deps) *Billing {
 	b := &Billing{}
+	b.Gateways = gateways.New(gateways.Deps{DB: d.DB, Outbox: d.Outbox, Keys: d.Keys, Now: d.Now,
+		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New())})
 	b.Methods = paymentmethods.New(d.DB, d.Outbox)
+	b.Methods.KnowPublicKeys(b.Gateways.PublicKeys)
 	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)
 	b.Decisions = decisions.New(d.DB, d.Outbox)
 	b.Decisions.KnowSignals(payments.SignalOptions())
@@ -51,5 +60,5 @@ func New(d Deps) *Billing {
 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
-	return []apps.App{b.ledger, b.credits, b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
+	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
 }

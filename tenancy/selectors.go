@@ -49,6 +49,15 @@ func All(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 	return ids, nil
 }
 
+// AllEver gives the ids of all tenants, also of those that are switched off. It runs as the observer.
+func AllEver(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	if err := tx.NewSelect().TableExpr("tenants AS t").ColumnExpr("t.id").OrderExpr("t.id").Scan(ctx, &ids); err != nil {
+		return nil, fmt.Errorf("list all tenants: %w", err)
+	}
+	return ids, nil
+}
+
 // BySlug finds a tenant by its short name, for the operator's commands. It runs as the observer.
 func BySlug(ctx context.Context, tx bun.Tx, slug string) (uuid.UUID, error) {
 	var id uuid.UUID

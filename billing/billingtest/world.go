@@ -29,6 +29,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/apps"
 	"countersign/internal/audit"
+	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
@@ -78,10 +79,21 @@ func New(t testing.TB) *World {
 // NewOn makes a world whose services use a pool of the test's own.
 func NewOn(t testing.TB, db *bun.DB) *World {
 	t.Helper()
+	return build(t, db, false)
+}
+
+// NewInTestMode makes a world in which nothing is real money.
+func NewInTestMode(t testing.TB) *World {
+	t.Helper()
+	return build(t, testkit.DB(t), true)
+}
+
+func build(t testing.TB, db *bun.DB, testMode bool) *World {
+	t.Helper()
 	w := &World{t: t, DB: db, Clock: &Clock{now: Start}}
 	w.wire()
 	tenant, err := w.Tenancy.Create(t.Context(), "test", tenancy.CreateInput{Slug: "w-" + randomLetters(), Name: "World", Country: "BD",
-		DefaultCurrency: "USD", Timezone: "Asia/Dhaka"})
+		DefaultCurrency: "USD", Timezone: "Asia/Dhaka", TestMode: testMode})
 	w.must(err)
 	w.Tenant = tenant
 	w.System = tenancy.AsSystem(t.Context(), tenant.ID, "test")
@@ -115,7 +127,7 @@ func (w *World) wire() {
 	w.Outbox = outbox.New(nil, outbox.NewBell(w.DB))
 	w.Tenancy = tenancy.New(w.DB)
 	w.Accounts = accounts.New(accounts.Deps{DB: w.DB, Outbox: w.Outbox, Now: w.Clock.Now, SecretKey: secret})
-	w.Billing = billing.New(billing.Deps{DB: w.DB, Outbox: w.Outbox, Files: files, Secret: secret, Now: w.Clock.Now})
+	w.Billing = billing.New(billing.Deps{DB: w.DB, Outbox: w.Outbox, Files: files, Secret: secret, Keys: keyring.New(nil, secret), Now: w.Clock.Now})
 	w.Apps = append([]apps.App{audit.App(w.DB), w.Outbox.App(w.DB), w.Tenancy.App(), w.Accounts.App()}, w.Billing.Apps()...)
 	w.Outbox.Subscribe(w.Apps)
 

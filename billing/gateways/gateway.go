@@ -58,7 +58,22 @@ type Capabilities struct {
 	Currencies    []money.Currency // nil: all
 	Modes         []Mode           // live, test or both
 	NeedsNoConfig bool             // works without a row in gateway_configs
+	Fields        []Field          // what a tenant configures; anything else is refused
+	Named         bool             // a tenant registers it under names of his own, each with an error map (S0-11, S0-43)
 }
+
+// Field is one setting or secret that a tenant gives a gateway.
+type Field struct {
+	Name     string
+	Secret   bool // sealed, and never shown again
+	Required bool // before the gateway is switched on
+	Made     bool // a secret that we make up when the tenant gives none: no provider has to know it
+	// Check says whether a value can be right; nil: any text can.
+	Check func(value string) bool
+}
+
+// PublicKeyField is the setting that holds the key for the payer's browser, of gateways that have one (S1-33).
+const PublicKeyField = "publishable_key"
 
 // Mode tells real money from the other kind. Records of the two never share references.
 type Mode string
@@ -75,6 +90,7 @@ type Credentials struct {
 	Mode     Mode
 	Secrets  map[string]string // by the adapter's own names
 	Settings map[string]string // what is no secret
+	ErrorMap map[string]string // the provider's codes to ours, of gateways that have such a map
 }
 
 // Order is money that is asked for.
@@ -127,7 +143,7 @@ type Result struct {
 	State     State
 	Reference string // the provider's id of the order; kept from the first answer on
 	// Amounts are what the provider says, to be compared with ours before anything is posted. All are of the order's
-	// currency; zero where the state has none.
+	// currency; zero where the state has none. One without a currency was not told, and there is nothing to compare.
 	Authorised money.Money
 	Captured   money.Money
 	Refunded   money.Money

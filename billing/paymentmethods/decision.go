@@ -60,6 +60,7 @@ type Offer struct {
 	Min, Max          *money.Money // both may be paid
 	BankDetails       Details
 	WalletDetails     Details
+	PublishableKey    string // of the method's gateway; set by what shows offers
 }
 
 // Available reads the candidates and gives the methods that the payer of q may use.

@@ -121,6 +121,8 @@ type OfferResponse struct {
 	MaxAmountMinor    *int64          `json:"max_amount_minor"`
 	BankDetails       Details         `json:"bank_details,omitempty"`
 	WalletDetails     Details         `json:"wallet_details,omitempty"`
+	// PublishableKey is for the payer's browser, where the method's gateway has such a key; never a secret (S1-33).
+	PublishableKey string `json:"publishable_key,omitempty"`
 }
 
 func newOfferResponse(o Offer) OfferResponse {
@@ -128,7 +130,7 @@ func newOfferResponse(o Offer) OfferResponse {
 		Instructions: o.Instructions, CountryCode: o.CountryCode, IsEnabled: true, Currency: optional(o.Currency), SortOrder: o.SortOrder,
 		IsDefault: o.IsDefault, RequiresReference: o.RequiresReference, RequiresEvidence: o.RequiresEvidence,
 		MinAmount: text(o.Min), MinAmountMinor: minor(o.Min), MaxAmount: text(o.Max), MaxAmountMinor: minor(o.Max),
-		BankDetails: o.BankDetails, WalletDetails: o.WalletDetails}
+		BankDetails: o.BankDetails, WalletDetails: o.WalletDetails, PublishableKey: o.PublishableKey}
 }
 
 // optional is nil for a zero value, which answers show as null.

@@ -23,10 +23,18 @@ const maxDetails = 4096
 type Service struct {
 	db     *bun.DB
 	outbox *outbox.Outbox
+	// publicKeys gives, by gateway, the keys for payers' browsers; nil: nobody has any.
+	publicKeys func(ctx context.Context) (map[string]string, error)
 }
 
 // New gives the service. db acts as the program's own role.
 func New(db *bun.DB, events *outbox.Outbox) *Service { return &Service{db: db, outbox: events} }
+
+// KnowPublicKeys tells the service where the keys for payers' browsers come from (S1-33). Gateways are configured
+// elsewhere; which of them serves a method is known here.
+func (s *Service) KnowPublicKeys(keys func(ctx context.Context) (map[string]string, error)) {
+	s.publicKeys = keys
+}
 
 // ConfigInput says what a row shall hold; nil leaves a field as it is, or at its default in a new row.
 type ConfigInput struct {

@@ -35,7 +35,7 @@ func (v *views) available(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return web.OK(w, newAvailableResponse(q, offers))
+		return v.show(w, r, q, offers)
 	}
 	var q Query
 	var offers []Offer
@@ -48,6 +48,21 @@ func (v *views) available(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		return err
+	}
+	return v.show(w, r, q, offers)
+}
+
+// show answers with offers, and with the public keys of those that a gateway's own form takes.
+func (v *views) show(w http.ResponseWriter, r *http.Request, q Query, offers []Offer) error {
+	hasForm := func(o Offer) bool { g := GatewayOf(o.Method); return g == GatewayStripe || g == GatewayPayPal }
+	if v.service.publicKeys != nil && slices.ContainsFunc(offers, hasForm) {
+		keys, err := v.service.publicKeys(r.Context())
+		if err != nil {
+			return err
+		}
+		for i, o := range offers {
+			offers[i].PublishableKey = keys[string(GatewayOf(o.Method))]
+		}
 	}
 	return web.OK(w, newAvailableResponse(q, offers))
 }

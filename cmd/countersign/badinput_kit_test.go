@@ -66,6 +66,9 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"PATCH /billing/payment-method-configs/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.Config, map[string]any{"display_name": "Changed"}}
 	},
+	"PUT /billing/gateways/{name}/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), "manual", map[string]any{"is_enabled": true}}
+	},
 	"POST /billing/payment-methods/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), "", map[string]any{"payment_method": "bank_transfer", "display_name": "New"}}
 	},
@@ -118,7 +121,7 @@ func soundFor(t *testing.T, e *estate, route web.Route, country string) sound {
 // sender gives what sends bodies to the route.
 func (s sound) sender(t *testing.T, route web.Route) func(contentType, body string) testkit.Answer {
 	t.Helper()
-	path := apiPrefix + strings.ReplaceAll(route.Path, "{id}", s.id)
+	path := apiPrefix + strings.NewReplacer("{id}", s.id, "{name}", s.id).Replace(route.Path)
 	return func(contentType, body string) testkit.Answer {
 		r := httptest.NewRequestWithContext(t.Context(), route.Method, path, strings.NewReader(body))
 		if contentType != "" {

@@ -19,7 +19,8 @@ var layers = map[string]int{
 	"billing":         90, "workers": 90,
 	"billing/payments": 60,
 	"billing/invoices": 50, "billing/credits": 50,
-	"billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
+	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, // an adapter imports the contract that it is adapted to
+	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":        30,
 	"tenancy":         20,
 	"internal/outbox": 16, "internal/audit": 15, "internal/idempotency": 15,
@@ -107,7 +108,8 @@ var writers = map[string]string{
 	"audit_log": "internal/audit", "audit_unsealed": "internal/audit", "audit_heads": "internal/audit", "events": "internal/outbox", "outbox": "internal/outbox", "idempotency_keys": "internal/idempotency",
 	"ledger_accounts": "billing/ledger", "ledger_transactions": "billing/ledger", "ledger_entries": "billing/ledger", "ledger_balances": "billing/ledger",
 	"payment_method_configs": "billing/paymentmethods", "account_payment_methods": "billing/paymentmethods",
-	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices",
+	"gateway_configs": "billing/gateways",
+	"evidence":        "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
 	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "reference_sightings": "billing/payments",
 }

@@ -210,6 +210,7 @@ func (e *estate) everyRoute(t *testing.T) {
 		if strings.Contains(path, "{id}") {
 			path = strings.ReplaceAll(path, "{id}", e.id(t, route.Path, h))
 		}
+		path = strings.ReplaceAll(path, "{name}", e.idOr(t, route.Path, h))
 		switch {
 		case strings.HasPrefix(route.Path, "/billing/credits/"):
 			path += "?account=" + h.Account

@@ -78,6 +78,8 @@ var calls = map[string]change{
 		return prepared{id: c.own.config(countries[c.n])}
 	}},
 
+	"PUT /billing/gateways/{name}/": {body: map[string]any{"is_enabled": true, "display_name": "Changed"}, status: http.StatusOK},
+
 	"POST /billing/payment-methods/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: c.naming(map[string]any{"payment_method": "bank_transfer", "display_name": "New"})}
 	}},

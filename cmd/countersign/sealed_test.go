@@ -276,7 +276,7 @@ func (m *matrix) openReferences(t *testing.T) {
 // nothing by chance.
 func (m *matrix) read(t *testing.T, c *caller, route web.Route, h holding) {
 	t.Helper()
-	path := strings.ReplaceAll(apiPrefix+route.Path, "{id}", m.own.idOr(t, route.Path, h))
+	path := strings.NewReplacer("{id}", m.own.idOr(t, route.Path, h), "{name}", m.own.idOr(t, route.Path, h)).Replace(apiPrefix + route.Path)
 	if c.Role != auth.RoleMember && slices.Contains(ofAccount, route.Path) {
 		path += "?account=" + h.Account
 	}
@@ -314,6 +314,8 @@ func (e *estate) idOr(t *testing.T, path string, h holding) string {
 	switch {
 	case strings.Contains(path, "{id}"):
 		return e.id(t, path, h)
+	case strings.HasPrefix(path, "/billing/gateways/"):
+		return "acme"
 	case strings.Contains(path, "{name}"):
 		return e.Task
 	}

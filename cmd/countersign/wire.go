@@ -16,6 +16,7 @@ import (
 	"countersign/internal/apps"
 	"countersign/internal/audit"
 	"countersign/internal/database"
+	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 	"countersign/internal/settings"
 	"countersign/tenancy"
@@ -28,6 +29,7 @@ type project struct {
 	db       *bun.DB
 	queue    *workers.Queue
 	fetch    time.Duration // how long an idle worker waits before it asks the queue again; zero: its own default
+	keys     *keyring.Keyring
 	bell     *outbox.Bell
 	outbox   *outbox.Outbox
 	tenancy  *tenancy.Service
@@ -42,12 +44,12 @@ func wire(s settings.Settings, db *bun.DB, now func() time.Time, demo bool) (*pr
 	if err != nil {
 		return nil, err
 	}
-	p := &project{settings: s, db: db}
+	p := &project{settings: s, db: db, keys: s.Keyring()}
 	p.bell = outbox.NewBell(db)
 	p.outbox = outbox.New(nil, p.bell)
 	p.tenancy = tenancy.New(db)
 	p.accounts = accounts.New(accounts.Deps{DB: db, Outbox: p.outbox, Now: now, SecretKey: s.Key(), SecureCookies: s.SecureCookies, Demo: demo})
-	p.billing = billing.New(billing.Deps{DB: db, Outbox: p.outbox, Files: files, Secret: s.Key(), Now: now})
+	p.billing = billing.New(billing.Deps{DB: db, Outbox: p.outbox, Files: files, Secret: s.Key(), Keys: p.keys, Now: now})
 
 	// the installed apps, the lowest first
 	p.apps = append([]apps.App{

@@ -22,7 +22,18 @@ type App struct {
 	Tasks     []Task
 	Doorbells []Doorbell
 	Checks    []Check
+	Sealed    []SealedColumn
 }
+
+// SealedColumn is a bytea column, null or sealed by internal/keyring, of a tenant's table whose primary key is
+// (tenant_id, id). Its purpose on the ring is table.column and its row is id. `countersign keys` counts and re-seals it.
+type SealedColumn struct {
+	Table  string
+	Column string
+}
+
+// Purpose is what the column is called on the ring.
+func (c SealedColumn) Purpose() string { return c.Table + "." + c.Column }
 
 // Task is a unit of background work. Each run has a row in the outbox, which is marked done in the commit of the
 // run's effect; what is committed and not done is handed over again, so running twice must equal running once.

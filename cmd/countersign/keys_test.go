@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/gateways"
+	"countersign/internal/apps"
+	"countersign/internal/database"
+	"countersign/internal/keyring"
+	"countersign/internal/settings"
+	"countersign/internal/testkit"
+	"countersign/migrations"
+	"countersign/tenancy"
+)
+
+// TestKeysRotate changes keys as an operator does: the new one in front, rotate, and then the old one away (S2-137). It
+// has a database of its own, because rotate goes through all tenants.
+func TestKeysRotate(t *testing.T) {
+	t.Parallel()
+	url := testkit.NewDatabase(t)
+	db, err := database.Open(database.Config{URL: url, MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	m, err := database.NewMigrator(db, migrations.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	app, err := database.Open(database.Config{URL: url, Role: database.AppRole, MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { app.Close() })
+	with := func(list string) *project {
+		t.Helper()
+		p, err := wire(settings.Settings{DataDir: t.TempDir(), SecretKey: base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))), EncryptionKeys: list}, app, time.Now, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	counts := func(p *project) map[string]int {
+		t.Helper()
+		found := map[string]int{}
+		if err := p.countSealed(t.Context(), found); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	key := func(id string) string {
+		return id + ":" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(id, 32)))
+	}
+	first := with(key("a"))
+	tenants := []uuid.UUID{}
+	for _, slug := range []string{"open", "shut"} {
+		tenant, err := first.tenancy.Create(t.Context(), "test", tenancy.CreateInput{Slug: slug, Name: slug, Country: "BD", DefaultCurrency: "USD"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tenants = append(tenants, tenant.ID)
+		for _, name := range []string{"acme", "bolt"} {
+			_, err := first.billing.Gateways.Configure(tenancy.AsSystem(t.Context(), tenant.ID, "test"), gateways.ConfigureInput{Name: name, Gateway: "integrator",
+				Secrets: map[string]any{"shared_secret": "the secret of " + name}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE tenants SET is_active = false WHERE id = ?", tenants[1]); err != nil {
+		t.Fatal(err)
+	}
+	if got := counts(first); got["a"] != 4 || len(got) != 1 {
+		t.Fatalf("before: %v", got)
+	}
+
+	both := with(key("b") + "," + key("a"))
+	if n, err := both.rotate(t.Context()); err != nil || n != 4 {
+		t.Fatalf("rotated %d, %v", n, err)
+	}
+	if n, err := both.rotate(t.Context()); err != nil || n != 0 {
+		t.Errorf("rotated again %d, %v", n, err)
+	}
+	if got := counts(both); got["b"] != 4 || len(got) != 1 {
+		t.Errorf("after: %v", got)
+	}
+	second := with(key("b"))
+	err = second.eachTenantEver(t.Context(), "test", func(ctx context.Context, _ uuid.UUID) error {
+		a, err := second.billing.Gateways.Reopen(ctx, "acme")
+		if err == nil && a.Credentials.Secrets["shared_secret"] != "the secret of acme" {
+			t.Errorf("the secret is %q", a.Credentials.Secrets["shared_secret"])
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := with(key("c")).rotate(t.Context()); err == nil {
+		t.Error("what cannot be opened was rotated")
+	}
+
+	t.Run("what somebody has changed meanwhile is left alone", func(t *testing.T) {
+		column := second.sealed()[0]
+		ids := []uuid.UUID{}
+		if err := db.NewRaw("SELECT id FROM gateway_configs WHERE tenant_id = ? ORDER BY id", tenants[0]).Scan(t.Context(), &ids); err != nil {
+			t.Fatal(err)
+		}
+		place := keyring.Place{Tenant: tenants[0], Purpose: column.Purpose(), Row: ids[0]}
+		fresh := second.keys.Seal(place, []byte("{}"))
+		changed := false
+		slow := with(key("d") + "," + key("b"))
+		slow.apps = []apps.App{{Sealed: []apps.SealedColumn{column}}}
+		slow.db = onRead(t, url, func() {
+			if !changed {
+				changed = true
+				if _, err := db.ExecContext(t.Context(), "UPDATE gateway_configs SET credentials = ? WHERE tenant_id = ? AND id = ?", fresh, tenants[0], ids[0]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if n, err := slow.rotate(t.Context()); err != nil || n != 3 || !changed {
+			t.Errorf("rotated %d, %v", n, err)
+		}
+		var now []byte
+		if err := db.NewRaw("SELECT credentials FROM gateway_configs WHERE tenant_id = ? AND id = ?", tenants[0], ids[0]).Scan(t.Context(), &now); err != nil || string(now) != string(fresh) {
+			t.Errorf("what was written meanwhile is lost: %v", err)
+		}
+	})
+}
+
+// onRead is a pool of the program's that calls then before the first sealed value is written back.
+func onRead(t *testing.T, url string, then func()) *bun.DB {
+	t.Helper()
+	db, err := database.Open(database.Config{URL: url, Role: database.AppRole, MaxConns: 2, Trace: func(_ context.Context, statements ...string) {
+		for _, s := range statements {
+			if strings.HasPrefix(s, "UPDATE") {
+				then()
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
