@@ -11,6 +11,7 @@ import (
 	"countersign/billing/gateways"
 	"countersign/billing/gateways/integrator"
 	"countersign/billing/gateways/offline"
+	"countersign/billing/gateways/sandbox"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/paymentmethods"
@@ -34,6 +35,7 @@ type Deps struct {
 type Billing struct {
 	Methods   *paymentmethods.Service
 	Gateways  *gateways.Service
+	Sandbox   *sandbox.Gateway
 	Evidence  *evidence.Service
 	Decisions *decisions.Service
 	Invoices  *invoices.Service
@@ -45,8 +47,9 @@ type Billing struct {
 // New builds the services, the lowest first.
 func New(d Deps) *Billing {
 	b := &Billing{}
+	b.Sandbox = sandbox.New(d.DB, d.Now)
 	b.Gateways = gateways.New(gateways.Deps{DB: d.DB, Outbox: d.Outbox, Keys: d.Keys, Now: d.Now,
-		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New())})
+		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New(), b.Sandbox)})
 	b.Methods = paymentmethods.New(d.DB, d.Outbox)
 	b.Methods.KnowPublicKeys(b.Gateways.PublicKeys)
 	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)
@@ -60,5 +63,5 @@ func New(d Deps) *Billing {
 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
-	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
+	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
 }

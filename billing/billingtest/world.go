@@ -26,6 +26,8 @@ import (
 	"countersign/accounts"
 	"countersign/billing"
 	"countersign/billing/evidence"
+	"countersign/billing/gateways"
+	"countersign/billing/gateways/sandbox"
 	"countersign/billing/paymentmethods"
 	"countersign/internal/apps"
 	"countersign/internal/audit"
@@ -158,6 +160,17 @@ func (w *World) Offer(country string, method paymentmethods.Method, change func(
 	}
 	_, err := w.Methods.CreateConfig(w.System, in)
 	w.must(err)
+}
+
+// EnableSandbox switches the sandbox on, without delays of its own, in a world that is in test mode.
+func (w *World) EnableSandbox() gateways.Access {
+	w.t.Helper()
+	on := true
+	_, err := w.Gateways.Configure(w.System, gateways.ConfigureInput{Name: sandbox.Name, IsEnabled: &on, Settings: map[string]any{"slow_ms": "0", "callback_delay_ms": "0"}})
+	w.must(err)
+	a, err := w.Gateways.Open(w.System, sandbox.Name)
+	w.must(err)
+	return a
 }
 
 // Configure changes the tenant's settings.

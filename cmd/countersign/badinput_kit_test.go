@@ -69,6 +69,9 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"PUT /billing/gateways/{name}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), "manual", map[string]any{"is_enabled": true}}
 	},
+	"POST /billing/sandbox/orders/{id}/complete/": func(t *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.sandboxOrder(t), map[string]any{"approve": true}}
+	},
 	"POST /billing/payment-methods/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), "", map[string]any{"payment_method": "bank_transfer", "display_name": "New"}}
 	},

@@ -16,6 +16,8 @@ import (
 
 	"countersign/accounts"
 	"countersign/billing/billingtest"
+	"countersign/billing/gateways"
+	"countersign/billing/money"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
@@ -38,6 +40,7 @@ type estate struct {
 type holding struct {
 	person                                  *billingtest.Person
 	Account, User, Method, Evidence, Ledger string
+	Sandbox                                 string // an order of the sandbox's, which waits for its payer
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
 	Undecided, Settled, Withdrawn           string // payments, the last one of Free
 }
@@ -45,7 +48,7 @@ type holding struct {
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
 func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate {
 	t.Helper()
-	w := billingtest.New(t)
+	w := billingtest.NewInTestMode(t) // so that the sandbox has orders, too
 	e := &estate{World: w, project: program(t, w)}
 	for _, f := range around {
 		w.Handler = f(w.Handler)
@@ -54,6 +57,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}).Expect(http.StatusOK)
 	e.Config = e.config("PK")
 	owner.Put(base+"/gateways/acme/", map[string]any{"gateway": "integrator", "is_enabled": true, "secrets": map[string]any{"shared_secret": "the secret of acme's own processor"}}).Expect(http.StatusOK)
+	e.EnableSandbox()
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
 	for _, h := range []*holding{&e.First, &e.Second} {
@@ -105,6 +109,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	h.Method = customer.Post(base+"/payment-methods/", map[string]any{"payment_method": "bank_transfer", "display_name": "Mine"}).
 		Expect(http.StatusCreated).Text("data.id")
 	h.Evidence = customer.PostFile(base+"/evidence/", "file", "receipt.png", picture(t), nil).Expect(http.StatusCreated).Text("data.id")
+	h.Sandbox = e.sandboxOrder(t)
 	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
@@ -123,6 +128,20 @@ func (e *estate) approved(h holding) string {
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	e.As(e.Approver).Post(base+"/payments/"+id+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(id))}).Expect(http.StatusOK)
 	return id
+// sandboxOrder is a new order that waits for its payer.
+func (e *estate) sandboxOrder(t *testing.T) string {
+	t.Helper()
+	a, err := e.Gateways.Open(e.System, "sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := uuid.Must(uuid.NewV7())
+	for _, o := range []gateways.Order{{ID: uuid.Must(uuid.NewV7()), Source: "tok_duplicate_callback"}, {ID: id, Source: "tok_3ds"}} {
+		o.Amount = money.New(15000, "USD")
+		if _, err := a.Gateway.Begin(t.Context(), a.Credentials, o); err != nil {
+			t.Fatal(err)
+		}
+	return id.String()
 }
 
 func (e *estate) draft(h holding) string {
@@ -157,6 +176,7 @@ var kinds = []struct {
 	{"/billing/accounts/", func(_ *estate, h holding) string { return h.Account }},
 	{"/billing/payment-method-configs/", func(e *estate, _ holding) string { return e.Config }},
 	{"/billing/payment-methods/", func(_ *estate, h holding) string { return h.Method }},
+	{"/billing/sandbox/orders/", func(_ *estate, h holding) string { return h.Sandbox }},
 	{"/billing/evidence/", func(_ *estate, h holding) string { return h.Evidence }},
 	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
 	{"/billing/invoices/", func(_ *estate, h holding) string { return h.Open }},
@@ -168,7 +188,7 @@ var kinds = []struct {
 
 // ofTenant says whether the {id} of a path names something that is no customer's.
 func ofTenant(path string) bool {
-	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/jobs/")
+	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/sandbox/") || strings.HasPrefix(path, "/billing/jobs/")
 }
 
 // id is the object of h that the {id} of path names.
@@ -185,7 +205,7 @@ func (e *estate) id(t *testing.T, path string, h holding) string {
 
 // ids are all objects of the customer, and what stands for them in a path.
 func (h holding) ids() []string {
-	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn}
+	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Sandbox, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn}
 }
 
 // ids are all objects of the tenant.

@@ -19,7 +19,7 @@ var layers = map[string]int{
 	"billing":         90, "workers": 90,
 	"billing/payments": 60,
 	"billing/invoices": 50, "billing/credits": 50,
-	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, // an adapter imports the contract that it is adapted to
+	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":        30,
 	"tenancy":         20,
@@ -47,7 +47,7 @@ var owners = map[string][]string{
 }
 
 // onlyTests are packages that only tests import.
-var onlyTests = []string{"internal/testkit", "billing/billingtest", "accounts/accountstest"}
+var onlyTests = []string{"internal/testkit", "billing/gateways/gatewaystest", "billing/billingtest", "accounts/accountstest"}
 
 type listed struct {
 	ImportPath string
@@ -109,7 +109,8 @@ var writers = map[string]string{
 	"ledger_accounts": "billing/ledger", "ledger_transactions": "billing/ledger", "ledger_entries": "billing/ledger", "ledger_balances": "billing/ledger",
 	"payment_method_configs": "billing/paymentmethods", "account_payment_methods": "billing/paymentmethods",
 	"gateway_configs": "billing/gateways",
-	"evidence":        "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices",
+	"sandbox_orders":  "billing/gateways/sandbox", "sandbox_requests": "billing/gateways/sandbox", "sandbox_callbacks": "billing/gateways/sandbox",
+	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
 	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "reference_sightings": "billing/payments",
 }

@@ -247,6 +247,8 @@ func (e *estate) everyRoute(t *testing.T) {
 	ok(owner.Patch(base+"/accounts/"+h.Account+"/", map[string]any{"holder": "Renamed", "billing_address": map[string]any{"city": "Dhaka"}}))
 	ok(owner.Patch(base+"/payment-method-configs/"+e.Config+"/", map[string]any{"currency": "USD", "min_amount": "1.00"}))
 	ok(owner.Delete(base + "/payment-method-configs/" + e.Config + "/"))
+	ok(owner.Post(base+"/sandbox/orders/"+h.Sandbox+"/complete/", map[string]any{"approve": true}))
+	owner.Post(base+"/sandbox/orders/"+h.Sandbox+"/complete/", map[string]any{"approve": true}).Refused(http.StatusConflict, "sandbox_order_not_waiting")
 	ok(member.Patch(base+"/payment-methods/"+h.Method+"/", map[string]any{"display_name": "Renamed"}))
 	ok(member.Post(base+"/payment-methods/"+h.Method+"/set_default/", map[string]any{}))
 	ok(member.Delete(base + "/payment-methods/" + h.Method + "/"))

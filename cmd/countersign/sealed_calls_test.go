@@ -80,6 +80,10 @@ var calls = map[string]change{
 
 	"PUT /billing/gateways/{name}/": {body: map[string]any{"is_enabled": true, "display_name": "Changed"}, status: http.StatusOK},
 
+	"POST /billing/sandbox/orders/{id}/complete/": {body: map[string]any{"approve": true}, status: http.StatusOK, live: func(t *testing.T, c *caller) prepared {
+		return prepared{id: c.own.sandboxOrder(t)}
+	}},
+
 	"POST /billing/payment-methods/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: c.naming(map[string]any{"payment_method": "bank_transfer", "display_name": "New"})}
 	}},
