@@ -92,3 +92,29 @@ func optional(text string) *string {
 type ListResponse struct {
 	Gateways []ConfigResponse `json:"gateways"`
 }
+
+// InboundResponse is a message of a provider. What it says is not shown.
+type InboundResponse struct {
+	ID          string        `json:"id"`
+	Gateway     string        `json:"gateway"`
+	Mode        Mode          `json:"mode"`
+	ReplayKey   string        `json:"replay_key"`
+	Status      InboundStatus `json:"status"`
+	Attempts    int           `json:"attempts"`
+	PaymentID   *string       `json:"payment_id"`
+	Note        string        `json:"note"`
+	ReceivedAt  string        `json:"received_at"`
+	ProcessedAt *string       `json:"processed_at"`
+}
+
+func newInboundResponse(e *Inbound) InboundResponse {
+	r := InboundResponse{ID: e.ID.String(), Gateway: e.Gateway, Mode: e.Mode, ReplayKey: e.ReplayKey, Status: e.Status, Attempts: e.Attempts, Note: e.Note,
+		ReceivedAt: web.Time(e.ReceivedAt)}
+	if e.PaymentID.Valid {
+		r.PaymentID = optional(e.PaymentID.UUID.String())
+	}
+	if e.ProcessedAt != nil {
+		r.ProcessedAt = optional(web.Time(*e.ProcessedAt))
+	}
+	return r
+}

@@ -57,3 +57,19 @@ func (v *views) configure(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.OK(w, newConfigResponse(made))
 }
+
+func (v *views) listInbound(w http.ResponseWriter, r *http.Request) error {
+	l, err := web.ParseList(r, inboundList)
+	if err != nil {
+		return err
+	}
+	var page web.Page[*Inbound]
+	err = tenancy.Read(r.Context(), v.service.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		page, err = ListInbound(ctx, tx, l)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.WritePage(w, page, newInboundResponse)
+}

@@ -57,7 +57,10 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}).Expect(http.StatusOK)
 	e.Config = e.config("PK")
 	owner.Put(base+"/gateways/acme/", map[string]any{"gateway": "integrator", "is_enabled": true, "secrets": map[string]any{"shared_secret": "the secret of acme's own processor"}}).Expect(http.StatusOK)
-	e.EnableSandbox()
+	sandbox := e.EnableSandbox()
+	if _, err := e.Gateways.Receive(e.System, sandbox, gateways.Callback{Body: []byte("{}")}, gateways.Message{ReplayKey: "estate"}); err != nil {
+		t.Fatal(err)
+	}
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
 	for _, h := range []*holding{&e.First, &e.Second} {

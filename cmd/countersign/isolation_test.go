@@ -29,7 +29,7 @@ var walls = map[string]string{
 	"idempotency_keys": "owner_id", "ledger_accounts": "customer_id", "ledger_transactions": "customer_id", "ledger_balances": "customer_id",
 	"ledger_entries": "none of others", // by the ledger account it is posted to
 	"number_series":  "none", "audit_log": "none", "audit_unsealed": "none", "audit_heads": "none", "outbox": "none", "decisions": "none", "approval_policies": "none",
-	"gateway_configs": "none", "sandbox_orders": "none", "sandbox_requests": "none", "sandbox_callbacks": "none", "password_resets": "none", "credentials": "tenant", "payment_method_configs": "tenant",
+	"gateway_configs": "none", "inbound_events": "none", "sandbox_orders": "none", "sandbox_requests": "none", "sandbox_callbacks": "none", "password_resets": "none", "credentials": "tenant", "payment_method_configs": "tenant",
 }
 
 // TestWalls tries to climb the walls with SQL as the program's role, and then takes each wall away to see that the
