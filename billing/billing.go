@@ -12,6 +12,7 @@ import (
 	"countersign/billing/gateways/integrator"
 	"countersign/billing/gateways/offline"
 	"countersign/billing/gateways/sandbox"
+	"countersign/billing/gateways/stripe"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/paymentmethods"
@@ -49,7 +50,8 @@ func New(d Deps) *Billing {
 	b := &Billing{}
 	b.Sandbox = sandbox.New(d.DB, d.Now)
 	b.Gateways = gateways.New(gateways.Deps{DB: d.DB, Outbox: d.Outbox, Keys: d.Keys, Now: d.Now,
-		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New(), b.Sandbox)})
+		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New(), b.Sandbox,
+			stripe.New(gateways.NewClient(stripe.Host), stripe.URL, d.Now))})
 	b.Methods = paymentmethods.New(d.DB, d.Outbox)
 	b.Methods.KnowPublicKeys(b.Gateways.PublicKeys)
 	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)

@@ -140,16 +140,18 @@ func refuse(r *http.Request, why error) error {
 	return why
 }
 
-// rewound is the request for an attempt, with its body from the beginning.
+// rewound is the request for an attempt, with its body from the beginning. Without GetBody the transport makes no attempts
+// of its own, which it would for calls with an idempotency key: nobody could count them.
 func rewound(r *http.Request, attempt int) (*http.Request, error) {
+	again := r.Clone(r.Context())
+	again.GetBody = nil
 	if attempt == 1 || r.Body == nil {
-		return r, nil
+		return again, nil
 	}
 	body, err := r.GetBody()
 	if err != nil {
 		return nil, fmt.Errorf("send the body again: %w", err)
 	}
-	again := r.Clone(r.Context())
 	again.Body = body
 	return again, nil
 }

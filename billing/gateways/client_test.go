@@ -137,6 +137,22 @@ func TestClientRepeats(t *testing.T) {
 			}
 		})
 	}
+	t.Run("is not called more often on a connection that was used before", func(t *testing.T) {
+		t.Parallel()
+		f := newFault(t, 100, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Idempotency-Key") != "first" {
+				hangUp(w, r)
+			}
+		})
+		var pauses []time.Duration
+		c := f.client(&pauses)
+		if _, code, err := post(t, c, f.URL, "first"); err != nil || code != http.StatusOK {
+			t.Fatal(code, err)
+		}
+		if _, _, err := post(t, c, f.URL, "k"); !errors.Is(err, ErrUnknown) || f.attempts.Load() != 4 {
+			t.Errorf("got %v at attempt %d", err, f.attempts.Load())
+		}
+	})
 	t.Run("nobody there is no effect", func(t *testing.T) {
 		t.Parallel()
 		f := newFault(t, 0, nil)

@@ -19,7 +19,7 @@ var layers = map[string]int{
 	"billing":         90, "workers": 90,
 	"billing/payments": 60,
 	"billing/invoices": 50, "billing/credits": 50,
-	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, // an adapter imports the contract that it is adapted to
+	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, "billing/gateways/stripe": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":        30,
 	"tenancy":         20,
@@ -37,6 +37,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx/v5":             {"internal/database", "internal/embedded"}, // embedded asks whether its server answers
 	"html/template":                       {"internal/admin", "internal/web"},
 	"github.com/minio/minio-go/v7":        {"billing/evidence"},
+	"github.com/stripe/stripe-go/v76":     {"billing/gateways/stripe"},
 	"github.com/prometheus/client_golang": {"internal/metrics", "workers"},
 	"github.com/swaggest/openapi-go":      {"internal/web"},
 	"github.com/go-playground/validator":  {"internal/web"},
