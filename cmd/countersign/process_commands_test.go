@@ -94,6 +94,11 @@ func testCommands(t *testing.T, bin program) {
 	i.expect(t, i.env, 0, `TASK +LAST SUCCESS +DEAD\n(?s:.)*ledger.integrity +never +0`, "jobs", "list", "--tenant=shop")
 	i.expect(t, i.env, 0, "ledger.integrity will run as job", "jobs", "run", "--tenant=shop", "ledger.integrity")
 	i.expect(t, i.env, 1, "countersign: ", "jobs", "run", "--tenant=shop", "no.such.task")
+	i.expect(t, i.env, 0, `KEY +SEALED +\n0 +0 +seals`, "keys")
+	ring := append(i.env, "COUNTERSIGN_ENCRYPTION_KEYS=2026:"+testKey)
+	i.expect(t, ring, 0, `2026 +0 +seals\n0 +0 +opens; made from the secret key`, "keys", "list")
+	i.expect(t, ring, 0, "Sealed 0 values with key 2026", "keys", "rotate")
+	said += i.expect(t, append(i.env, "COUNTERSIGN_ENCRYPTION_KEYS=2026:short"+testKey), 1, "COUNTERSIGN_ENCRYPTION_KEYS: key 2026: expected 32 bytes", "keys")
 
 	_, base := i.serve(t)
 	owner := newCaller(t, base).login("owner@shop.test", testPassword)

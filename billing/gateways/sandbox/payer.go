@@ -21,9 +21,6 @@ import (
 	"countersign/tenancy"
 )
 
-// ErrOrderNotWaiting means that the payer of a sandbox order has nothing to do, or has done it.
-var ErrOrderNotWaiting = errs.Conflict("sandbox_order_not_waiting", "This order does not wait for its payer.")
-
 // Complete does what the payer does on the provider's page: he approves or declines. What comes of it is told by a
 // callback, as a real provider does. It fails with web.ErrNotFound, gateways.ErrWrongMode or ErrOrderNotWaiting.
 func (g *Gateway) Complete(ctx context.Context, id uuid.UUID, approve bool) (gateways.Result, error) {
