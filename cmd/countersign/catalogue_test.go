@@ -114,9 +114,8 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 			"audit_unsealed: id tenant_id",
 			"outbox: created_at dead_at done_at id next_at task tenant_id",
 			"payments: approved_at created_at id in_flight set_aside status tenant_id undecided",
-			"settlement_queue: approved_at tenant_id",
-			"payments: approved_at created_at id set_aside status tenant_id",
 			"sandbox_callbacks: next_at tenant_id",
+			"settlement_queue: approved_at tenant_id",
 			"tenants: id is_active slug",
 		}
 		got := ask(t, `SELECT table_name || ': ' || string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.role_column_grants

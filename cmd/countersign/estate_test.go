@@ -131,6 +131,8 @@ func (e *estate) approved(h holding) string {
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	e.As(e.Approver).Post(base+"/payments/"+id+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(id))}).Expect(http.StatusOK)
 	return id
+}
+
 // sandboxOrder is a new order that waits for its payer.
 func (e *estate) sandboxOrder(t *testing.T) string {
 	t.Helper()
@@ -144,6 +146,7 @@ func (e *estate) sandboxOrder(t *testing.T) string {
 		if _, err := a.Gateway.Begin(t.Context(), a.Credentials, o); err != nil {
 			t.Fatal(err)
 		}
+	}
 	return id.String()
 }
 
