@@ -13,6 +13,7 @@ import (
 	"countersign/billing/gateways/offline"
 	"countersign/billing/gateways/sandbox"
 	"countersign/billing/gateways/stripe"
+	"countersign/billing/fx"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/paymentmethods"
@@ -41,6 +42,7 @@ type Billing struct {
 	Decisions *decisions.Service
 	Invoices  *invoices.Service
 	Payments  *payments.Service
+	FX        *fx.Service
 	ledger    apps.App
 	credits   apps.App
 }
@@ -59,6 +61,7 @@ func New(d Deps) *Billing {
 	b.Decisions.KnowSignals(payments.SignalOptions())
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
 	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Secret: d.Secret, Now: d.Now})
+	b.FX = fx.New(d.DB, d.Outbox, d.Now)
 	b.ledger, b.credits = ledger.App(d.DB, d.Outbox), credits.App(d.DB)
 	return b
 }
@@ -66,4 +69,5 @@ func New(d Deps) *Billing {
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
 	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
+	return []apps.App{b.ledger, b.credits, b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App(), b.FX.App()}
 }

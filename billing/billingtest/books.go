@@ -6,11 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/billing/ledger"
+	"countersign/billing/money"
 	"countersign/internal/apps"
 	"countersign/internal/testkit"
+	"countersign/tenancy"
 )
 
 // Events gives the names of the tenant's events in the order in which they happened, those that begin with one of the
@@ -57,6 +60,14 @@ func (w *World) Balance(ref ledger.Ref) int64 {
 		w.t.Fatalf("the balance of %s is %s", ref, sum)
 	}
 	return minor
+}
+
+// GiveCredit books an overpayment in cash, which the tenant owes to a customer from then on.
+func (w *World) GiveCredit(account uuid.UUID, amount money.Money) {
+	w.t.Helper()
+	p := ledger.Posting{Cause: "test:" + uuid.NewString(), Kind: "test", CustomerID: account, Entries: []ledger.Entry{
+		{Account: ledger.Cash(amount.Currency), AmountMinor: amount.Minor}, {Account: ledger.CustomerCredit(account, amount.Currency), AmountMinor: -amount.Minor}}}
+	w.must(tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, p) }))
 }
 
 // AssertBooks fails the test unless the books are right: every currency sums to zero, and everything that countersign

@@ -99,8 +99,13 @@ func BadDebt(cur money.Currency) Ref { return own("bad_debt", cur, ClassExpense)
 // Rounding is what remains when parts are rounded. Expense; a credit balance is a gain.
 func Rounding(cur money.Currency) Ref { return own("rounding", cur, ClassExpense) }
 
-// FX is what conversions gained or lost. Expense; a credit balance is a gain.
+// FX is the position in a currency that conversions have opened: what went out of it is credited, what came into it is
+// debited. At the rates of a day, all positions together are what conversions have gained or lost by then. Expense.
 func FX(cur money.Currency) Ref { return own("fx", cur, ClassExpense) }
+
+// FXDifference is what customers got beyond the rate of their conversions, because the bank gave it. Expense; a credit
+// balance is a gain.
+func FXDifference(cur money.Currency) Ref { return own("fx_difference", cur, ClassExpense) }
 
 // Suspense is money that came in and that nobody has explained yet. Liability.
 func Suspense(cur money.Currency) Ref { return own("suspense", cur, ClassLiability) }

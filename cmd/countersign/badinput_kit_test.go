@@ -96,6 +96,16 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 		id := e.freshClaim()
 		return sound{e.As(e.Approver), "", map[string]any{"items": []any{map[string]any{"id": id, "digest": e.Digest(uuid.MustParse(id))}}}}
 	},
+	"POST /billing/fx/rates/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), "", map[string]any{"base": "USD", "quote": "BDT", "rate": "122.5", "source": "manual"}}
+	},
+	"POST /billing/fx/conversions/": func(_ *testing.T, e *estate) sound {
+		return sound{keyed(e.As(e.Owner)), "", map[string]any{"account_id": e.First.Account, "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00",
+			"rate": "1.08", "source": "manual"}}
+	},
+	"POST /billing/fx/conversions/{id}/reverse/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.converted(e.First), map[string]any{"reason": "A mistake"}}
+	},
 	"PUT /billing/approval-policies/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), "", map[string]any{"rules": []any{map[string]any{"approvals": 1}}}}
 	},

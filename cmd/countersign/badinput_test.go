@@ -183,9 +183,9 @@ func badValues(s slot) []badValue {
 	raw(`"` + strings.Repeat("x", web.MaxBody) + `"`)
 	switch {
 	case s.kind == numberType:
-		raw("true", "[]", "{}", "[1]", `{"a":1}`, "1e400", "1e3", "1E-2", "-1e-999999999", forty, "0.0000001")
+		raw("true", "[]", "{}", "[1]", `{"a":1}`, "1e400", "1e3", "1E-2", "-1e-999999999", forty, tooFine(s))
 		raw(notJSON...)
-		texts("abc", "+1", "0x10", "NaN", "Infinity", "-Infinity", "1e3", "1E-2", "1e400", forty, "1,000", "1 000", "1_000", "1/2", "$1", "1.", ".5", "--1", "-", "1\x00", "\x00", "１２", "१२", "0.0000001", strings.Repeat("9", 100_000))
+		texts("abc", "+1", "0x10", "NaN", "Infinity", "-Infinity", "1e3", "1E-2", "1e400", forty, "1,000", "1 000", "1_000", "1/2", "$1", "1.", ".5", "--1", "-", "1\x00", "\x00", "１２", "१२", tooFine(s), strings.Repeat("9", 100_000))
 		if strings.Contains(s.last(), "amount") || strings.Contains(s.last(), "threshold") {
 			raw("1.001", `"1.001"`, `"1.000"`)
 		}
@@ -238,6 +238,14 @@ func badValues(s slot) []badValue {
 		raw("1", "true", `"a"`, "[]", "null", `{"nonsense":1}`, `{"nonsense":null}`)
 	}
 	return bad
+}
+
+// tooFine is a number with one decimal place more than the field may have: rates of exchange have ten, all others six.
+func tooFine(s slot) string {
+	if s.last() == "rate" {
+		return "0.00000000001"
+	}
+	return "0.0000001"
 }
 
 // compared are the totals that the sender may add to an invoice: they are compared with ours, and a difference, even of

@@ -43,6 +43,7 @@ type holding struct {
 	Sandbox                                 string // an order of the sandbox's, which waits for its payer
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
 	Undecided, Settled, Withdrawn           string // payments, the last one of Free
+	Rate, Conversion, Reversed              string // of exchange; the rate is the tenant's
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -122,6 +123,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	e.As(member).Post(base+"/payments/"+h.Withdrawn+"/cancel/", "{}").Expect(http.StatusOK)
 	e.As(e.Approver).Post(base+"/payments/"+h.Settled+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(h.Settled))}).Expect(http.StatusOK)
+	e.exchange(&h)
 	return h
 }
 
@@ -148,6 +150,21 @@ func (e *estate) sandboxOrder(t *testing.T) string {
 		}
 	}
 	return id.String()
+// exchange gives a customer euros, some of which are converted, and some of these back again.
+func (e *estate) exchange(h *holding) {
+	e.GiveCredit(uuid.MustParse(h.Account), money.New(100_000_000, "EUR"))
+	h.Rate = e.As(e.Owner).Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "manual"}).Expect(http.StatusCreated).Text("data.id")
+	h.Conversion, h.Reversed = e.converted(*h), e.converted(*h)
+	e.As(e.Owner).Post(base+"/fx/conversions/"+h.Reversed+"/reverse/", map[string]any{"reason": "A mistake"}).Expect(http.StatusOK)
+// convertible is the body of a conversion of the customer's.
+func (h holding) convertible() map[string]any {
+	return map[string]any{"account_id": h.Account, "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00", "rate_id": h.Rate}
+// converted is a conversion of the customer's that nobody else uses.
+func (e *estate) converted(h holding) string {
+	return keyed(e.As(e.Owner)).Post(base+"/fx/conversions/", h.convertible()).Expect(http.StatusCreated).Text("data.id")
+// keyed is the client with an idempotency key of its own.
+func keyed(client *testkit.Client) *testkit.Client {
+	return client.With("Idempotency-Key", uuid.NewString())
 }
 
 func (e *estate) draft(h holding) string {
@@ -189,12 +206,15 @@ var kinds = []struct {
 	{"/billing/payments/", func(_ *estate, h holding) string { return h.Undecided }},
 	{"/billing/transactions/", func(_ *estate, h holding) string { return h.Settled }},
 	{"/billing/ledger/accounts/", func(_ *estate, h holding) string { return h.Ledger }},
+	{"/billing/fx/rates/", func(_ *estate, h holding) string { return h.Rate }},
+	{"/billing/fx/conversions/", func(_ *estate, h holding) string { return h.Conversion }},
 	{"/billing/jobs/", func(e *estate, _ holding) string { return e.Job }},
 }
 
 // ofTenant says whether the {id} of a path names something that is no customer's.
 func ofTenant(path string) bool {
 	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/sandbox/") || strings.HasPrefix(path, "/billing/jobs/")
+	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/jobs/") || strings.HasPrefix(path, "/billing/fx/rates/")
 }
 
 // id is the object of h that the {id} of path names.
@@ -212,6 +232,7 @@ func (e *estate) id(t *testing.T, path string, h holding) string {
 // ids are all objects of the customer, and what stands for them in a path.
 func (h holding) ids() []string {
 	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Sandbox, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn}
+	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn, h.Rate, h.Conversion, h.Reversed}
 }
 
 // ids are all objects of the tenant.

@@ -21,6 +21,8 @@ var layers = map[string]int{
 	"billing/invoices": 50, "billing/credits": 50,
 	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, "billing/gateways/stripe": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
+	"billing/invoices": 50, "billing/credits": 50, "billing/fx": 50,
+	"billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":        30,
 	"tenancy":         20,
 	"internal/outbox": 16, "internal/audit": 15, "internal/idempotency": 15,
@@ -112,6 +114,7 @@ var writers = map[string]string{
 	"gateway_configs": "billing/gateways", "inbound_events": "billing/gateways",
 	"sandbox_orders": "billing/gateways/sandbox", "sandbox_requests": "billing/gateways/sandbox", "sandbox_callbacks": "billing/gateways/sandbox",
 	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices",
+	"fx_rates": "billing/fx", "fx_conversions": "billing/fx", "fx_reversals": "billing/fx",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
 	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "reference_sightings": "billing/payments",
 }

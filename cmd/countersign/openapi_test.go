@@ -278,6 +278,12 @@ func (e *estate) everyRoute(t *testing.T) {
 	ok(member.Delete(base + "/payments/" + rejected + "/"))
 	ok(approver.Get(base + "/payments/" + approved + "/"))
 
+	ok(owner.Post(base+"/fx/rates/", map[string]any{"base": "USD", "quote": "BDT", "rate": "122.5", "source": "manual", "as_of": "2026-01-20"}))
+	ok(keyed(owner).Post(base+"/fx/conversions/", h.convertible()))
+	owner.Post(base+"/fx/conversions/", h.convertible()).Refused(http.StatusBadRequest, "idempotency_key_required")
+	ok(owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}))
+	owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}).Refused(http.StatusConflict, "already_reversed")
+
 	ok(owner.Post(base+"/ledger/rebuild/", map[string]any{}))
 	ok(owner.Post(base+"/jobs/"+e.Job+"/restart/", map[string]any{}))
 	owner.Post(base+"/jobs/"+e.Job+"/restart/", map[string]any{}).Refused(http.StatusConflict, "job_not_dead")

@@ -122,6 +122,14 @@ var calls = map[string]change{
 	"DELETE /billing/payments/{id}/":      {status: http.StatusConflict, code: "payment_not_deletable", live: submitted},
 	"POST /billing/payments/{id}/resume/": {status: http.StatusConflict, code: "payment_not_set_aside"},
 
+	"POST /billing/fx/rates/": {body: map[string]any{"base": "USD", "quote": "BDT", "rate": "122.5", "source": "manual"}, status: http.StatusCreated},
+	"POST /billing/fx/conversions/": {status: http.StatusCreated, live: func(t *testing.T, c *caller) prepared {
+		return prepared{client: keyed(c.client(t)), body: c.own.First.convertible()}
+	}},
+	"POST /billing/fx/conversions/{id}/reverse/": {body: map[string]any{"reason": "A mistake"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.converted(c.own.First)}
+	}},
+
 	"POST /billing/ledger/rebuild/":        {status: http.StatusOK},
 	"POST /billing/jobs/tasks/{name}/run/": {status: http.StatusAccepted},
 	"POST /billing/jobs/{id}/restart/":     {status: http.StatusOK, live: func(t *testing.T, c *caller) prepared { return prepared{id: c.own.deadJob(t)} }},
@@ -227,6 +235,13 @@ func references(t *testing.T, e *estate) map[string]reference {
 			return body
 		})
 	}
+	convert := func(key string) func(*testkit.Client, string) testkit.Answer {
+		return func(client *testkit.Client, id string) testkit.Answer {
+			body := e.First.convertible()
+			body[key] = id
+			return keyed(client).Post(base+"/fx/conversions/", body)
+		}
+	}
 	return map[string]reference{
 		"POST /billing/payments/manual/ invoice_id":   {id: func(h holding) string { return h.Free }, do: claim("invoice_id", false)},
 		"POST /billing/payments/manual/ evidence_ids": {id: func(h holding) string { return h.Evidence }, do: claim("evidence_ids", true)},
@@ -237,6 +252,8 @@ func references(t *testing.T, e *estate) map[string]reference {
 		"POST /billing/invoices/ account_id": {id: account, do: post("/billing/invoices/", func(id string) map[string]any {
 			return map[string]any{"account_id": id, "line_items": []any{map[string]any{"description": "Work", "quantity": "1", "unit_price": "1"}}}
 		})},
+		"POST /billing/fx/conversions/ account_id": {id: account, do: convert("account_id")},
+		"POST /billing/fx/conversions/ rate_id":    {id: func(h holding) string { return h.Rate }, do: convert("rate_id")},
 		"POST /billing/payment-methods/ account_id": {id: account, do: post("/billing/payment-methods/", func(id string) map[string]any {
 			return map[string]any{"account_id": id, "payment_method": "bank_transfer", "display_name": "Theirs"}
 		})},

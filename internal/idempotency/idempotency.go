@@ -27,6 +27,8 @@ var (
 	ErrReused = errs.Conflict("idempotency_key_reused", "This idempotency key was used before for a different request. Use a new key.")
 	// ErrInProgress means that the first request with this key is still running.
 	ErrInProgress = errs.Conflict("idempotency_in_progress", "A request with this idempotency key is still running. Wait and repeat it.").After(time.Second)
+	// ErrRequired means that a call which moves money was made without a key.
+	ErrRequired = errs.Invalid("idempotency_key_required", "This call moves money. Send an Idempotency-Key header, and repeat the call only with the same key.")
 	// ErrInvalidKey means that the key is empty, longer than 255 characters or holds invisible ones (S1-17).
 	ErrInvalidKey = errs.Invalid("invalid_idempotency_key", "An idempotency key has 1 to 255 visible characters.")
 )
@@ -57,6 +59,15 @@ func FromRequest(r *http.Request, scope string, target uuid.UUID, request any) (
 		return nil, fmt.Errorf("hash the request: %w", err)
 	}
 	return &Once{scope: scope, key: keys[0], bodyHash: sha256.Sum256(append(target[:], raw...))}, nil
+}
+
+// Required is FromRequest for calls that must not be made without a key; ErrRequired when there is none.
+func Required(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
+	once, err := FromRequest(r, scope, target, request)
+	if err == nil && once.key == "" {
+		return nil, ErrRequired
+	}
+	return once, err
 }
 
 func visible(key string) bool {

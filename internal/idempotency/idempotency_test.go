@@ -55,6 +55,22 @@ func once(t *testing.T, key, scope string, target uuid.UUID, body any) *idempote
 	return o
 }
 
+func TestRequired(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	if _, err := idempotency.Required(r, "s", uuid.Nil, "body"); !errors.Is(err, idempotency.ErrRequired) {
+		t.Errorf("without a key: %v", err)
+	}
+	r.Header.Set("Idempotency-Key", " ")
+	if _, err := idempotency.Required(r, "s", uuid.Nil, "body"); !errors.Is(err, idempotency.ErrInvalidKey) {
+		t.Errorf("with a key that is none: %v", err)
+	}
+	r.Header.Set("Idempotency-Key", "k")
+	if once, err := idempotency.Required(r, "s", uuid.Nil, "body"); err != nil || once == nil {
+		t.Errorf("with a key: %v", err)
+	}
+}
+
 var effects atomic.Int64
 
 func do(ctx context.Context, t *testing.T, o *idempotency.Once, fail error) (got answer, err error) {

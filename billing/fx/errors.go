@@ -1,0 +1,27 @@
+package fx
+
+import "countersign/internal/errs"
+
+var (
+	// ErrSameCurrency means that both currencies of a rate or of a conversion are one.
+	ErrSameCurrency = errs.Invalid("fx_same_currency", "The two currencies must be different.")
+	// ErrUnknownRate blames a field of a body that names no rate of the tenant.
+	ErrUnknownRate = errs.Invalid("unknown_fx_rate", "There is no such rate.")
+	// ErrRatePair means that a rate, or the base of one, is not of the two currencies that are converted.
+	ErrRatePair = errs.Invalid("fx_rate_pair", "This is not a rate between {{.from}} and {{.to}}.")
+	// ErrRateTwice means that a rate was both named and stated.
+	ErrRateTwice = errs.Invalid("fx_rate_twice", "Name a recorded rate with rate_id, or state rate and source, but not both.")
+	// ErrNoRate means that no rate was named or stated, and that none of late is recorded for this direction. A rate of
+	// the other direction is used only when it is named.
+	ErrNoRate = errs.Invalid("fx_no_rate", "No rate from {{.from}} to {{.to}} of the last {{.days}} days is recorded. Name another with rate_id, or state rate and source.")
+	// ErrNothing means that the amount, converted and rounded, is nothing.
+	ErrNothing = errs.Invalid("fx_comes_to_nothing", "At this rate the amount comes to nothing in the target currency.")
+	// ErrTooLarge means that an amount is beyond what one conversion may be.
+	ErrTooLarge = errs.Invalid("fx_too_large", "The conversion is too large: no amount of it may be above {{.limit}}.")
+	// ErrNotPositive names an amount or rate of nothing or less.
+	ErrNotPositive = errs.Invalid("not_positive", "This must be more than zero.")
+	// ErrForms means that one amount was given in two forms that differ.
+	ErrForms = errs.Invalid("amounts_disagree", "The amount and its minor units say different things.")
+
+	errEmpty = errs.Invalid("required", "This field is required.")
+)
