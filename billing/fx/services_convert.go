@@ -24,9 +24,6 @@ import (
 // days, and holidays last up to a week.
 const RateAge = 7 * 24 * time.Hour
 
-// kindConverted is the kind of a conversion's ledger transaction; its reversal is the ledger's own kind.
-const kindConverted = "fx_converted"
-
 // StatedRate is a rate that comes with the request instead of being recorded before.
 type StatedRate struct {
 	Rate   decimal.Decimal // positive, with at most ten decimal places
@@ -140,7 +137,7 @@ func spendable(ctx context.Context, tx bun.Tx, account uuid.UUID, spent, other m
 
 // posting is what the conversion does to the books, see doc.go.
 func (c *Conversion) posting() ledger.Posting {
-	return ledger.Posting{Cause: c.cause(), Kind: kindConverted, CustomerID: c.AccountID, Entries: []ledger.Entry{
+	return ledger.Posting{Cause: c.cause(), Kind: ledger.KindFXConverted, CustomerID: c.AccountID, Entries: []ledger.Entry{
 		{Account: ledger.CustomerCredit(c.AccountID, c.FromCurrency), AmountMinor: c.FromMinor},
 		{Account: ledger.FX(c.FromCurrency), AmountMinor: -c.FromMinor},
 		{Account: ledger.FX(c.ToCurrency), AmountMinor: c.ComputedMinor},

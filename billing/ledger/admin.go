@@ -46,7 +46,7 @@ func sumCell(s Sum, currency string) admin.Cell {
 func codeLabel(code string) string {
 	labels := map[string]string{CodeReceivable: "Receivable", CodeCustomerCredit: "Credit of customers", CodeCredits: "Service credits", codeClearing: "Clearing",
 		"revenue": "Revenue", "deferred_revenue": "Deferred revenue", "tax_payable": "Tax payable", "bank": "Bank", "cash": "Cash", "discounts": "Discounts",
-		"sales_returns": "Returns", "fees": "Fees", "bad_debt": "Bad debt", "rounding": "Rounding", "fx": "Exchange differences", "suspense": "Suspense",
+		"sales_returns": "Returns", "fees": "Fees", "bad_debt": "Bad debt", "rounding": "Rounding", "fx": "Exchange positions", "fx_difference": "Exchange differences", "suspense": "Suspense",
 		"voucher_receivable": "Vouchers receivable", "insurer_receivable": "Insurers receivable", "credits_issued": "Credits issued", UnitCredit: "Service credits"}
 	if label, ok := labels[code]; ok {
 		return label
@@ -176,7 +176,7 @@ func entryTable(r admin.Reader, entries []PostedEntry, owners map[uuid.UUID]*acc
 
 // kindLabel is what a kind of posting is called.
 func kindLabel(kind string) string {
-	labels := map[string]string{KindInvoiceFinalized: "Invoice finalised", KindPaymentSettled: "Payment settled", KindPaymentRefunded: "Payment refunded",
+	labels := map[string]string{KindInvoiceFinalized: "Invoice finalised", KindPaymentSettled: "Payment settled", KindPaymentRefunded: "Payment refunded", KindFXConverted: "Credit converted",
 		KindCreditsGranted: "Credits granted", KindSubscriptionCreditsGranted: "Credits of the plan granted", KindCreditsUsed: "Credits used", KindReversal: "Reversal"}
 	if label, ok := labels[kind]; ok {
 		return label

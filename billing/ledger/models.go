@@ -16,6 +16,7 @@ const (
 	KindCreditsGranted             = "credits_granted"              // bought with an invoice
 	KindSubscriptionCreditsGranted = "subscription_credits_granted" // those of the plan
 	KindCreditsUsed                = "credits_used"
+	KindFXConverted                = "fx_converted"
 	KindReversal                   = "reversal"
 )
 
