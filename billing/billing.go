@@ -8,12 +8,12 @@ import (
 	"countersign/billing/credits"
 	"countersign/billing/decisions"
 	"countersign/billing/evidence"
+	"countersign/billing/fx"
 	"countersign/billing/gateways"
 	"countersign/billing/gateways/integrator"
 	"countersign/billing/gateways/offline"
 	"countersign/billing/gateways/sandbox"
 	"countersign/billing/gateways/stripe"
-	"countersign/billing/fx"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/paymentmethods"
@@ -68,6 +68,6 @@ func New(d Deps) *Billing {
 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
-	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App()}
-	return []apps.App{b.ledger, b.credits, b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.Payments.App(), b.FX.App()}
+	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.FX.App(),
+		b.Payments.App()}
 }

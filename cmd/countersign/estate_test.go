@@ -150,18 +150,26 @@ func (e *estate) sandboxOrder(t *testing.T) string {
 		}
 	}
 	return id.String()
+}
+
 // exchange gives a customer euros, some of which are converted, and some of these back again.
 func (e *estate) exchange(h *holding) {
 	e.GiveCredit(uuid.MustParse(h.Account), money.New(100_000_000, "EUR"))
 	h.Rate = e.As(e.Owner).Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "manual"}).Expect(http.StatusCreated).Text("data.id")
 	h.Conversion, h.Reversed = e.converted(*h), e.converted(*h)
 	e.As(e.Owner).Post(base+"/fx/conversions/"+h.Reversed+"/reverse/", map[string]any{"reason": "A mistake"}).Expect(http.StatusOK)
+}
+
 // convertible is the body of a conversion of the customer's.
 func (h holding) convertible() map[string]any {
 	return map[string]any{"account_id": h.Account, "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00", "rate_id": h.Rate}
+}
+
 // converted is a conversion of the customer's that nobody else uses.
 func (e *estate) converted(h holding) string {
 	return keyed(e.As(e.Owner)).Post(base+"/fx/conversions/", h.convertible()).Expect(http.StatusCreated).Text("data.id")
+}
+
 // keyed is the client with an idempotency key of its own.
 func keyed(client *testkit.Client) *testkit.Client {
 	return client.With("Idempotency-Key", uuid.NewString())
@@ -213,8 +221,12 @@ var kinds = []struct {
 
 // ofTenant says whether the {id} of a path names something that is no customer's.
 func ofTenant(path string) bool {
-	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/sandbox/") || strings.HasPrefix(path, "/billing/jobs/")
-	return strings.HasPrefix(path, "/billing/payment-method-configs/") || strings.HasPrefix(path, "/billing/jobs/") || strings.HasPrefix(path, "/billing/fx/rates/")
+	return slices.ContainsFunc([]string{
+		"/billing/payment-method-configs/",
+		"/billing/sandbox/",
+		"/billing/jobs/",
+		"/billing/fx/rates/",
+	}, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
 // id is the object of h that the {id} of path names.
@@ -231,8 +243,13 @@ func (e *estate) id(t *testing.T, path string, h holding) string {
 
 // ids are all objects of the customer, and what stands for them in a path.
 func (h holding) ids() []string {
-	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Sandbox, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn}
-	return []string{h.Account, h.User, h.Method, h.Evidence, h.Ledger, h.Draft, h.Open, h.Paid, h.Free, h.Undecided, h.Settled, h.Withdrawn, h.Rate, h.Conversion, h.Reversed}
+	return []string{
+		h.Account, h.User, h.Method, h.Evidence, h.Ledger,
+		h.Draft, h.Open, h.Paid, h.Free,
+		h.Undecided, h.Settled, h.Withdrawn,
+		h.Sandbox,
+		h.Rate, h.Conversion, h.Reversed,
+	}
 }
 
 // ids are all objects of the tenant.

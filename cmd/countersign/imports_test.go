@@ -18,11 +18,9 @@ var layers = map[string]int{
 	"cmd/countersign": 100,
 	"billing":         90, "workers": 90,
 	"billing/payments": 60,
-	"billing/invoices": 50, "billing/credits": 50,
+	"billing/invoices": 50, "billing/credits": 50, "billing/fx": 50,
 	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, "billing/gateways/stripe": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
-	"billing/invoices": 50, "billing/credits": 50, "billing/fx": 50,
-	"billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":        30,
 	"tenancy":         20,
 	"internal/outbox": 16, "internal/audit": 15, "internal/idempotency": 15,
