@@ -94,7 +94,8 @@ type Outcome struct {
 func (s *Service) ApplyPayments(ctx context.Context, locked map[uuid.UUID]*Invoice, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
 	var change appliedRows
 	var out Outcome
-	var news []outbox.Event
+	paid, part := settlementNews(EventPaid, record), settlementNews(EventPartiallyPaid, record)
+	granted := settlementNews(EventCreditsGranted, record)
 	for _, app := range apps {
 		inv, ok := locked[app.InvoiceID]
 		if !ok {
@@ -108,26 +109,27 @@ func (s *Service) ApplyPayments(ctx context.Context, locked map[uuid.UUID]*Invoi
 		if app.AppliedMinor == 0 {
 			continue
 		}
-		name := EventPartiallyPaid
-		if inv.Status == StatusPaid {
-			name = EventPaid
+		if inv.Status != StatusPaid {
+			part.Add(inv.ID, inv.AccountID, newEvent(EventPartiallyPaid, inv).Payload)
+			continue
 		}
-		news = append(news, newEvent(name, inv))
-		if inv.Status == StatusPaid && first && inv.Credits > 0 {
+		paid.Add(inv.ID, inv.AccountID, newEvent(EventPaid, inv).Payload)
+		if first && inv.Credits > 0 {
 			out.Grants = append(out.Grants, grantCredits(inv))
-			news = append(news, newCreditsEvent(inv))
+			granted.Add(inv.ID, inv.AccountID, newCreditsEvent(inv).Payload)
 		}
 	}
-	for i := range news {
-		news[i].Audit = record
-	}
-	if len(news) > 0 {
-		if err := s.outbox.Emit(ctx, news...); err != nil {
+	for _, news := range []outbox.Many{part, paid, granted} {
+		if err := s.outbox.EmitMany(ctx, news); err != nil {
 			return out, err
 		}
 	}
 	out.Change = change.statement(ctx)
 	return out, nil
+}
+
+func settlementNews(name string, record uuid.UUID) outbox.Many {
+	return outbox.Many{Kind: outbox.Event{Type: name, ObjectType: "invoice", Audit: record}}
 }
 
 // apply is the rule for one invoice. What it refuses is a mistake of the caller, who computes what is applied.

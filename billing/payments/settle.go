@@ -236,19 +236,18 @@ type settling struct {
 // tellSettled writes one audit record for the set, because it is one act of the worker's, and an event for each payment.
 func (s *Service) tellSettled(ctx context.Context, record uuid.UUID, list []*approved, locked map[uuid.UUID]*invoices.Invoice) error {
 	told := make([]settledPayment, len(list))
-	events := make([]outbox.Event, len(list))
+	news := outbox.Many{Kind: outbox.Event{Type: EventSucceeded, Also: EventUpdated, ObjectType: "payment", Audit: record}}
 	for i, p := range list {
 		before, after := settling{Status: StatusProcessing, Currency: p.currency, ReceivedMinor: p.received}, settling{StatusSucceeded, p.currency, p.received, p.applied, p.excess}
 		told[i] = settledPayment{p.id, p.invoice, locked[p.invoice].Status, p.currency, p.applied, p.excess}
-		events[i] = outbox.Event{Type: EventSucceeded, Also: EventUpdated, ObjectType: "payment", ObjectID: p.id, AccountID: p.account, Audit: record,
-			Payload: Snapshot{PaymentID: p.id, InvoiceID: p.invoice, AccountID: p.account, PaymentMethod: string(p.method), Status: StatusSucceeded, AmountMinor: p.amount,
-				ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: before, After: after}}
+		news.Add(p.id, p.account, Snapshot{PaymentID: p.id, InvoiceID: p.invoice, AccountID: p.account, PaymentMethod: string(p.method), Status: StatusSucceeded,
+			AmountMinor: p.amount, ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: before, After: after})
 	}
 	if err := audit.Write(ctx, audit.Record{ID: record, Action: "payment.settle", ObjectType: "settlement", ObjectID: record,
 		Before: map[string]any{"status": StatusProcessing}, After: map[string]any{"status": StatusSucceeded, "payments": told}}); err != nil {
 		return err
 	}
-	return s.outbox.Emit(ctx, events...)
+	return s.outbox.EmitMany(ctx, news)
 }
 
 // setAside takes a payment that cannot be settled out of the worker's way, visibly. Nothing is lost: it stays approved,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/uptrace/bun"
 )
 
@@ -244,11 +245,38 @@ func (c *conn) build(ctx context.Context, statements []Statement) ([]ready, erro
 		if built[i].prepared, err = native.Prepare(ctx, s.text, s.text); err != nil {
 			return nil, s.wrap(err)
 		}
-		if err := built[i].Build(native.TypeMap(), built[i].prepared, s.args); err != nil {
+		if err := built[i].encode(native.TypeMap(), s); err != nil {
 			return nil, s.wrap(err)
 		}
 	}
 	return built, nil
+}
+
+// encode encodes the parameters of s.
+func (r *ready) encode(m *pgtype.Map, s Statement) error {
+	args, arrays := s.args, map[int][]byte(nil)
+	for i := range args {
+		arg := args[i]
+		if s.rows != nil {
+			arg = column(arg.([]any))
+		}
+		if i >= len(r.prepared.ParamOIDs) {
+			break
+		}
+		if encoded, ok := encodeArray(r.prepared.ParamOIDs[i], arg); ok {
+			if arrays == nil {
+				arrays, args = map[int][]byte{}, slices.Clone(args)
+			}
+			arrays[i], args[i] = encoded, nil
+		}
+	}
+	if err := r.Build(m, r.prepared, args); err != nil {
+		return err
+	}
+	for i, encoded := range arrays {
+		r.ParamValues[i], r.ParamFormats[i] = encoded, pgtype.BinaryFormatCode
+	}
+	return nil
 }
 
 func (c *conn) tell(ctx context.Context, beginning []string, statements []Statement, ending bool) {

@@ -75,6 +75,52 @@ var insertWork = database.NewRows("hand out work", `
 INSERT INTO outbox (tenant_id, id, task, cause, payload) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[])
 ON CONFLICT (tenant_id, task, cause) DO NOTHING`)
 
+// Many are events of one kind, which tell of different objects in the same way: they share everything but what the slices
+// say, of which each event has one.
+type Many struct {
+	Kind     Event
+	Objects  []uuid.UUID
+	Accounts []uuid.UUID
+	Payloads []any
+}
+
+// Add adds an event.
+func (m *Many) Add(object, account uuid.UUID, payload any) {
+	m.Objects, m.Accounts, m.Payloads = append(m.Objects, object), append(m.Accounts, account), append(m.Payloads, payload)
+}
+
+const insertEventsOfKind = `
+INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
+SELECT $1, r.id, $2, $3, $4, r.object_id, r.account_id, r.payload, $5, $6, $7 FROM unnest($8::uuid[], $9::uuid[], $10::uuid[], $11::text[]) AS r(id, object_id, account_id, payload)`
+
+// EmitMany is Emit for sets: what the events share travels once.
+func (o *Outbox) EmitMany(ctx context.Context, m Many) error {
+	p, ok := auth.From(ctx)
+	if !ok {
+		return fmt.Errorf("emit many %s: nobody acts in this context", m.Kind.Type)
+	}
+	if len(m.Objects) == 0 {
+		return nil
+	}
+	ids, payloads := make([]uuid.UUID, len(m.Objects)), make([]string, len(m.Objects))
+	for i := range ids {
+		raw, err := json.Marshal(m.Payloads[i])
+		if err != nil {
+			return fmt.Errorf("emit %s: %w", m.Kind.Type, err)
+		}
+		ids[i], payloads[i] = uuid.Must(uuid.NewV7()), string(raw)
+		for _, task := range o.tasks[m.Kind.Type] {
+			handOut(ctx, p.TenantID, task, "event:"+ids[i].String(), payloads[i])
+		}
+	}
+	database.SendWithCommit(ctx, database.Change("write events", insertEventsOfKind, p.TenantID, m.Kind.Type, m.Kind.Also, m.Kind.ObjectType, p.Label,
+		auth.RequestFrom(ctx).ID, database.Nullable(m.Kind.Audit), ids, m.Objects, m.Accounts, payloads))
+	if o.bells[m.Kind.Type] || len(o.tasks[m.Kind.Type]) > 0 {
+		database.AfterCommit(ctx, func() { o.bell.Ring(p.TenantID) })
+	}
+	return nil
+}
+
 // Emit adds events, and the work they hand out, to the transaction of ctx. They travel with its COMMIT.
 func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
 	p, ok := auth.From(ctx)
