@@ -105,7 +105,7 @@ func (c *console) accountPage(ctx context.Context, r admin.Reader, a *Account) (
 	page := admin.DetailPage{Title: a.Holder, Status: activeWord(a.IsActive), Subtitle: a.Number + " · " + r.Say(KindLabel(a.Kind)), Groups: accountFactGroups(r, a),
 		Tables: []admin.Table{peopleTable(ctx, people)}}
 	page.Buttons = []admin.Button{{Title: "Invoices", URL: admin.URL("invoices") + "?account=" + a.ID.String()},
-		{Title: "Payments", URL: admin.URL("payment-list") + "?account=" + a.ID.String()}}
+		{Title: "Payments", URL: admin.URL("payment-list") + "?account=" + a.ID.String()}, {Title: "Statement", URL: admin.IDURL("statements", a.ID)}}
 	if p, _ := auth.From(ctx); p.Can(auth.BillingInvoicesManage) && a.IsActive {
 		page.Buttons = append(page.Buttons, admin.Button{Title: "New invoice", URL: admin.URL("invoices", "new") + "?account=" + a.ID.String(), Primary: true})
 	}

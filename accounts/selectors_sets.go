@@ -10,23 +10,43 @@ import (
 
 	"countersign/internal/auth"
 	"countersign/internal/database"
+	"countersign/internal/web"
 	"countersign/tenancy"
 )
 
+const accountColumns = `id, number, coalesce(external_id, ''), kind, holder, holder_key, country, currency, coalesce(email, ''), coalesce(patient_id, ''), billing_address,
+  payment_methods, coalesce(default_payment_method, ''), is_active, created_at, updated_at`
+
 const byIDs = `
-SELECT id, number, coalesce(external_id, ''), kind, holder, holder_key, country, currency, coalesce(email, ''), coalesce(patient_id, ''), billing_address,
-  payment_methods, coalesce(default_payment_method, ''), is_active, created_at, updated_at
+SELECT ` + accountColumns + `
 FROM accounts WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) AND ($3::uuid IS NULL OR id = $3)`
+
+func (a *Account) scan(row database.Row) error {
+	return row.Scan(&a.ID, &a.Number, &a.ExternalID, &a.Kind, &a.Holder, &a.HolderKey, &a.Country, &a.Currency, &a.Email, &a.PatientID, &a.BillingAddress,
+		&a.PaymentMethods, &a.DefaultPaymentMethod, &a.IsActive, &a.CreatedAt, &a.UpdatedAt)
+}
 
 // SelectByIDs adds accounts of the tenant of ctx to found. Unknown ids, and those that a member may not see, stay absent.
 func SelectByIDs(ctx context.Context, found map[uuid.UUID]*Account, ids ...uuid.UUID) database.Statement {
 	return database.Select("read accounts", byIDs, func(row database.Row) error {
 		a := &Account{TenantID: tenancy.ID(ctx)}
-		err := row.Scan(&a.ID, &a.Number, &a.ExternalID, &a.Kind, &a.Holder, &a.HolderKey, &a.Country, &a.Currency, &a.Email, &a.PatientID, &a.BillingAddress,
-			&a.PaymentMethods, &a.DefaultPaymentMethod, &a.IsActive, &a.CreatedAt, &a.UpdatedAt)
+		err := a.scan(row)
 		found[a.ID] = a
 		return err
 	}, tenancy.ID(ctx), ids, auth.MembersAccount(ctx))
+}
+
+const byText = `
+SELECT ` + accountColumns + `
+FROM accounts WHERE tenant_id = $1 AND (id = $2 OR external_id = $3) AND ($4::uuid IS NULL OR id = $4) ORDER BY id = $2 DESC LIMIT 1`
+
+// SelectByText is Resolve as a statement. An account that is not found, or that a member may not see, keeps its zero ID.
+func SelectByText(ctx context.Context, a *Account, text string) database.Statement {
+	id, _ := web.ParseID(text) // what is no id is an external one
+	return database.Select("read account", byText, func(row database.Row) error {
+		a.TenantID = tenancy.ID(ctx)
+		return a.scan(row)
+	}, tenancy.ID(ctx), id, text, auth.MembersAccount(ctx))
 }
 
 // ByIDs gives accounts of the tenant of ctx, for lists that show whose something is. Unknown ids are absent.

@@ -18,6 +18,7 @@ import (
 	"countersign/billing/ledger"
 	"countersign/billing/paymentmethods"
 	"countersign/billing/payments"
+	"countersign/billing/statements"
 	"countersign/internal/apps"
 	"countersign/internal/keyring"
 	"countersign/internal/outbox"
@@ -35,16 +36,17 @@ type Deps struct {
 
 // Billing holds the services of the billing apps.
 type Billing struct {
-	Methods   *paymentmethods.Service
-	Gateways  *gateways.Service
-	Sandbox   *sandbox.Gateway
-	Evidence  *evidence.Service
-	Decisions *decisions.Service
-	Invoices  *invoices.Service
-	Payments  *payments.Service
-	FX        *fx.Service
-	ledger    apps.App
-	credits   apps.App
+	Methods    *paymentmethods.Service
+	Gateways   *gateways.Service
+	Sandbox    *sandbox.Gateway
+	Evidence   *evidence.Service
+	Decisions  *decisions.Service
+	Invoices   *invoices.Service
+	Payments   *payments.Service
+	FX         *fx.Service
+	ledger     apps.App
+	credits    apps.App
+	statements apps.App
 }
 
 // New builds the services, the lowest first.
@@ -63,11 +65,12 @@ func New(d Deps) *Billing {
 	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Secret: d.Secret, Now: d.Now})
 	b.FX = fx.New(d.DB, d.Outbox, d.Now)
 	b.ledger, b.credits = ledger.App(d.DB, d.Outbox), credits.App(d.DB)
+	b.statements = statements.App(d.DB, d.Now)
 	return b
 }
 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
 	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.FX.App(),
-		b.Payments.App()}
+		b.Payments.App(), b.statements}
 }

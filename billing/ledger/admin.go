@@ -34,16 +34,16 @@ func unit(minor int64, currency string) admin.Cell {
 	return admin.Amount(money.New(minor, money.Currency(currency)))
 }
 
-// sumCell is unit for a sum, which is shown as its plain digits when it is larger than any amount.
-func sumCell(s Sum, currency string) admin.Cell {
+// SumCell is a sum of money or of service credits. It is shown as its plain digits when it is larger than any amount.
+func SumCell(s Sum, currency string) admin.Cell {
 	if minor, fits := s.Minor(); fits {
 		return unit(minor, currency)
 	}
 	return admin.Text(s.Format(currency))
 }
 
-// codeLabel is what an account of the chart is called.
-func codeLabel(code string) string {
+// CodeLabel is what an account of the chart is called, in English: a text of the console's catalogue.
+func CodeLabel(code string) string {
 	labels := map[string]string{CodeReceivable: "Receivable", CodeCustomerCredit: "Credit of customers", CodeCredits: "Service credits", codeClearing: "Clearing",
 		"revenue": "Revenue", "deferred_revenue": "Deferred revenue", "tax_payable": "Tax payable", "bank": "Bank", "cash": "Cash", "discounts": "Discounts",
 		"sales_returns": "Returns", "fees": "Fees", "bad_debt": "Bad debt", "rounding": "Rounding", "fx": "Exchange positions", "fx_difference": "Exchange differences", "suspense": "Suspense",
@@ -83,11 +83,11 @@ func trialPage(r admin.Reader, t Trial, asOf *time.Time) admin.DetailPage {
 		var rows [][]admin.Cell
 		for _, row := range t.Rows {
 			if row.Currency == total.Currency {
-				rows = append(rows, []admin.Cell{admin.Word(codeLabel(row.Code)), sumCell(row.DebitMinor, row.Currency), sumCell(row.CreditMinor, row.Currency), sumCell(row.BalanceMinor(), row.Currency)})
+				rows = append(rows, []admin.Cell{admin.Word(CodeLabel(row.Code)), SumCell(row.DebitMinor, row.Currency), SumCell(row.CreditMinor, row.Currency), SumCell(row.BalanceMinor(), row.Currency)})
 			}
 		}
-		rows = append(rows, []admin.Cell{admin.Word("Total"), sumCell(total.DebitMinor, total.Currency), sumCell(total.CreditMinor, total.Currency), sumCell(total.SumMinor(), total.Currency)})
-		page.Tables = append(page.Tables, admin.NewTable(codeLabel(total.Currency), []string{"Ledger account", "Debit", "Credit", "Balance"}, nil, rows))
+		rows = append(rows, []admin.Cell{admin.Word("Total"), SumCell(total.DebitMinor, total.Currency), SumCell(total.CreditMinor, total.Currency), SumCell(total.SumMinor(), total.Currency)})
+		page.Tables = append(page.Tables, admin.NewTable(CodeLabel(total.Currency), []string{"Ledger account", "Debit", "Credit", "Balance"}, nil, rows))
 	}
 	if len(t.Totals) == 0 {
 		page.Tables = []admin.Table{{Title: "Trial balance", Empty: "Nothing has been posted yet."}}
@@ -148,13 +148,13 @@ func entryTable(r admin.Reader, entries []PostedEntry, owners map[uuid.UUID]*acc
 		}
 		account, what, source := admin.Text(""), admin.Text(""), admin.Text("")
 		if e.Account != nil {
-			account = admin.Word(codeLabel(e.Account.Code)).WithNote(e.Account.Owner)
+			account = admin.Word(CodeLabel(e.Account.Code)).WithNote(e.Account.Owner)
 			if a := owners[e.Account.CustomerID]; a != nil {
-				account = admin.Word(codeLabel(e.Account.Code)).WithNote(a.Holder)
+				account = admin.Word(CodeLabel(e.Account.Code)).WithNote(a.Holder)
 			}
 		}
 		if t := e.Transaction; t != nil {
-			what = admin.Word(kindLabel(t.Kind))
+			what = admin.Word(KindLabel(t.Kind))
 			switch {
 			case t.PaymentID != uuid.Nil:
 				source = admin.LinkTo(r.Say("Payment"), admin.IDURL("payments", t.PaymentID))
@@ -174,8 +174,8 @@ func entryTable(r admin.Reader, entries []PostedEntry, owners map[uuid.UUID]*acc
 	return t
 }
 
-// kindLabel is what a kind of posting is called.
-func kindLabel(kind string) string {
+// KindLabel is what a kind of posting is called, in English: a text of the console's catalogue.
+func KindLabel(kind string) string {
 	labels := map[string]string{KindInvoiceFinalized: "Invoice finalised", KindPaymentSettled: "Payment settled", KindPaymentRefunded: "Payment refunded", KindFXConverted: "Credit converted",
 		KindCreditsGranted: "Credits granted", KindSubscriptionCreditsGranted: "Credits of the plan granted", KindCreditsUsed: "Credits used", KindReversal: "Reversal"}
 	if label, ok := labels[kind]; ok {

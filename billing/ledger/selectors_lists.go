@@ -80,27 +80,33 @@ type EntryList struct {
 	List web.List
 	// AccountIDs narrows the list to these ledger accounts; nil is all, empty is none.
 	AccountIDs []uuid.UUID
-	after      entryKey
+	after      EntryKey
 	url        *url.URL
 }
 
-// entryKey is the place of an entry: its transaction and line. As text it is the entry's id, which is also the cursor.
-type entryKey struct {
-	transaction uuid.UUID
-	line        int16
+// EntryKey is the place of an entry: its transaction and line. As text it is the entry's id, which is also the cursor.
+type EntryKey struct {
+	Transaction uuid.UUID
+	Line        int16
 }
 
-func parseEntryKey(text string) (entryKey, error) {
+// String is the id of the entry.
+func (k EntryKey) String() string {
+	return PostedEntry{TransactionID: k.Transaction, Line: k.Line}.ID()
+}
+
+// ParseEntryKey reads the id of an entry; ErrCursor when it is none.
+func ParseEntryKey(text string) (EntryKey, error) {
 	id, line, _ := strings.Cut(text, ":")
 	transaction, err := web.ParseID(id)
 	if err != nil {
-		return entryKey{}, ErrCursor
+		return EntryKey{}, ErrCursor
 	}
 	n, err := strconv.ParseInt(line, 10, 16)
 	if err != nil {
-		return entryKey{}, ErrCursor
+		return EntryKey{}, ErrCursor
 	}
-	return entryKey{transaction, int16(n)}, nil
+	return EntryKey{transaction, int16(n)}, nil
 }
 
 // ParseEntryList reads the query string by spec, of whose filters Entries knows payment_id, invoice_id, created_after
@@ -109,10 +115,10 @@ func parseEntryKey(text string) (entryKey, error) {
 func ParseEntryList(r *http.Request, spec *web.ListSpec) (EntryList, error) {
 	query := r.URL.Query()
 	raw := query.Get("cursor")
-	var after entryKey
+	var after EntryKey
 	if raw != "" {
 		var err error
-		if after, err = parseEntryKey(raw); err != nil {
+		if after, err = ParseEntryKey(raw); err != nil {
 			var fields errs.Fields
 			fields.Add("cursor", ErrCursor)
 			return EntryList{}, fields.Err()
@@ -179,12 +185,12 @@ func entriesOf(ctx context.Context, db bun.IDB, l EntryList) *bun.SelectQuery {
 	if at, ok := web.Value[time.Time](l.List, "created_before"); ok {
 		rows = rows.Where("e.created_at < ?", at).Where("e.transaction_id < ?", idsFrom(at.Add(clockSlack)))
 	}
-	if l.after.transaction != uuid.Nil {
+	if l.after.Transaction != uuid.Nil {
 		comparison := bun.Safe(">")
 		if strings.HasPrefix(l.List.Ordering, "-") {
 			comparison = bun.Safe("<")
 		}
-		rows = rows.Where("(e.transaction_id, e.line) ? (?, ?)", comparison, l.after.transaction, l.after.line)
+		rows = rows.Where("(e.transaction_id, e.line) ? (?, ?)", comparison, l.after.Transaction, l.after.Line)
 	}
 	return db.NewSelect().TableExpr("(?) AS e", rows)
 }

@@ -65,6 +65,7 @@ var pageKinds = []struct {
 	{"jobs/", func(e *estate, _ holding) string { return e.Job }},
 	{"methods/", func(e *estate, _ holding) string { return e.Config }},
 	{"payments/", func(_ *estate, h holding) string { return h.Undecided }},
+	{"statements/", func(_ *estate, h holding) string { return h.Account }},
 	{"users/", func(_ *estate, h holding) string { return h.User }},
 }
 

@@ -17,8 +17,9 @@ import (
 var layers = map[string]int{
 	"cmd/countersign": 100,
 	"billing":         90, "workers": 90,
-	"billing/payments": 60,
-	"billing/invoices": 50, "billing/credits": 50, "billing/fx": 50,
+	"billing/payments":   60,
+	"billing/statements": 55,
+	"billing/invoices":   50, "billing/credits": 50, "billing/fx": 50,
 	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, "billing/gateways/stripe": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":        30,

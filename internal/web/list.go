@@ -22,10 +22,10 @@ import (
 // there, too.
 const CountLimit = 10_000
 
-const (
-	defaultPageSize = 25
-	maxPageSize     = 100
-)
+// DefaultPageSize is how many rows a page has when page_size does not say.
+const DefaultPageSize = 25
+
+const maxPageSize = 100
 
 var (
 	// ErrUnknownParameter names a query parameter the list does not know.
@@ -90,6 +90,15 @@ func Flag(name, doc string) Filter {
 	return Choice(name, doc, map[string]bool{"true": true, "false": false})
 }
 
+// PageSize is page_size for a call that is no list and gives its rows by cursor all the same.
+func PageSize() Filter {
+	return Filter{"page_size", "How many rows a page has, at most 100.", func(raw string) (any, error) {
+		n := DefaultPageSize
+		err := positive(raw, &n, maxPageSize)
+		return n, err
+	}}
+}
+
 // ListSpec says which filters and orderings a list allows. Every list has page, page_size and cursor.
 type ListSpec struct {
 	Filters []Filter
@@ -128,7 +137,7 @@ func Value[T any](l List, name string) (v T, ok bool) {
 // ParseList reads the query string by spec. Unknown parameters and values are refused by name, so that a misspelt
 // filter never shows too much.
 func ParseList(r *http.Request, spec *ListSpec) (List, error) {
-	l := List{Page: 1, Size: defaultPageSize, Ordering: spec.Default, spec: spec, values: map[string]any{}, url: r.URL}
+	l := List{Page: 1, Size: DefaultPageSize, Ordering: spec.Default, spec: spec, values: map[string]any{}, url: r.URL}
 	var fields errs.Fields
 	query := r.URL.Query()
 	if err := once(query); err != nil {
