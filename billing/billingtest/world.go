@@ -31,6 +31,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/apps"
 	"countersign/internal/audit"
+	"countersign/internal/integrity"
 	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 	"countersign/internal/testkit"
@@ -51,13 +52,14 @@ var secret = []byte(strings.Repeat("countersign test ", 2))
 type World struct {
 	// Billing are the services.
 	*billing.Billing
-	DB       *bun.DB
-	Clock    *Clock
-	Outbox   *outbox.Outbox
-	Tenancy  *tenancy.Service
-	Accounts *accounts.Service
-	Handler  http.Handler
-	Apps     []apps.App
+	DB        *bun.DB
+	Clock     *Clock
+	Outbox    *outbox.Outbox
+	Integrity *integrity.Service
+	Tenancy   *tenancy.Service
+	Accounts  *accounts.Service
+	Handler   http.Handler
+	Apps      []apps.App
 
 	Tenant *tenancy.Tenant
 	// System is a context in which a program acts in the tenant, as the worker does.
@@ -130,8 +132,10 @@ func (w *World) wire() {
 	w.Tenancy = tenancy.New(w.DB)
 	w.Accounts = accounts.New(accounts.Deps{DB: w.DB, Outbox: w.Outbox, Now: w.Clock.Now, SecretKey: secret})
 	w.Billing = billing.New(billing.Deps{DB: w.DB, Outbox: w.Outbox, Files: files, Secret: secret, Keys: keyring.New(nil, secret), Now: w.Clock.Now})
-	w.Apps = append([]apps.App{audit.App(w.DB), w.Outbox.App(w.DB), w.Tenancy.App(), w.Accounts.App()}, w.Billing.Apps()...)
+	w.Integrity = integrity.New(w.DB, w.Outbox)
+	w.Apps = append([]apps.App{audit.App(w.DB), w.Outbox.App(w.DB), w.Integrity.App(), w.Tenancy.App(), w.Accounts.App()}, w.Billing.Apps()...)
 	w.Outbox.Subscribe(w.Apps)
+	w.Integrity.Prove(w.Apps)
 
 	r, api := web.NewRouter(), web.NewRouter()
 	api.Use(w.Accounts.Middleware)

@@ -4,20 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/internal/apps"
 	"countersign/tenancy"
 )
-
-// Problem is something in the books that cannot be right.
-type Problem struct {
-	Check  string    `bun:"-" json:"check"`       // such as ledger.E001
-	What   string    `bun:"-" json:"what"`        // a sentence about the check
-	Object uuid.UUID `bun:"object" json:"object"` // what the check is about: a transaction, a ledger account, an invoice, a payment
-	Detail string    `bun:"detail" json:"detail"` // what was found there: numbers and currencies
-}
 
 // Proof looks for one sort of problem in the books of a tenant. The packages that bring about postings prove that their
 // own rows and the ledger tell the same story; Checks makes their proofs part of countersign verify.
@@ -50,40 +41,36 @@ FROM ledger_entries e LEFT JOIN ledger_accounts a ON a.tenant_id = e.tenant_id A
 WHERE e.tenant_id = ?0 AND a.currency IS DISTINCT FROM e.currency GROUP BY e.ledger_account_id, e.currency ORDER BY 1`},
 	{"ledger.E005", "a cached balance is not the sum of its entries", "Run countersign ledger rebuild, and find out what wrote past the application.", `
 SELECT d.id AS object, 'cached ' || d.cached_minor || ', true ' || d.true_minor AS detail FROM (` + driftsQuery + `) d`},
+	{"ledger.E006", "a reversal does not undo what it reverses", "The reversal or its original was changed past the application: compare both with the audit log, then post a correction.", `
+SELECT r.id AS object, 'it reverses ' || r.corrects || ', and together they move ' || count(*) || ' accounts' AS detail
+FROM (
+  SELECT p.id, p.corrects, e.ledger_account_id
+  FROM (
+    SELECT t.id, t.corrects, t.id AS part FROM ledger_transactions t WHERE t.tenant_id = ?0 AND t.corrects IS NOT NULL
+    UNION ALL SELECT t.id, t.corrects, t.corrects FROM ledger_transactions t WHERE t.tenant_id = ?0 AND t.corrects IS NOT NULL
+  ) p
+  JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = p.part
+  GROUP BY p.id, p.corrects, e.ledger_account_id HAVING sum(e.amount_minor) <> 0
+) r GROUP BY r.id, r.corrects ORDER BY 1`},
+	{"ledger.E007", "a customer has spent more credit than he had", "Credit was spent past the application: find the payment or refund that spent it, and post what he owes.", `
+SELECT a.id AS object, sum(e.amount_minor) || ' ' || a.currency || ' too much' AS detail
+FROM ledger_accounts a JOIN ledger_entries e ON e.tenant_id = ?0 AND e.ledger_account_id = a.id
+WHERE a.tenant_id = ?0 AND a.code = 'customer_credit' GROUP BY a.id, a.currency HAVING sum(e.amount_minor) > 0 ORDER BY 1`},
 }
 
-// problemLimit is how many findings each proof gives: after so many, nobody reads on.
-const problemLimit = 100
-
-// Verify reads the whole ledger of the tenant of ctx and gives what is wrong with it, nil when nothing is.
-func Verify(ctx context.Context, db *bun.DB) ([]Problem, error) {
-	var all []Problem
-	for _, p := range proofs {
-		found, err := p.Find(ctx, db)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	return all, nil
-}
-
-// Find gives the problems in the tenant of ctx, at most a hundred.
-func (p Proof) Find(ctx context.Context, db *bun.DB) ([]Problem, error) {
-	var found []Problem
+// Find gives what is wrong in the tenant of ctx, at most apps.PlaceLimit of it.
+func (p Proof) Find(ctx context.Context, db *bun.DB) ([]apps.Place, error) {
+	var found []apps.Place
 	err := tenancy.Read(ctx, db, func(ctx context.Context, tx bun.Tx) error {
 		// whole tables are compared: where the planner believes that a tenant has three rows, and he has a million, a
 		// loop over both sides never ends
 		if _, err := tx.NewRaw("SET LOCAL enable_nestloop = off").Exec(ctx); err != nil {
 			return err
 		}
-		return tx.NewRaw("SELECT p.object, p.detail FROM ("+p.Query+") AS p LIMIT ?1", tenancy.ID(ctx), problemLimit).Scan(ctx, &found)
+		return tx.NewRaw("SELECT p.object, p.detail FROM ("+p.Query+") AS p LIMIT ?1", tenancy.ID(ctx), apps.PlaceLimit).Scan(ctx, &found)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", p.ID, err)
-	}
-	for i := range found {
-		found[i].Check, found[i].What = p.ID, p.What
 	}
 	return found, nil
 }
@@ -92,12 +79,12 @@ func (p Proof) Find(ctx context.Context, db *bun.DB) ([]Problem, error) {
 func Checks(db *bun.DB, list []Proof) []apps.Check {
 	made := make([]apps.Check, len(list))
 	for i, p := range list {
-		made[i] = apps.Check{ID: p.ID, Deep: true, Run: func(ctx context.Context) (*apps.Finding, error) {
+		made[i] = apps.Check{ID: p.ID, Deep: true, What: p.What, Hint: p.Hint, Run: func(ctx context.Context) (*apps.Finding, error) {
 			found, err := p.Find(ctx, db)
 			if err != nil || len(found) == 0 {
 				return nil, err
 			}
-			return &apps.Finding{What: fmt.Sprintf("%s: %s (%s)%s.", p.What, found[0].Object, found[0].Detail, andMore(len(found)-1)), Hint: p.Hint}, nil
+			return &apps.Finding{What: fmt.Sprintf("%s: %s (%s)%s.", p.What, found[0].Object, found[0].Detail, andMore(len(found)-1)), Hint: p.Hint, Places: found}, nil
 		}}
 	}
 	return made
@@ -107,7 +94,7 @@ func andMore(n int) string {
 	switch {
 	case n == 0:
 		return ""
-	case n+1 == problemLimit:
+	case n+1 == apps.PlaceLimit:
 		return fmt.Sprintf(", and at least %d more", n)
 	default:
 		return fmt.Sprintf(", and %d more", n)

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"countersign/billing/ledger"
+	"countersign/internal/apps"
 	"countersign/internal/auth"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
@@ -136,4 +137,20 @@ func payment(customer uuid.UUID, amount int64) ledger.Posting {
 	id := uuid.Must(uuid.NewV7())
 	return ledger.Posting{Cause: "payment:" + id.String() + ":settle", Kind: ledger.KindPaymentSettled, CustomerID: customer, PaymentID: id,
 		Entries: []ledger.Entry{{ledger.Clearing("bank_transfer", "USD"), amount}, {ledger.Receivable(customer, "USD"), -amount}}}
+}
+
+// verify gives what the ledger's own proofs find, by their ids.
+func (b *book) verify() map[string]*apps.Finding {
+	b.t.Helper()
+	found := map[string]*apps.Finding{}
+	for _, c := range ledger.App(b.db).Checks {
+		f, err := c.Run(b.ctx)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if f != nil {
+			found[c.ID] = f
+		}
+	}
+	return found
 }

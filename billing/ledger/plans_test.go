@@ -14,7 +14,6 @@ import (
 
 	"countersign/billing/ledger"
 	"countersign/internal/auth"
-	"countersign/internal/outbox"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
 	"countersign/tenancy"
@@ -65,7 +64,7 @@ func TestPlans(t *testing.T) {
 			next.ServeHTTP(w, r.WithContext(tenancy.Enter(r.Context(), auth.Principal{Kind: auth.KindUser, TenantID: b.tenant, Permissions: auth.PermissionsOf(auth.RoleOwner)})))
 		})
 	})
-	web.Mount(r, ledger.App(db, outbox.New(nil, outbox.NewBell(db))).URLs)
+	web.Mount(r, ledger.App(db).URLs)
 
 	hot, own := ledger.Clearing("bank_transfer", "USD").ID(b.ctx).String(), ledger.Receivable(customers[7], "USD").ID(b.ctx).String()
 	middle := b.transactionOf(last.Cause).ID.String() + ":1"

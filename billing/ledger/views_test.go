@@ -14,7 +14,6 @@ import (
 
 	"countersign/billing/ledger"
 	"countersign/internal/auth"
-	"countersign/internal/outbox"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
 	"countersign/tenancy"
@@ -29,7 +28,7 @@ func (b *book) client(role string, account uuid.UUID) *testkit.Client {
 			next.ServeHTTP(w, r.WithContext(tenancy.Enter(r.Context(), p)))
 		})
 	})
-	web.Mount(r, ledger.App(b.db, outbox.New(nil, outbox.NewBell(b.db))).URLs)
+	web.Mount(r, ledger.App(b.db).URLs)
 	return testkit.NewClient(b.t, r)
 }
 

@@ -112,11 +112,12 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 		t.Parallel()
 		want := []string{
 			"audit_unsealed: id tenant_id",
+			"integrity_results: check_id found ran_at tenant_id",
 			"outbox: created_at dead_at done_at id next_at task tenant_id",
 			"payments: approved_at created_at id in_flight set_aside status tenant_id undecided",
 			"sandbox_callbacks: next_at tenant_id",
 			"settlement_queue: approved_at tenant_id",
-			"tenants: id is_active slug",
+			"tenants: created_at id is_active slug",
 		}
 		got := ask(t, `SELECT table_name || ': ' || string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.role_column_grants
 			WHERE grantee = 'countersign_observer' AND privilege_type = 'SELECT' GROUP BY table_name ORDER BY 1`)

@@ -18,6 +18,7 @@ import (
 	"countersign/billing/billingtest"
 	"countersign/billing/gateways"
 	"countersign/billing/money"
+	"countersign/internal/apps"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
@@ -76,6 +77,11 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, task := range e.Integrity.App().Tasks {
+		if err := task.Run(e.System, apps.Job{Done: func(context.Context, bun.Tx) error { return nil }}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	e.Task = e.runnable(t)
 	e.Job = e.deadJob(t)

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/database"
 	"countersign/internal/i18n"
+	"countersign/internal/integrity"
 	"countersign/internal/metrics"
 	"countersign/internal/web"
 	"countersign/migrations"
@@ -139,6 +140,7 @@ func (p *project) metrics() (*metrics.Metrics, error) {
 		"countersign_payments_settlement_lag_seconds":       "Time since the approval of the oldest payment that waits for the worker; 0 when none does.",
 		"countersign_payments_set_aside":                    "Approved payments that the settlement could not take.",
 	}, p.billing.Payments.Gauges)
+	m.GaugesBy("check", integrity.GaugeHelp(), p.integrity.Gauges)
 	return m, nil
 }
 

@@ -22,9 +22,9 @@ var layers = map[string]int{
 	"billing/invoices":   50, "billing/credits": 50, "billing/fx": 50,
 	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, "billing/gateways/stripe": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
-	"accounts":        30,
-	"tenancy":         20,
-	"internal/outbox": 16, "internal/audit": 15, "internal/idempotency": 15,
+	"accounts":           30,
+	"tenancy":            20,
+	"internal/integrity": 17, "internal/outbox": 16, "internal/audit": 15, "internal/idempotency": 15,
 	"internal/apps": 14, "internal/admin": 13, "internal/web": 12, "internal/metrics": 12,
 	"internal/database": 11, "internal/auth": 11, "internal/i18n": 11,
 	"billing/money": 2, "internal/embedded": 1, "internal/settings": 1, "internal/errs": 0, "internal/batch": 0, "internal/carddata": 0, "migrations": 0, "templates": 0, "internal/keyring": 0,
@@ -107,7 +107,7 @@ func TestImports(t *testing.T) {
 var writers = map[string]string{
 	"tenants": "tenancy", "number_series": "tenancy",
 	"accounts": "accounts", "users": "accounts", "memberships": "accounts", "credentials": "accounts", "login_throttle": "accounts", "password_resets": "accounts",
-	"audit_log": "internal/audit", "audit_unsealed": "internal/audit", "audit_heads": "internal/audit", "events": "internal/outbox", "outbox": "internal/outbox", "idempotency_keys": "internal/idempotency",
+	"audit_log": "internal/audit", "audit_unsealed": "internal/audit", "audit_heads": "internal/audit", "events": "internal/outbox", "outbox": "internal/outbox", "idempotency_keys": "internal/idempotency", "integrity_results": "internal/integrity",
 	"ledger_accounts": "billing/ledger", "ledger_transactions": "billing/ledger", "ledger_entries": "billing/ledger", "ledger_balances": "billing/ledger",
 	"payment_method_configs": "billing/paymentmethods", "account_payment_methods": "billing/paymentmethods",
 	"gateway_configs": "billing/gateways", "inbound_events": "billing/gateways",

@@ -91,8 +91,8 @@ func testCommands(t *testing.T, bin program) {
 	i.expect(t, i.env, 1, "settings.W001(?s:.)*1 findings", "check")
 	i.expect(t, append(i.env, "COUNTERSIGN_SECURE_COOKIES=true"), 0, "No findings", "check")
 	i.expect(t, append(i.env, "COUNTERSIGN_SECURE_COOKIES=true", "DATABASE_URL="+i.owner), 1, "database.W001", "check")
-	i.expect(t, i.env, 0, `TASK +LAST SUCCESS +DEAD\n(?s:.)*ledger.integrity +never +0`, "jobs", "list", "--tenant=shop")
-	i.expect(t, i.env, 0, "ledger.integrity will run as job", "jobs", "run", "--tenant=shop", "ledger.integrity")
+	i.expect(t, i.env, 0, `TASK +LAST SUCCESS +DEAD\n(?s:.)*integrity.prove +never +0`, "jobs", "list", "--tenant=shop")
+	i.expect(t, i.env, 0, "integrity.prove will run as job", "jobs", "run", "--tenant=shop", "integrity.prove")
 	i.expect(t, i.env, 1, "countersign: ", "jobs", "run", "--tenant=shop", "no.such.task")
 	i.expect(t, i.env, 0, `KEY +SEALED +\n0 +0 +seals`, "keys")
 	ring := append(i.env, "COUNTERSIGN_ENCRYPTION_KEYS=2026:"+testKey)
@@ -104,11 +104,14 @@ func testCommands(t *testing.T, bin program) {
 	owner := newCaller(t, base).login("owner@shop.test", testPassword)
 	account := owner.do(http.StatusCreated, "POST", "/billing/accounts/", map[string]any{"kind": "organization", "holder": "Lahore Textiles", "country": "PK", "currency": "PKR"})
 	owner.invoice(account.text("id"), "150.00")
-	i.expect(t, i.env, 0, "The books of 2 tenants are right", "verify")
+	i.expect(t, i.env, 0, `tenant \S+ \(shop\)\n +RESULT +CHECK +FOUND +TIME +LOOKED FOR\n(?s:.)*ok +ledger.E001 +0 +\d+ ms +a transaction does not sum to zero\n(?s:.)*The books of 2 tenants are right`, "verify")
 	if _, err := openOwner(t, i.owner).ExecContext(t.Context(), "UPDATE ledger_balances SET amount_minor = amount_minor + 7"); err != nil {
 		t.Fatal(err)
 	}
-	i.expect(t, i.env, 1, `ledger\.\w+ (?s:.)*countersign: 1 findings in 2 tenants`, "verify")
+	i.expect(t, i.env, 1, `broken +ledger\.E005 +1 +\d+ ms +a cached balance (?s:.)*cached 15007, true 15000\n(?s:.)*what to do: Run countersign ledger rebuild(?s:.)*countersign: 1 findings in 2 tenants`, "verify")
+	i.expect(t, i.env, 1, `"ok":false,"findings":1,"unproven":0,(?s:.)*"slug":"shop"(?s:.)*"id":"ledger.E005","looks_for":"[^"]+","status":"broken","found":1,"places":\[\{"object":"[^"]+","detail":"cached 15007`, "verify", "--json", "--tenant=shop")
+	i.expect(t, i.env, 0, `"ok":true,"findings":0`, "verify", "--json", "--tenant=stall")
+	i.expect(t, i.env, 1, "countersign: ", "verify", "--tenant=nobody")
 	i.expect(t, i.env, 0, `receivable:\S+ held 150.07 PKR, its entries say 150.00\n.*: 1 balances had drifted`, "ledger", "rebuild", "--tenant=shop")
 	i.expect(t, i.env, 0, ": 0 balances had drifted", "ledger", "rebuild")
 	i.expect(t, i.env, 0, "The books of 2 tenants are right", "verify")
@@ -163,7 +166,8 @@ func testReadiness(t *testing.T, bin program) {
 	anybody.token = metricsToken
 	shown := anybody.get("/metrics").raw
 	for _, name := range []string{`countersign_http_request_seconds_count{method="GET",route="/api/v1/billing/payments",status="2xx"}`, "countersign_redis_up 1", "countersign_queue_tasks{", "countersign_queue_oldest_seconds{",
-		"countersign_outbox_waiting{", "countersign_outbox_oldest_seconds{", "countersign_payments_oldest_undecided_age_seconds 0", "countersign_payments_settlement_lag_seconds 0"} {
+		"countersign_outbox_waiting{", "countersign_outbox_oldest_seconds{", `countersign_integrity_findings{check="ledger.E001"} 0`,
+		`countersign_integrity_last_run_timestamp_seconds{check="audit.E001"}`, "countersign_payments_oldest_undecided_age_seconds 0", "countersign_payments_settlement_lag_seconds 0"} {
 		if !strings.Contains(shown, name) {
 			t.Errorf("/metrics has no %s", name)
 		}

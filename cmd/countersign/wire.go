@@ -16,6 +16,7 @@ import (
 	"countersign/internal/apps"
 	"countersign/internal/audit"
 	"countersign/internal/database"
+	"countersign/internal/integrity"
 	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 	"countersign/internal/settings"
@@ -25,17 +26,18 @@ import (
 
 // project is everything, built once and bottom-up. There is no other place where parts are joined.
 type project struct {
-	settings settings.Settings
-	db       *bun.DB
-	queue    *workers.Queue
-	fetch    time.Duration // how long an idle worker waits before it asks the queue again; zero: its own default
-	keys     *keyring.Keyring
-	bell     *outbox.Bell
-	outbox   *outbox.Outbox
-	tenancy  *tenancy.Service
-	accounts *accounts.Service
-	billing  *billing.Billing
-	apps     []apps.App
+	settings  settings.Settings
+	db        *bun.DB
+	queue     *workers.Queue
+	fetch     time.Duration // how long an idle worker waits before it asks the queue again; zero: its own default
+	keys      *keyring.Keyring
+	bell      *outbox.Bell
+	outbox    *outbox.Outbox
+	integrity *integrity.Service
+	tenancy   *tenancy.Service
+	accounts  *accounts.Service
+	billing   *billing.Billing
+	apps      []apps.App
 }
 
 // wire builds the project on an open database. demo allows the demo's published password.
@@ -47,6 +49,7 @@ func wire(s settings.Settings, db *bun.DB, now func() time.Time, demo bool) (*pr
 	p := &project{settings: s, db: db, keys: s.Keyring()}
 	p.bell = outbox.NewBell(db)
 	p.outbox = outbox.New(nil, p.bell)
+	p.integrity = integrity.New(db, p.outbox)
 	p.tenancy = tenancy.New(db)
 	p.accounts = accounts.New(accounts.Deps{DB: db, Outbox: p.outbox, Now: now, SecretKey: s.Key(), SecureCookies: s.SecureCookies, Demo: demo})
 	p.billing = billing.New(billing.Deps{DB: db, Outbox: p.outbox, Files: files, Secret: s.Key(), Keys: p.keys, Now: now})
@@ -55,10 +58,12 @@ func wire(s settings.Settings, db *bun.DB, now func() time.Time, demo bool) (*pr
 	p.apps = append([]apps.App{
 		audit.App(db),
 		p.outbox.App(db),
+		p.integrity.App(),
 		p.tenancy.App(),
 		p.accounts.App(),
 	}, p.billing.Apps()...)
 	p.outbox.Subscribe(p.apps)
+	p.integrity.Prove(p.apps)
 	return p, nil
 }
 

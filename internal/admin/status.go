@@ -55,6 +55,9 @@ var statuses = map[string]Badge{
 	"waiting": {ToneMute, "Waiting"},
 	"dead":    {ToneBad, "Given up"},
 	"sent":    {ToneOK, "Sent"},
+	// proofs
+	"proven": {ToneOK, "Proven"},
+	"broken": {ToneBad, "Broken"},
 }
 
 // StatusBadge gives the badge of a state by its stored word. An unknown word is shown as it is.

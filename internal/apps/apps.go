@@ -23,6 +23,8 @@ type App struct {
 	Doorbells []Doorbell
 	Checks    []Check
 	Sealed    []SealedColumn
+	// Alerts gives what staff must see above the console's page of background work, in the tenant of ctx; nil: nothing ever.
+	Alerts func(ctx context.Context, tx bun.Tx, r admin.Reader) ([]admin.Note, error)
 }
 
 // SealedColumn is a bytea column, null or sealed by internal/keyring, of a tenant's table whose primary key is
@@ -83,13 +85,27 @@ type Doorbell struct {
 
 // Check is a system check of `countersign check`, in Django's manner: an id such as payments.W002, and a hint.
 type Check struct {
-	ID   string
-	Run  func(ctx context.Context) (*Finding, error)
-	Deep bool // reads the whole ledger or log: part of `countersign verify`
+	ID  string
+	Run func(ctx context.Context) (*Finding, error)
+	// Deep checks read the whole ledger or log of the tenant of ctx. They are part of `countersign verify`, and of the
+	// nightly proof, and say beforehand what they look for and what to do when they find it.
+	Deep bool
+	What string
+	Hint string
 }
 
 // Finding is what a check has to complain about.
 type Finding struct {
-	What string
-	Hint string
+	What   string
+	Hint   string
+	Places []Place // of deep checks: what is wrong, at most PlaceLimit of it
+}
+
+// PlaceLimit is how many places a deep check names: after so many, nobody reads on.
+const PlaceLimit = 100
+
+// Place is one thing that a deep check has found to be wrong.
+type Place struct {
+	Object uuid.UUID `bun:"object" json:"object"` // what the check is about: a transaction, a ledger account, an invoice, a payment
+	Detail string    `bun:"detail" json:"detail"` // what was found there: states, numbers and currencies
 }

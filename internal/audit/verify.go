@@ -108,7 +108,9 @@ func Verify(ctx context.Context, db *bun.DB) (Report, error) {
 
 // chainCheck proves the log of the current tenant for the command verify.
 func chainCheck(db *bun.DB) apps.Check {
-	return apps.Check{ID: "audit.E001", Deep: true, Run: func(ctx context.Context) (*apps.Finding, error) {
+	check := apps.Check{ID: "audit.E001", Deep: true, What: "a record of the audit log is not what was sealed, or is missing",
+		Hint: "Somebody changed or removed records past the application: compare the log with a backup from before."}
+	check.Run = func(ctx context.Context) (*apps.Finding, error) {
 		report, err := Verify(ctx, db)
 		if err != nil || report.OK() {
 			return nil, err
@@ -117,7 +119,11 @@ func chainCheck(db *bun.DB) apps.Check {
 		if n := len(report.Faults) - 1; n > 0 {
 			more = fmt.Sprintf(", and at %d more places", n)
 		}
-		return &apps.Finding{What: fmt.Sprintf("the audit log's chain does not hold at record %d: %s%s.", first.Seq, first.Kind, more),
-			Hint: "Somebody changed or removed records past the application: compare the log with a backup from before."}, nil
-	}}
+		f := &apps.Finding{What: fmt.Sprintf("the audit log's chain does not hold at record %d: %s%s.", first.Seq, first.Kind, more), Hint: check.Hint}
+		for _, fault := range report.Faults[:min(len(report.Faults), apps.PlaceLimit)] {
+			f.Places = append(f.Places, apps.Place{Object: fault.ID, Detail: fmt.Sprintf("record %d: %s", fault.Seq, fault.Kind)})
+		}
+		return f, nil
+	}
+	return check
 }

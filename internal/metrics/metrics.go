@@ -43,10 +43,48 @@ func (m *Metrics) Gauges(help map[string]string, read func(ctx context.Context) 
 	m.registry.MustRegister(gauges{help, read})
 }
 
+// GaugesBy is Gauges for figures that have one value for each value of a label, such as a check.
+func (m *Metrics) GaugesBy(label string, help map[string]string, read func(ctx context.Context) (map[string]map[string]float64, error)) {
+	m.registry.MustRegister(labelled{label, help, read})
+}
+
+type labelled struct {
+	label string
+	help  map[string]string
+	read  func(ctx context.Context) (map[string]map[string]float64, error)
+}
+
+// Describe is part of prometheus.Collector.
+func (g labelled) Describe(ch chan<- *prometheus.Desc) {
+	for name, help := range g.help {
+		ch <- prometheus.NewDesc(name, help, []string{g.label}, nil)
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (g labelled) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrape)
+	defer cancel()
+	values, err := g.read(ctx)
+	if err != nil {
+		slog.WarnContext(ctx, "figures are missing from /metrics", "error", err)
+		return
+	}
+	for name, help := range g.help {
+		desc := prometheus.NewDesc(name, help, []string{g.label}, nil)
+		for of, v := range values[name] {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, of)
+		}
+	}
+}
+
 type gauges struct {
 	help map[string]string
 	read func(ctx context.Context) (map[string]float64, error)
 }
+
+// scrape is how long gauges may take to be read; a collector is given no context.
+const scrape = 5 * time.Second
 
 // Describe is part of prometheus.Collector.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
@@ -57,7 +95,7 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect is part of prometheus.Collector.
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	values, err := g.read(ctx)
 	if err != nil {

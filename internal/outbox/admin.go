@@ -57,7 +57,16 @@ func (v *views) jobsView(w http.ResponseWriter, r *http.Request) error {
 	var states []TaskState
 	var dead []Job
 	var s standing
+	var notes []admin.Note
 	err := database.Read(r.Context(), v.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		notes = nil
+		for _, alerts := range v.outbox.alerts {
+			more, err := alerts(ctx, tx, admin.ReaderOf(r))
+			if err != nil {
+				return err
+			}
+			notes = append(notes, more...)
+		}
 		if states, err = v.outbox.TaskStates(ctx, tx); err != nil {
 			return err
 		}
@@ -70,7 +79,9 @@ func (v *views) jobsView(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return admin.Render(w, r, "workers/jobs", v.newJobsPage(r, states, dead, s))
+	page := v.newJobsPage(r, states, dead, s)
+	page.Notes = append(notes, page.Notes...)
+	return admin.Render(w, r, "workers/jobs", page)
 }
 
 func (v *views) newJobsPage(r *http.Request, states []TaskState, dead []Job, s standing) jobsPage {

@@ -8,7 +8,9 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
+	"countersign/internal/admin"
 	"countersign/internal/apps"
 	"countersign/internal/auth"
 	"countersign/internal/database"
@@ -34,6 +36,7 @@ type Outbox struct {
 	tasks    map[string][]string // event type → tasks with a row for each event
 	bells    map[string]bool     // event types that ring
 	bell     *Bell
+	alerts   []func(ctx context.Context, tx bun.Tx, r admin.Reader) ([]admin.Note, error) // of the apps
 }
 
 // New reads from the apps' tasks which events hand out which work. bell is told of every commit that brought some.
@@ -48,6 +51,9 @@ func New(list []apps.App, bell *Bell) *Outbox {
 // subscribe adds what one app listens to. Apps are built with the outbox they write to, so they are added afterwards.
 func (o *Outbox) subscribe(app apps.App) {
 	o.declared = append(o.declared, app.Tasks...)
+	if app.Alerts != nil {
+		o.alerts = append(o.alerts, app.Alerts)
+	}
 	for _, t := range app.Tasks {
 		for _, event := range t.On {
 			o.tasks[event] = append(o.tasks[event], t.Name)
