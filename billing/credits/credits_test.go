@@ -84,7 +84,17 @@ func TestCredits(t *testing.T) {
 			if a.Int("data.due.0.amount_minor") != -92000 || a.Int("data.credit.0.amount_minor") != 550 || a.Int("data.credits") != 480 {
 				t.Errorf("the account stands at %s", a.Raw)
 			}
+			later := c.Get(path + "?as_of=2120-01-01").Expect(http.StatusOK)
+			for _, part := range []string{"due", "credit", "credits"} {
+				if fmt.Sprint(later.At("data."+part)) != fmt.Sprint(a.At("data."+part)) {
+					t.Errorf("as of a time to come it stands at %s", later.Raw)
+				}
+			}
+			if past := c.Get(path + "?as_of=2020-01-01").Expect(http.StatusOK); past.Int("data.due.0.amount_minor") != 0 || past.Int("data.credits") != 0 || past.Text("data.as_of") != "2020-01-01T00:00:00.000000Z" {
+				t.Errorf("before anything happened it stood at %s", past.Raw)
+			}
 		}
+		member.Get(path+"?as_of=yesterday").Refused(http.StatusBadRequest, "validation_failed")
 		client(t, tenant.ID, auth.RoleMember, other.ID).Get(path).Refused(http.StatusNotFound, "not_found")
 		client(t, neighbour.ID, auth.RoleOwner, uuid.Nil).Get(path).Refused(http.StatusNotFound, "not_found")
 	})

@@ -2,6 +2,7 @@ package credits
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -23,9 +24,16 @@ type Owed struct {
 	AmountMinor int64
 }
 
-// BalanceOf gives what an account has, from the ledger's cached balances: it is for showing.
-func BalanceOf(ctx context.Context, db bun.IDB, account uuid.UUID) (Balance, error) {
-	cached, err := ledger.CachedBalances(ctx, db, account)
+// BalanceOf gives what an account has, from the ledger's cached balances, or what it had up to and including asOf, from
+// the entries. It is for showing.
+func BalanceOf(ctx context.Context, db bun.IDB, account uuid.UUID, asOf *time.Time) (Balance, error) {
+	read := ledger.CachedBalances
+	if asOf != nil {
+		read = func(ctx context.Context, db bun.IDB, account uuid.UUID) ([]ledger.Cached, error) {
+			return ledger.BalancesOf(ctx, db, account, *asOf)
+		}
+	}
+	cached, err := read(ctx, db, account)
 	if err != nil {
 		return Balance{}, err
 	}

@@ -27,6 +27,7 @@ func newBalanceResponse(b Balance) BalanceResponse {
 // AccountBalanceResponse is where an account stands: what it owes, what it is owed, and its service credits.
 type AccountBalanceResponse struct {
 	AccountID string          `json:"account_id"`
+	AsOf      *string         `json:"as_of"` // null: now
 	Due       []MoneyResponse `json:"due"`
 	Credit    []MoneyResponse `json:"credit"`
 	Credits   int64           `json:"credits"`

@@ -3,6 +3,7 @@ package credits
 import (
 	"net/http"
 
+	"countersign/billing/ledger"
 	"countersign/internal/auth"
 	"countersign/internal/errs"
 	"countersign/internal/web"
@@ -17,6 +18,6 @@ func (v *views) urls() []web.Route {
 			Tag: "Credits", Summary: "What changed an account's credits and money", Response: TransactionResponse{}, List: transactionSpec,
 			Errors: []*errs.Error{ErrAccountRequired, web.ErrNotFound}},
 		{Method: http.MethodGet, Path: "/billing/accounts/{id}/balance/", Permission: auth.BillingView, Handler: v.ofAccount,
-			Tag: "Accounts", Summary: "What an account owes, what it is owed, and its service credits", Response: AccountBalanceResponse{}},
+			Tag: "Accounts", Summary: "What an account owes, what it is owed, and its service credits, now or at ?as_of=", Response: AccountBalanceResponse{}, Query: ledger.AsOfQuery},
 	}
 }

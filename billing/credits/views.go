@@ -37,7 +37,7 @@ func (v *views) balance(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		b, err = BalanceOf(ctx, tx, account)
+		b, err = BalanceOf(ctx, tx, account, nil)
 		return err
 	})
 	if err != nil {
@@ -48,19 +48,23 @@ func (v *views) balance(w http.ResponseWriter, r *http.Request) error {
 
 // ofAccount shows where an account stands; members see their own.
 func (v *views) ofAccount(w http.ResponseWriter, r *http.Request) error {
+	asOf, err := ledger.ParseAsOf(r)
+	if err != nil {
+		return err
+	}
 	var account uuid.UUID
 	var b Balance
-	err := tenancy.Read(r.Context(), v.db, func(ctx context.Context, tx bun.Tx) (err error) {
+	err = tenancy.Read(r.Context(), v.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		if account, err = whose(ctx, tx, chi.URLParam(r, "id")); err != nil {
 			return err
 		}
-		b, err = BalanceOf(ctx, tx, account)
+		b, err = BalanceOf(ctx, tx, account, asOf)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return web.OK(w, AccountBalanceResponse{AccountID: account.String(), Due: newMoneyResponses(b.Due), Credit: newMoneyResponses(b.Money), Credits: b.Credits})
+	return web.OK(w, AccountBalanceResponse{AccountID: account.String(), AsOf: ledger.ShowAsOf(asOf), Due: newMoneyResponses(b.Due), Credit: newMoneyResponses(b.Money), Credits: b.Credits})
 }
 
 func (v *views) transactions(w http.ResponseWriter, r *http.Request) error {

@@ -55,7 +55,7 @@ func CodeLabel(code string) string {
 }
 
 func (v *views) trialView(w http.ResponseWriter, r *http.Request) error {
-	asOf, err := parseAsOf(r)
+	asOf, err := ParseAsOf(r)
 	if err != nil {
 		return err
 	}

@@ -120,12 +120,12 @@ func TestRebuild(t *testing.T) {
 		zeroed, lost := ledger.Receivable(customers[0], "USD"), ledger.Receivable(customers[1], "USD")
 		tamper(t, "UPDATE ledger_balances SET amount_minor = 0 WHERE tenant_id = ? AND ledger_account_id = ?", b.tenant, zeroed.ID(b.ctx))
 		tamper(t, "DELETE FROM ledger_balances WHERE tenant_id = ? AND ledger_account_id = ?", b.tenant, lost.ID(b.ctx))
-		drifts, err := ledger.Rebuild(b.ctx, b.db)
+		done, err := ledger.Rebuild(b.ctx, b.db, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := map[uuid.UUID][2]int64{}
-		for _, d := range drifts {
+		for _, d := range done.Drifts {
 			got[d.AccountID] = [2]int64{d.CachedMinor, d.TrueMinor}
 		}
 		if len(got) != 2 || got[zeroed.ID(b.ctx)] != [2]int64{0, -100} || got[lost.ID(b.ctx)] != [2]int64{0, -200} {
@@ -134,7 +134,7 @@ func TestRebuild(t *testing.T) {
 		if b.cached(zeroed) != -100 || b.cached(lost) != -200 {
 			t.Error("the cache is still wrong")
 		}
-		if again, err := ledger.Rebuild(b.ctx, b.db); err != nil || len(again) != 0 {
+		if again, err := ledger.Rebuild(b.ctx, b.db, nil); err != nil || len(again.Drifts) != 0 || again.Checked != 3 {
 			t.Errorf("a second rebuild finds %v %v", again, err)
 		}
 		var audited int
@@ -163,7 +163,7 @@ func TestRebuild(t *testing.T) {
 				return err
 			}
 			go func() {
-				_, err := ledger.Rebuild(b.ctx, b.db)
+				_, err := ledger.Rebuild(b.ctx, b.db, nil)
 				rebuilt <- err
 			}()
 			testkit.Eventually(t, "the rebuild waits for the posting", func() bool {
@@ -191,8 +191,8 @@ func TestRebuild(t *testing.T) {
 		outcomes := parallel(6, func(w int) error {
 			for range 8 {
 				if w < 2 {
-					if drifts, err := ledger.Rebuild(b.ctx, b.db); err != nil || len(drifts) > 0 {
-						t.Errorf("a rebuild beside postings: %v %v", drifts, err)
+					if done, err := ledger.Rebuild(b.ctx, b.db, nil); err != nil || len(done.Drifts) > 0 {
+						t.Errorf("a rebuild beside postings: %v %v", done, err)
 						return err
 					}
 					continue

@@ -32,7 +32,7 @@ func Balance(ctx context.Context, db bun.IDB, accountID uuid.UUID, asOf *time.Ti
 }
 
 // Balances is Balance for several accounts at once. Those without entries are missing from the map.
-func Balances(ctx context.Context, db bun.IDB, accountIDs []uuid.UUID) (map[uuid.UUID]Sum, error) {
+func Balances(ctx context.Context, db bun.IDB, accountIDs []uuid.UUID, asOf *time.Time) (map[uuid.UUID]Sum, error) {
 	if len(accountIDs) == 0 {
 		return nil, nil
 	}
@@ -40,10 +40,12 @@ func Balances(ctx context.Context, db bun.IDB, accountIDs []uuid.UUID) (map[uuid
 		ID  uuid.UUID `bun:"id"`
 		Sum Sum       `bun:"sum"`
 	}
-	err := db.NewSelect().TableExpr("ledger_entries AS e").ColumnExpr("e.ledger_account_id AS id, sum(e.amount_minor) AS sum").
-		Where("e.tenant_id = ?", tenancy.ID(ctx)).Where("e.ledger_account_id IN (?)", bun.In(accountIDs)).
-		GroupExpr("e.ledger_account_id").Scan(ctx, &rows)
-	if err != nil {
+	q := db.NewSelect().TableExpr("ledger_entries AS e").ColumnExpr("e.ledger_account_id AS id, sum(e.amount_minor) AS sum").
+		Where("e.tenant_id = ?", tenancy.ID(ctx)).Where("e.ledger_account_id IN (?)", bun.In(accountIDs)).GroupExpr("e.ledger_account_id")
+	if asOf != nil {
+		q = q.Where("e.created_at <= ?", *asOf)
+	}
+	if err := q.Scan(ctx, &rows); err != nil {
 		return nil, fmt.Errorf("sum entries of %d ledger accounts: %w", len(accountIDs), err)
 	}
 	sums := make(map[uuid.UUID]Sum, len(rows))
@@ -110,6 +112,18 @@ func CachedBalances(ctx context.Context, db bun.IDB, customerID uuid.UUID) ([]Ca
 		OrderExpr("a.code, a.currency").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read cached balances of account %s: %w", customerID, err)
+	}
+	return rows, nil
+}
+
+// BalancesOf is CachedBalances as they were at a time, up to and including it, summed from the entries.
+func BalancesOf(ctx context.Context, db bun.IDB, customerID uuid.UUID, asOf time.Time) ([]Cached, error) {
+	var rows []Cached
+	err := db.NewRaw(`SELECT a.id, a.code, a.currency, coalesce(sum(e.amount_minor), 0)::bigint AS amount_minor
+		FROM ledger_accounts a LEFT JOIN ledger_entries e ON e.tenant_id = ?0 AND e.ledger_account_id = a.id AND e.created_at <= ?2
+		WHERE a.tenant_id = ?0 AND a.customer_id = ?1 GROUP BY a.id, a.code, a.currency ORDER BY a.code, a.currency`, tenancy.ID(ctx), customerID, asOf).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("sum entries of account %s: %w", customerID, err)
 	}
 	return rows, nil
 }

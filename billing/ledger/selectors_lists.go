@@ -25,6 +25,7 @@ var accountSpec = &web.ListSpec{
 		web.Text("currency", "A currency, or credit."),
 		web.Choice("class", "The class of the account.", map[string]Class{"asset": ClassAsset, "liability": ClassLiability,
 			"income": ClassIncome, "expense": ClassExpense, "unit": ClassUnit}),
+		web.Instant("as_of", "The balances as they were at this time; now when absent. The accounts are those of today."),
 	},
 	Ordering: map[string]string{"created_at": "created_at"},
 	Default:  "-created_at",
@@ -55,7 +56,11 @@ func Accounts(ctx context.Context, db bun.IDB, l web.List) (web.Page[AccountBala
 	for i, a := range page.Items {
 		ids[i] = a.ID
 	}
-	sums, err := Balances(ctx, db, ids)
+	var asOf *time.Time
+	if at, ok := web.Value[time.Time](l, "as_of"); ok {
+		asOf = &at
+	}
+	sums, err := Balances(ctx, db, ids, asOf)
 	for i := range page.Items {
 		page.Items[i].BalanceMinor = sums[page.Items[i].ID]
 	}

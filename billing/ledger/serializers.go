@@ -46,11 +46,12 @@ type BalanceResponse struct {
 }
 
 func newBalanceResponse(a *Account, minor Sum, asOf *time.Time) BalanceResponse {
-	return BalanceResponse{ID: a.ID.String(), Code: a.Code, Owner: a.Owner, Currency: a.Currency, AsOf: showAsOf(asOf),
+	return BalanceResponse{ID: a.ID.String(), Code: a.Code, Owner: a.Owner, Currency: a.Currency, AsOf: ShowAsOf(asOf),
 		Balance: minor.Format(a.Currency), BalanceMinor: minor}
 }
 
-func showAsOf(asOf *time.Time) *string {
+// ShowAsOf is how answers show the time of a balance: null is now.
+func ShowAsOf(asOf *time.Time) *string {
 	if asOf == nil {
 		return nil
 	}
@@ -124,7 +125,7 @@ type TrialTotalResponse struct {
 }
 
 func newTrialResponse(t Trial, asOf *time.Time) TrialResponse {
-	r := TrialResponse{AsOf: showAsOf(asOf), Balanced: t.Balanced(), Rows: make([]TrialRowResponse, len(t.Rows)), Totals: make([]TrialTotalResponse, len(t.Totals))}
+	r := TrialResponse{AsOf: ShowAsOf(asOf), Balanced: t.Balanced(), Rows: make([]TrialRowResponse, len(t.Rows)), Totals: make([]TrialTotalResponse, len(t.Totals))}
 	for i, row := range t.Rows {
 		balance := row.BalanceMinor()
 		r.Rows[i] = TrialRowResponse{Code: row.Code, Currency: row.Currency, Debit: row.DebitMinor.Format(row.Currency), DebitMinor: row.DebitMinor,
@@ -138,25 +139,34 @@ func newTrialResponse(t Trial, asOf *time.Time) TrialResponse {
 	return r
 }
 
-// RebuildResponse names the cached balances that were wrong and are corrected now.
+// RebuildResponse is what a rebuild of the cached balances has found.
 type RebuildResponse struct {
-	Drifts []DriftResponse `json:"drifts"`
+	Checked int             `json:"checked"` // balances that were compared with their entries
+	Drifts  []DriftResponse `json:"drifts"`  // those that were wrong, and are right now
 }
 
-// DriftResponse is one cached balance that was wrong.
+// DriftResponse is one cached balance that was wrong. Positive amounts are debits; difference is after minus before.
 type DriftResponse struct {
-	LedgerAccountID string `json:"ledger_account_id"`
-	Code            string `json:"code"`
-	Owner           string `json:"owner"`
-	Currency        string `json:"currency"`
-	CachedMinor     int64  `json:"cached_minor"`
-	TrueMinor       int64  `json:"true_minor"`
+	LedgerAccountID string  `json:"ledger_account_id"`
+	Code            string  `json:"code"`
+	Owner           string  `json:"owner"`
+	AccountID       *string `json:"account_id"` // the customer's account
+	Currency        string  `json:"currency"`
+	Before          string  `json:"before"`
+	BeforeMinor     int64   `json:"before_minor"`
+	After           string  `json:"after"`
+	AfterMinor      int64   `json:"after_minor"`
+	Difference      string  `json:"difference"`
+	DifferenceMinor Sum     `json:"difference_minor"`
 }
 
-func newRebuildResponse(drifts []Drift) RebuildResponse {
-	r := RebuildResponse{Drifts: make([]DriftResponse, len(drifts))}
-	for i, d := range drifts {
-		r.Drifts[i] = DriftResponse{d.AccountID.String(), d.Code, d.Owner, d.Currency, d.CachedMinor, d.TrueMinor}
+func newRebuildResponse(done Rebuilt) RebuildResponse {
+	r := RebuildResponse{Checked: done.Checked, Drifts: make([]DriftResponse, len(done.Drifts))}
+	for i, d := range done.Drifts {
+		difference := SumOf(d.TrueMinor).Sub(SumOf(d.CachedMinor))
+		r.Drifts[i] = DriftResponse{LedgerAccountID: d.AccountID.String(), Code: d.Code, Owner: d.Owner, AccountID: optionalID(d.CustomerID), Currency: d.Currency,
+			Before: Format(d.CachedMinor, d.Currency), BeforeMinor: d.CachedMinor, After: Format(d.TrueMinor, d.Currency), AfterMinor: d.TrueMinor,
+			Difference: difference.Format(d.Currency), DifferenceMinor: difference}
 	}
 	return r
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/auth"
 	"countersign/internal/errs"
+	"countersign/internal/idempotency"
 	"countersign/internal/web"
 	"countersign/tenancy"
 )
@@ -56,7 +58,7 @@ func (v *views) account(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *views) balance(w http.ResponseWriter, r *http.Request) error {
-	asOf, err := parseAsOf(r)
+	asOf, err := ParseAsOf(r)
 	if err != nil {
 		return err
 	}
@@ -67,8 +69,8 @@ func (v *views) balance(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, newBalanceResponse(a, minor, asOf))
 }
 
-// parseAsOf reads ?as_of=; nil means now.
-func parseAsOf(r *http.Request) (*time.Time, error) {
+// ParseAsOf reads ?as_of=; nil means now.
+func ParseAsOf(r *http.Request) (*time.Time, error) {
 	raw := r.URL.Query().Get("as_of")
 	if raw == "" {
 		return nil, nil
@@ -104,7 +106,7 @@ func (v *views) entries(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *views) trialBalance(w http.ResponseWriter, r *http.Request) error {
-	asOf, err := parseAsOf(r)
+	asOf, err := ParseAsOf(r)
 	if err != nil {
 		return err
 	}
@@ -120,9 +122,16 @@ func (v *views) trialBalance(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *views) rebuild(w http.ResponseWriter, r *http.Request) error {
-	drifts, err := Rebuild(r.Context(), v.db)
+	if _, err := auth.Require(r.Context(), auth.BillingLedgerView); err != nil {
+		return err
+	}
+	once, err := idempotency.FromRequest(r, "ledger.rebuild", uuid.Nil, nil)
 	if err != nil {
 		return err
 	}
-	return web.OK(w, newRebuildResponse(drifts))
+	done, err := Rebuild(r.Context(), v.db, once)
+	if err != nil {
+		return err
+	}
+	return once.Answer(w, http.StatusOK, newRebuildResponse(done), "")
 }

@@ -33,14 +33,14 @@ func (c ledgerRebuildCommand) Run(ctx context.Context) error {
 	}
 	defer p.close()
 	rebuild := func(ctx context.Context, tenant uuid.UUID) error {
-		drifts, err := ledger.Rebuild(ctx, p.db)
+		done, err := ledger.Rebuild(ctx, p.db, nil)
 		if err != nil {
 			return err
 		}
-		for _, d := range drifts {
+		for _, d := range done.Drifts {
 			fmt.Printf("tenant %s: %s:%s held %s %s, its entries say %s\n", tenant, d.Code, d.Owner, ledger.Format(d.CachedMinor, d.Currency), d.Currency, ledger.Format(d.TrueMinor, d.Currency))
 		}
-		fmt.Printf("tenant %s: %d balances had drifted and are right again\n", tenant, len(drifts))
+		fmt.Printf("tenant %s: %d balances had drifted and are right again, of %d\n", tenant, len(done.Drifts), done.Checked)
 		return nil
 	}
 	if c.Tenant == "" {

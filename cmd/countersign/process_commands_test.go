@@ -112,7 +112,7 @@ func testCommands(t *testing.T, bin program) {
 	i.expect(t, i.env, 1, `"ok":false,"findings":1,"unproven":0,(?s:.)*"slug":"shop"(?s:.)*"id":"ledger.E005","looks_for":"[^"]+","status":"broken","found":1,"places":\[\{"object":"[^"]+","detail":"cached 15007`, "verify", "--json", "--tenant=shop")
 	i.expect(t, i.env, 0, `"ok":true,"findings":0`, "verify", "--json", "--tenant=stall")
 	i.expect(t, i.env, 1, "countersign: ", "verify", "--tenant=nobody")
-	i.expect(t, i.env, 0, `receivable:\S+ held 150.07 PKR, its entries say 150.00\n.*: 1 balances had drifted`, "ledger", "rebuild", "--tenant=shop")
+	i.expect(t, i.env, 0, `receivable:\S+ held 150.07 PKR, its entries say 150.00\n.*: 1 balances had drifted and are right again, of 1`, "ledger", "rebuild", "--tenant=shop")
 	i.expect(t, i.env, 0, ": 0 balances had drifted", "ledger", "rebuild")
 	i.expect(t, i.env, 0, "The books of 2 tenants are right", "verify")
 	silent(t, said, testKey, metricsToken, dbPassword)
