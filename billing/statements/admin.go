@@ -58,7 +58,7 @@ func (v *views) month(text string, zone *time.Location) (time.Time, error) {
 func statementPage(r admin.Reader, s Statement, month time.Time) admin.DetailPage {
 	self := admin.IDURL("statements", s.Account.ID)
 	page := admin.DetailPage{Crumbs: []admin.Link{{Text: r.Say("Accounts"), URL: admin.URL("accounts")}, {Text: s.Account.Holder, URL: admin.IDURL("accounts", s.Account.ID)}},
-		Title: r.Say("Statement"), Subtitle: s.Account.Number + " · " + r.Day(s.Period.From) + " – " + r.Day(s.ReadUpTo),
+		Title: r.Say("Statement"), Subtitle: s.Account.Number + " · " + r.Date(s.Period.From) + " – " + r.Date(s.ReadUpTo),
 		Buttons: []admin.Button{{Title: "Month before", URL: self + "?month=" + month.AddDate(0, -1, 0).Format(monthForm)},
 			{Title: "Month after", URL: self + "?month=" + month.AddDate(0, 1, 0).Format(monthForm)}}}
 	if s.More {
@@ -106,10 +106,10 @@ func sectionTable(r admin.Reader, s Statement, section Section) admin.Table {
 // source leads to what brought a movement about.
 func (l Line) source(r admin.Reader) admin.Cell {
 	switch {
+	case l.PaymentID != uuid.Nil:
+		return admin.LinkTo(r.Say("Payment"), admin.IDURL("payments", l.PaymentID)).WithNote(l.InvoiceNumber)
 	case l.InvoiceNumber != "":
 		return admin.LinkTo(l.InvoiceNumber, admin.IDURL("invoices", l.InvoiceID))
-	case l.PaymentID != uuid.Nil:
-		return admin.LinkTo(r.Say("Payment"), admin.IDURL("payments", l.PaymentID))
 	default:
 		return admin.Text("")
 	}

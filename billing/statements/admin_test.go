@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -22,7 +23,11 @@ func TestConsole(t *testing.T) {
 	b := w.Browse(site, w.Viewer)
 	page := "statements/" + w.Account.ID.String() + "/"
 	b.Get("accounts/"+w.Account.ID.String()+"/").Shows("/console/"+page, "Statement")
-	b.Get(page+"?month="+month).Expect(http.StatusOK).Shows("First customer", "Opening balance", "Invoice finalised", inv.Number, "150.00", "Closing balance", "?month="+after)
+	first, err := time.Parse("2006-01", month)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Get(page+"?month="+month).Expect(http.StatusOK).Shows("First customer", first.Format("2 Jan 2006 – "), "Opening balance", "Invoice finalised", inv.Number, "150.00", "Closing balance", "?month="+after)
 	b.Get(page + "?month=" + after).Expect(http.StatusOK).Shows("150.00").Hides("Invoice finalised")
 	b.Get(page).Expect(http.StatusOK).Hides("Invoice finalised") // the world's clock is some months behind
 	b.Get(page + "?month=2026-13").Expect(http.StatusBadRequest)

@@ -230,7 +230,8 @@ func TestBrowser(t *testing.T) {
 			}
 			for name, path := range map[string]string{"queue": "payments/", "payment": "payments/" + p.ID.String() + "/", "payments": "payment-list/", "invoices": "invoices/",
 				"invoice": "invoices/" + p.InvoiceID.String() + "/", "new-invoice": "invoices/new/", "account": "accounts/" + p.AccountID.String() + "/", "users": "users/", "rules": "approval-rules/edit/",
-				"methods": "methods/", "settings": "settings/", "jobs": "jobs/", "events": "events/", "audit": "audit/", "ledger": "ledger/", "entries": "ledger-entries/"} {
+				"methods": "methods/", "settings": "settings/", "jobs": "jobs/", "events": "events/", "audit": "audit/", "ledger": "ledger/", "entries": "ledger-entries/", "integrity": "integrity/",
+				"statement": "statements/" + p.AccountID.String() + "/?month=" + time.Now().UTC().Format("2006-01")} {
 				v.do("open "+path, chromedp.Navigate(v.base+"/console/"+path), chromedp.WaitVisible(chromedp.CSS("h1")))
 				width, err := chromedp.Run(v.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
 				if err != nil || width > 360 {

@@ -81,7 +81,7 @@ func places(c apps.Check, last result) admin.Table {
 }
 
 func brokenNote(r admin.Reader, n int) admin.Note {
-	return admin.Note{Tone: admin.ToneBad, Text: r.Say("The books are broken in {{.count}} places. This is a bug or fraud: see the proof of the books.", "count", n)}
+	return admin.Note{Tone: admin.ToneBad, Text: r.Say("The books are broken, places: {{.count}}. This is a bug or fraud: see the proof of the books.", "count", n)}
 }
 
 // alerts tells staff above the background work when the last proof has found something.
