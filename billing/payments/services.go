@@ -3,6 +3,7 @@ package payments
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,6 +39,7 @@ type Service struct {
 	reads     *batch.Group[database.Scope, uuid.UUID, *Payment]
 	claims    *batch.Group[crowd, manualClaim, outcome[Response]]
 	approvals *batch.Group[uuid.UUID, verdict, outcome[Detail]] // by tenant
+	settling  chan struct{}                                     // sets that are being settled
 }
 
 // New gives the service; it panics when something is missing, which shows at start-up.
@@ -57,6 +59,7 @@ func New(d Deps) *Service {
 		panic("payments: Deps.Now is missing")
 	}
 	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
+	s.settling = make(chan struct{}, runtime.GOMAXPROCS(0)+1) // one more than cores: while one waits for the disk, another works
 	s.reads = batch.NewGroup(maxTogether, enoughReads, s.readTogether)
 	s.claims = batch.NewGroup(maxTogether, enoughWrites, s.submitTogether)
 	s.approvals = batch.NewGroup(maxTogether, enoughWrites, s.decideTogether)

@@ -31,18 +31,19 @@ const setSize = 500
 
 // Settle settles what is approved in the tenant of ctx until nothing waits. There is no timer: a set is what gathered
 // while the last one was committed, one payment at rest and hundreds under load. Any number of workers may settle at
-// once; what one has locked, the others skip.
+// once; what one has taken, the others skip.
 func (s *Service) Settle(ctx context.Context) error {
-	n, err := s.settleSet(ctx, nil)
+	n, err := s.settleSet(ctx, share{shards: 1})
 	if err != nil || n < setSize {
 		return err
 	}
-	// a backlog: as many writers as cores, not more
+	// a backlog: as many writers as cores, each with the accounts of his own, so that none waits for another's balances
+	shards := runtime.GOMAXPROCS(0)
 	writers, ctx := errgroup.WithContext(ctx)
-	for range runtime.GOMAXPROCS(0) {
+	for shard := range shards {
 		writers.Go(func() error {
 			for {
-				if n, err := s.settleSet(ctx, nil); err != nil || n < setSize {
+				if n, err := s.settleSet(ctx, share{shards: shards, shard: shard}); err != nil || n < setSize {
 					return err
 				}
 			}
@@ -51,15 +52,18 @@ func (s *Service) Settle(ctx context.Context) error {
 	return writers.Wait()
 }
 
-// settleSet settles one set in one transaction: what is approved, or only the named payments. When the set fails for
-// a reason that trying again does not mend, it is halved until the one payment that spoils it is alone, and that one is
-// set aside, so that it holds back nobody else.
-func (s *Service) settleSet(ctx context.Context, only []uuid.UUID) (int, error) {
-	var set []uuid.UUID
-	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		set, err = s.settleIn(ctx, tx, only)
-		return err
-	})
+// share says which approved payments a writer may take: of the accounts of one shard, and of these only those that are
+// named; nil: all.
+type share struct {
+	shards, shard int
+	only          []uuid.UUID
+}
+
+// settleSet settles one set in one transaction. When the set fails for a reason that trying again does not mend, it is
+// halved until the one payment that spoils it is alone, and that one is set aside, so that it holds back nobody else.
+// Of all tenants together no more sets are under way than keep the machine busy: more would only get in each other's way.
+func (s *Service) settleSet(ctx context.Context, from share) (int, error) {
+	set, err := s.trySet(ctx, from)
 	if err == nil || len(set) == 0 || passing(err) {
 		return len(set), err
 	}
@@ -68,11 +72,25 @@ func (s *Service) settleSet(ctx context.Context, only []uuid.UUID) (int, error) 
 	}
 	half := len(set) / 2
 	for _, part := range [][]uuid.UUID{set[:half], set[half:]} {
-		if _, err := s.settleSet(ctx, part); err != nil {
+		if _, err := s.settleSet(ctx, share{shards: 1, only: part}); err != nil {
 			return 0, err
 		}
 	}
 	return len(set), nil
+}
+
+func (s *Service) trySet(ctx context.Context, from share) (set []uuid.UUID, err error) {
+	select {
+	case s.settling <- struct{}{}:
+		defer func() { <-s.settling }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		set, err = s.settleIn(ctx, tx, from)
+		return err
+	})
+	return set, err
 }
 
 // passing says whether an error is no payment's fault: an outage, a lost race, or a database that is not as the program
@@ -100,7 +118,8 @@ type approved struct {
 // The rows of the queue are taken away and kept from everybody else until the transaction ends.
 const claimApproved = `
 DELETE FROM settlement_queue WHERE tenant_id = $1 AND ctid = ANY (ARRAY(
-  SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = $1 AND ($2::uuid[] IS NULL OR q.payment_id = ANY ($2)) ORDER BY q.payment_id LIMIT $3 FOR UPDATE SKIP LOCKED))
+  SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = $1 AND ($2::uuid[] IS NULL OR q.payment_id = ANY ($2))
+    AND ($4 = 1 OR get_byte(uuid_send(q.account_id), 15) % $4 = $5) ORDER BY q.payment_id LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, received_minor`
 
 const finishSettled = `
@@ -114,8 +133,8 @@ var errNotProcessing = errors.New("a payment that was to be settled is not proce
 // settleIn does everything that a settlement is, for a set, with a number of statements that does not depend on its
 // size: what waits is taken from the queue, then invoices are locked, then payments change, then the ledger's balances,
 // each by id.
-func (s *Service) settleIn(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]uuid.UUID, error) {
-	list, err := claim(ctx, only)
+func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.UUID, error) {
+	list, err := claim(ctx, from)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -156,14 +175,14 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, only []uuid.UUID) ([]
 }
 
 // claim takes approved payments from the queue, by id.
-func claim(ctx context.Context, only []uuid.UUID) ([]*approved, error) {
+func claim(ctx context.Context, from share) ([]*approved, error) {
 	var list []*approved
 	err := database.Send(ctx, database.Select("claim approved payments", claimApproved, func(row database.Row) error {
 		p := &approved{}
 		list = append(list, p)
 		// the currency unchecked: one that this program does not know spoils its own payment, not the whole set
 		return row.Scan(&p.id, &p.account, &p.invoice, &p.method, (*string)(&p.currency), &p.amount, &p.received)
-	}, tenancy.ID(ctx), only, setSize))
+	}, tenancy.ID(ctx), from.only, setSize, from.shards, from.shard))
 	slices.SortFunc(list, func(a, b *approved) int { return bytes.Compare(a.id[:], b.id[:]) })
 	return list, err
 }
