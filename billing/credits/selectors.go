@@ -70,9 +70,9 @@ func typeOf(kind string) Type {
 		return TypePurchase
 	case ledger.KindSubscriptionCreditsGranted:
 		return TypeSubscription
-	case ledger.KindPaymentRefunded:
+	case ledger.KindPaymentRefunded, ledger.KindCreditsReturned:
 		return TypeRefund
-	case ledger.KindCreditsUsed:
+	case ledger.KindCreditsUsed, ledger.KindCreditApplied:
 		return TypeDeduction
 	default:
 		return TypeAdjustment
@@ -90,6 +90,10 @@ func describe(kind string) string {
 		return "Refund"
 	case ledger.KindCreditsUsed:
 		return "Credits used"
+	case ledger.KindCreditsReturned:
+		return "Credits taken back"
+	case ledger.KindCreditApplied:
+		return "Paid an invoice"
 	case ledger.KindPaymentSettled:
 		return "Paid more than was due"
 	case ledger.KindReversal:

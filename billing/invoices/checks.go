@@ -53,7 +53,7 @@ LEFT JOIN (
 WHERE a.tenant_id = ?0 AND a.code = 'receivable' AND coalesce(e.owed, 0) <> coalesce(i.owed, 0)
 ORDER BY 1`},
 	{ID: "invoices.E004", What: "the service credits granted for an invoice are not those that were bought with it",
-		Hint: "Credits are granted once, when the invoice is paid, to its account: post what is missing, or take back what is too much.",
+		Hint: "Credits are granted once, while the invoice is paid, to its account, and less by what credit notes have taken back of the sale: post what is missing, or take back what is too much.",
 		Query: `
 SELECT i.id AS object, i.status || ' with ' || i.credits || ' credits, ' || coalesce(g.granted, 0) || ' granted to ' || coalesce(array_length(g.accounts, 1), 0) || ' accounts' AS detail
 FROM invoices i
@@ -62,10 +62,11 @@ LEFT JOIN (
   FROM ledger_transactions t
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id AND a.code = 'credits'
-  WHERE t.tenant_id = ?0 AND t.invoice_id IS NOT NULL AND t.kind = 'credits_granted'
+  WHERE t.tenant_id = ?0 AND t.invoice_id IS NOT NULL AND t.kind IN ('credits_granted', 'credits_returned')
   GROUP BY t.invoice_id
 ) g ON g.id = i.id
-WHERE i.tenant_id = ?0 AND (coalesce(g.granted, 0) <> CASE WHEN i.paid_at IS NULL THEN 0 ELSE i.credits END OR g.accounts <> ARRAY[i.account_id])
+WHERE i.tenant_id = ?0 AND (coalesce(g.granted, 0) <> CASE WHEN i.paid_at IS NULL THEN 0
+  ELSE i.credits - CASE WHEN i.total_minor > 0 THEN div(i.credits::numeric * i.credited_minor * 2 + i.total_minor, i.total_minor::numeric * 2) ELSE 0 END END OR g.accounts <> ARRAY[i.account_id])
 ORDER BY 1`},
 	{ID: "invoices.E005", What: "a transaction was posted for an invoice that does not exist",
 		Hint: "The invoice was lost past the application: restore it from a backup, or reverse the transaction.",
@@ -73,7 +74,7 @@ ORDER BY 1`},
 SELECT t.id AS object, t.kind || ' for ' || coalesce('invoice ' || t.invoice_id, 'no invoice') AS detail
 FROM ledger_transactions t
 LEFT JOIN invoices i ON i.tenant_id = ?0 AND i.id = t.invoice_id
-WHERE t.tenant_id = ?0 AND i.id IS NULL AND (t.invoice_id IS NOT NULL OR t.kind IN ('invoice_finalized', 'credits_granted'))
+WHERE t.tenant_id = ?0 AND i.id IS NULL AND (t.invoice_id IS NOT NULL OR t.kind IN ('invoice_finalized', 'credits_granted', 'credits_returned', 'credit_applied', 'credit_note', 'written_off'))
 ORDER BY 1`},
 	{ID: "invoices.E006", What: "an invoice's totals are not the sums of its lines",
 		Hint: "Lines or totals were changed past the application: restore them from a backup.",
@@ -98,5 +99,48 @@ FROM (
   GROUP BY substring(i.number FROM '^.*-')
 ) s
 WHERE s.n <> s.highest
+ORDER BY 1`},
+	{ID: "invoices.E008", What: "what lowered an invoice is not the sum of its adjustments",
+		Hint: "An adjustment was counted on one side only: compare the invoice with its adjustments and the audit log. Do not change the invoice by hand.",
+		Query: `
+SELECT i.id AS object, i.status || ', by credit ' || i.credit_applied_minor || ', credit notes ' || i.credited_minor || ', written off ' || i.written_off_minor || ' ' || i.currency ||
+  ', its adjustments say ' || coalesce(s.applied, 0) || ', ' || coalesce(s.credited, 0) || ', ' || coalesce(s.written_off, 0) AS detail
+FROM invoices i
+LEFT JOIN (
+  SELECT a.invoice_id AS id, sum(a.amount_minor) FILTER (WHERE a.kind = 'credit_applied') AS applied, sum(a.amount_minor) FILTER (WHERE a.kind = 'credit_note') AS credited,
+    sum(a.amount_minor) FILTER (WHERE a.kind = 'written_off') AS written_off
+  FROM invoice_adjustments a WHERE a.tenant_id = ?0 GROUP BY a.invoice_id
+) s ON s.id = i.id
+WHERE i.tenant_id = ?0 AND (i.credit_applied_minor, i.credited_minor, i.written_off_minor) <> (coalesce(s.applied, 0), coalesce(s.credited, 0), coalesce(s.written_off, 0))
+ORDER BY 1`},
+	{ID: "invoices.E009", What: "an adjustment is not posted once, over its amount, to the accounts of its kind",
+		Hint: "Compare the adjustment with its entries and with the audit log: post what is missing, or reverse what is too much.",
+		Query: `
+SELECT a.id AS object, a.kind || ' over ' || a.amount_minor || ' ' || a.currency || ', ' || coalesce('entries say ' || p.owed || ' owed, ' || p.credit || ' of credit, ' || p.bad || ' given up', 'no entries') AS detail
+FROM invoice_adjustments a
+LEFT JOIN (
+  SELECT t.cause, coalesce(o.kind, t.kind) AS kind, o.cause AS corrects, l.currency, t.invoice_id,
+    coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'receivable' AND l.customer_id = t.customer_id), 0) AS owed,
+    coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'customer_credit' AND l.customer_id = t.customer_id), 0) AS credit,
+    coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'bad_debt'), 0) AS bad
+  FROM ledger_transactions t
+  LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
+  JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
+  JOIN ledger_accounts l ON l.tenant_id = ?0 AND l.id = e.ledger_account_id
+  WHERE t.tenant_id = ?0 AND t.cause LIKE 'adjustment:%' AND t.kind NOT IN ('credits_granted', 'credits_returned')
+  GROUP BY t.cause, t.kind, o.kind, o.cause, l.currency, t.invoice_id
+) p ON p.cause = 'adjustment:' || a.id
+WHERE a.tenant_id = ?0 AND (p.kind, p.corrects, p.currency, p.invoice_id, p.owed, p.credit, p.bad) IS DISTINCT FROM
+  (a.kind, 'adjustment:' || a.reverses, a.currency::text, a.invoice_id, -a.amount_minor::numeric,
+    CASE WHEN a.kind = 'credit_applied' THEN a.amount_minor ELSE 0 END::numeric, CASE WHEN a.kind = 'written_off' THEN a.amount_minor ELSE 0 END::numeric)
+ORDER BY 1`},
+	{ID: "invoices.E010", What: "an adjustment was posted that does not exist",
+		Hint: "The adjustment was lost past the application: restore it from a backup, or reverse the transaction.",
+		Query: `
+SELECT t.id AS object, t.kind || ' for ' || t.cause AS detail
+FROM ledger_transactions t
+LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
+LEFT JOIN invoice_adjustments a ON a.tenant_id = ?0 AND t.cause = 'adjustment:' || a.id
+WHERE t.tenant_id = ?0 AND a.id IS NULL AND (t.kind IN ('credit_applied', 'credit_note', 'written_off') OR o.kind IN ('credit_applied', 'credit_note', 'written_off'))
 ORDER BY 1`},
 }

@@ -3,13 +3,18 @@
 //	draft ──finalize──▶ open ──payment──▶ partially_paid ──payment──▶ paid
 //	draft, open ──void──▶ void
 //	open, partially_paid ──given up──▶ uncollectible ──payment──▶ partially_paid, paid
-//	paid, partially_paid ──refund──▶ partially_paid, open
+//	paid, partially_paid ──refund, credit taken back──▶ partially_paid, open
 //
 // An invoice whose total is nothing is paid as soon as it is finalised; where it gives service credits away, whoever
 // finalises it must be allowed to approve. Totals are always the server's. A number is given in the finalising
 // transaction, without gaps for each tenant, prefix and year; a client's own number never has the form of ours. What was
 // finalised stays as it is; the database refuses to change it. Overdue is derived: time in which a payment waits for a
 // decision or for its settlement never counts against the payer.
+//
+// Besides payments, adjustments lower an invoice: the customer's credit pays it. Each is a row that is never changed and is
+// posted once; the invoice's columns are their sums, and what takes one back is its opposite in rows and in the books. While
+// an invoice is paid its service credits are granted; when it is paid no longer they are taken back, and what would take back
+// credits that were used is refused.
 //
 // It posts what finalising and voiding mean to the ledger. It does not own payments: they lock invoices with Lock and
 // write to them with AddClaim, DropClaim and ApplyPayments only.

@@ -17,6 +17,21 @@ var (
 	ErrNotOpen = errs.Conflict("invoice_not_open", "Only a draft or an open invoice can be voided.")
 	// ErrHasPayments means that money was received for the invoice.
 	ErrHasPayments = errs.Conflict("invoice_has_payments", "Money was received for this invoice. Refund it before you void the invoice.")
+	// ErrAdjusted means that credit, credit notes or write-offs have lowered the invoice.
+	ErrAdjusted = errs.Conflict("invoice_adjusted", "This invoice was lowered by credit, a credit note or a write-off. Take that back before you void the invoice.")
+	// ErrNothingOwed means that nothing is left of the invoice that could be paid, credited or written off.
+	ErrNothingOwed = errs.Conflict("nothing_owed", "Nothing is owed on this invoice any more.")
+	// ErrAboveBalance means that more was to be taken off the invoice than is owed.
+	ErrAboveBalance = errs.Invalid("amount_above_balance", "The amount is above what is owed on the invoice, {{.balance}}.")
+	// ErrNoCredit means that the customer has no credit in the invoice's currency.
+	ErrNoCredit = errs.Conflict("no_credit", "The customer has no credit in {{.currency}}.")
+	// ErrServiceCreditsSpent means that the service credits that the invoice has granted cannot be taken back: the customer
+	// has used them.
+	ErrServiceCreditsSpent = errs.Conflict("service_credits_spent", "This would take back {{.credits}} service credits, and the customer has only {{.left}} left.")
+	// ErrAdjustmentNotFound means that no such adjustment lowers this invoice.
+	ErrAdjustmentNotFound = errs.NotFound("adjustment_not_found", "There is no such adjustment on this invoice.")
+	// ErrAlreadyReversed means that the adjustment was taken back before.
+	ErrAlreadyReversed = errs.Conflict("adjustment_already_reversed", "This was already taken back.")
 	// ErrPaymentPending means that a payment for the invoice is not decided or not settled.
 	ErrPaymentPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. It must be withdrawn or decided first.")
 	// ErrNumberTaken means that another invoice has the number (S2-26).

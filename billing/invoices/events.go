@@ -9,28 +9,36 @@ import (
 
 // The events of an invoice. Drafts are nobody's business but the staff's, so their events name no account.
 const (
-	EventCreated        = "invoice.created"
-	EventUpdated        = "invoice.updated"
-	EventFinalized      = "invoice.finalized"
-	EventVoided         = "invoice.voided"
-	EventPartiallyPaid  = "invoice.partially_paid"
-	EventPaid           = "invoice.paid"
-	EventCreditsGranted = "credits.granted"
+	EventCreated         = "invoice.created"
+	EventUpdated         = "invoice.updated"
+	EventFinalized       = "invoice.finalized"
+	EventVoided          = "invoice.voided"
+	EventPartiallyPaid   = "invoice.partially_paid"
+	EventPaid            = "invoice.paid"
+	EventCreditsGranted  = "credits.granted"
+	EventCreditsReturned = "credits.returned"
+	EventCreditApplied   = "invoice.credit_applied"
+	EventCreditUnapplied = "invoice.credit_unapplied"
 )
 
 // Event is the payload of an invoice's events.
 type Event struct {
-	InvoiceID     uuid.UUID      `json:"invoice_id"`
-	AccountID     uuid.UUID      `json:"account_id"`
-	InvoiceNumber string         `json:"invoice_number,omitempty"`
-	Status        Status         `json:"status"`
-	Currency      money.Currency `json:"currency"`
-	TotalMinor    int64          `json:"total_amount_minor"`
-	PaidMinor     int64          `json:"paid_amount_minor"`
-	BalanceMinor  int64          `json:"balance_amount_minor"`
+	InvoiceID          uuid.UUID      `json:"invoice_id"`
+	AccountID          uuid.UUID      `json:"account_id"`
+	InvoiceNumber      string         `json:"invoice_number,omitempty"`
+	Status             Status         `json:"status"`
+	Currency           money.Currency `json:"currency"`
+	TotalMinor         int64          `json:"total_amount_minor"`
+	PaidMinor          int64          `json:"paid_amount_minor"`
+	CreditAppliedMinor int64          `json:"credit_applied_amount_minor"`
+	CreditedMinor      int64          `json:"credited_amount_minor"`
+	WrittenOffMinor    int64          `json:"written_off_amount_minor"`
+	BalanceMinor       int64          `json:"balance_amount_minor"`
+	AmountMinor        int64          `json:"amount_minor,omitempty"` // of the adjustment that the event is about; below zero when it takes one back
+	AdjustmentID       *uuid.UUID     `json:"adjustment_id,omitempty"`
 }
 
-// CreditsEvent is the payload of credits.granted.
+// CreditsEvent is the payload of credits.granted and credits.returned.
 type CreditsEvent struct {
 	InvoiceID uuid.UUID `json:"invoice_id"`
 	AccountID uuid.UUID `json:"account_id"`
@@ -39,7 +47,8 @@ type CreditsEvent struct {
 
 func newEvent(name string, inv *Invoice) outbox.Event {
 	e := outbox.Event{Type: name, ObjectType: "invoice", ObjectID: inv.ID, Payload: Event{InvoiceID: inv.ID, AccountID: inv.AccountID,
-		InvoiceNumber: inv.Number, Status: inv.Status, Currency: inv.Currency, TotalMinor: inv.TotalMinor, PaidMinor: inv.PaidMinor, BalanceMinor: inv.BalanceMinor}}
+		InvoiceNumber: inv.Number, Status: inv.Status, Currency: inv.Currency, TotalMinor: inv.TotalMinor, PaidMinor: inv.PaidMinor,
+		CreditAppliedMinor: inv.CreditAppliedMinor, CreditedMinor: inv.CreditedMinor, WrittenOffMinor: inv.WrittenOffMinor, BalanceMinor: inv.BalanceMinor}}
 	if !inv.FinalizedAt.IsZero() {
 		e.AccountID = inv.AccountID
 	}
@@ -47,6 +56,10 @@ func newEvent(name string, inv *Invoice) outbox.Event {
 }
 
 func newCreditsEvent(inv *Invoice) outbox.Event {
-	return outbox.Event{Type: EventCreditsGranted, ObjectType: "invoice", ObjectID: inv.ID, AccountID: inv.AccountID,
-		Payload: CreditsEvent{InvoiceID: inv.ID, AccountID: inv.AccountID, Credits: inv.Credits}}
+	return creditsEvent(EventCreditsGranted, inv, inv.grantable())
+}
+
+func creditsEvent(event string, inv *Invoice, credits int64) outbox.Event {
+	return outbox.Event{Type: event, ObjectType: "invoice", ObjectID: inv.ID, AccountID: inv.AccountID,
+		Payload: CreditsEvent{InvoiceID: inv.ID, AccountID: inv.AccountID, Credits: credits}}
 }

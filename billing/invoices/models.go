@@ -31,7 +31,7 @@ var transitions = map[Status][]Status{
 	StatusOpen:          {StatusPartiallyPaid, StatusPaid, StatusVoid, StatusUncollectible},
 	StatusPartiallyPaid: {StatusPaid, StatusOpen, StatusUncollectible},
 	StatusPaid:          {StatusPartiallyPaid, StatusOpen},
-	StatusUncollectible: {StatusPartiallyPaid, StatusPaid},
+	StatusUncollectible: {StatusOpen, StatusPartiallyPaid, StatusPaid},
 }
 
 // CanBecome says whether an invoice may go from s to next.
@@ -62,8 +62,13 @@ type Invoice struct {
 	TaxMinor      int64          `bun:"tax_minor"`
 	TotalMinor    int64          `bun:"total_minor"`
 	PaidMinor     int64          `bun:"paid_minor"`
-	CreditedMinor int64          `bun:"credited_minor"`
-	BalanceMinor  int64          `bun:"balance_minor"` // total - paid - credited; nothing when void
+	CreditedMinor int64          `bun:"credited_minor"` // by credit notes
+	// CreditAppliedMinor is what the customer's credit has paid, WrittenOffMinor what was given up.
+	CreditAppliedMinor int64 `bun:"credit_applied_minor"`
+	WrittenOffMinor    int64 `bun:"written_off_minor"`
+	BalanceMinor       int64 `bun:"balance_minor"` // total - paid - credited - credit applied - written off; nothing when void
+	// Reopened counts how often the invoice was paid and then no longer, and so granted its service credits for nothing.
+	Reopened int `bun:"reopened"`
 	// Credits are service credits, which are units and not money, granted once the invoice is paid.
 	Credits    int64  `bun:"credits"`
 	Notes      string `bun:"notes"`

@@ -75,6 +75,30 @@ func linesOf(ctx context.Context, db bun.IDB, invoice uuid.UUID) ([]LineItem, er
 	return lines, nil
 }
 
+// adjustmentsOf gives what has lowered an invoice besides payments, and what was taken back of it, in the order in which it
+// happened.
+func adjustmentsOf(ctx context.Context, db bun.IDB, invoice uuid.UUID) ([]Adjustment, error) {
+	var list []Adjustment
+	err := db.NewSelect().Model(&list).Where("ia.tenant_id = ? AND ia.invoice_id = ?", tenancy.ID(ctx), invoice).OrderExpr("ia.id").Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the adjustments of invoice %s: %w", invoice, err)
+	}
+	return list, nil
+}
+
+// reload shows an invoice after an act.
+func (s *Service) reload(ctx context.Context, tx bun.Tx, inv *Invoice) (Response, error) {
+	tenant, err := tenancy.Current(ctx, tx)
+	if err != nil {
+		return Response{}, err
+	}
+	lines, err := linesOf(ctx, tx, inv.ID)
+	if err != nil {
+		return Response{}, err
+	}
+	return s.respond(ctx, tx, inv, draft{lines: lines}, tenant)
+}
+
 // Detail gives an invoice with everything that belongs to it.
 func (s *Service) Detail(ctx context.Context, ref string) (Response, error) {
 	var answer Response
@@ -83,15 +107,7 @@ func (s *Service) Detail(ctx context.Context, ref string) (Response, error) {
 		if err != nil {
 			return err
 		}
-		tenant, err := tenancy.Current(ctx, tx)
-		if err != nil {
-			return err
-		}
-		lines, err := linesOf(ctx, tx, inv.ID)
-		if err != nil {
-			return err
-		}
-		answer, err = s.respond(ctx, tx, inv, draft{lines: lines}, tenant)
+		answer, err = s.reload(ctx, tx, inv)
 		return err
 	})
 	return answer, err
@@ -104,6 +120,11 @@ func (s *Service) respond(ctx context.Context, db bun.IDB, inv *Invoice, d draft
 	for i := range d.lines {
 		answer.LineItems[i] = newLineResponse(inv, &d.lines[i])
 	}
+	adjustments, err := adjustmentsOf(ctx, db, inv.ID)
+	if err != nil {
+		return Response{}, err
+	}
+	answer.Adjustments = newAdjustmentResponses(ctx, adjustments)
 	payments, err := s.payments(ctx, db, inv)
 	if err != nil {
 		return Response{}, err

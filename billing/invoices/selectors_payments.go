@@ -18,7 +18,7 @@ import (
 // the reason of a void are not read.
 const (
 	hotColumns = `id, account_id, coalesce(external_id, ''), coalesce(number, ''), number_is_ours, status, currency, invoice_date, due_date,
-  subtotal_minor, discount_minor, tax_minor, total_minor, paid_minor, credited_minor, balance_minor, credits,
+  subtotal_minor, discount_minor, tax_minor, total_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, reopened, credits,
   pending_claims, clock_paused_at, clock_paused_for, version, created_at, updated_at, finalized_at, paid_at, voided_at`
 	byIDs         = `SELECT ` + hotColumns + ` FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[])`
 	lockByIDs     = byIDs + ` ORDER BY id FOR NO KEY UPDATE`
@@ -33,7 +33,8 @@ const (
 func columnsOf(row database.Row, inv *Invoice, more ...any) error {
 	var pausedAt, finalizedAt, paidAt, voidedAt sql.NullTime
 	err := row.Scan(append([]any{&inv.ID, &inv.AccountID, &inv.ExternalID, &inv.Number, &inv.NumberIsOurs, &inv.Status, &inv.Currency, &inv.InvoiceDate, &inv.DueDate,
-		&inv.SubtotalMinor, &inv.DiscountMinor, &inv.TaxMinor, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.BalanceMinor, &inv.Credits,
+		&inv.SubtotalMinor, &inv.DiscountMinor, &inv.TaxMinor, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.CreditAppliedMinor, &inv.WrittenOffMinor, &inv.BalanceMinor,
+		&inv.Reopened, &inv.Credits,
 		&inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &inv.CreatedAt, &inv.UpdatedAt, &finalizedAt, &paidAt, &voidedAt}, more...)...)
 	inv.ClockPausedAt, inv.FinalizedAt, inv.PaidAt, inv.VoidedAt = pausedAt.Time, finalizedAt.Time, paidAt.Time, voidedAt.Time
 	return err
@@ -72,8 +73,8 @@ func Lock(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoi
 	return found, err
 }
 
-const lockOwed = `SELECT id, account_id, coalesce(number, ''), status, currency, total_minor, paid_minor, balance_minor, credits, pending_claims, clock_paused_at, clock_paused_for,
-  version, finalized_at, paid_at FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE`
+const lockOwed = `SELECT id, account_id, coalesce(number, ''), status, currency, total_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, reopened,
+  credits, pending_claims, clock_paused_at, clock_paused_for, version, finalized_at, paid_at FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE`
 
 // LockOwed is Lock for who settles: of each invoice it reads only what ApplyPayments looks at.
 func LockOwed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
@@ -81,8 +82,8 @@ func LockOwed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*I
 	err := database.Send(ctx, database.Select("lock invoices", lockOwed, func(row database.Row) error {
 		inv := &Invoice{TenantID: tenant}
 		var pausedAt, finalizedAt, paidAt sql.NullTime
-		err := row.Scan(&inv.ID, &inv.AccountID, &inv.Number, &inv.Status, &inv.Currency, &inv.TotalMinor, &inv.PaidMinor, &inv.BalanceMinor, &inv.Credits,
-			&inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &finalizedAt, &paidAt)
+		err := row.Scan(&inv.ID, &inv.AccountID, &inv.Number, &inv.Status, &inv.Currency, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.CreditAppliedMinor,
+			&inv.WrittenOffMinor, &inv.BalanceMinor, &inv.Reopened, &inv.Credits, &inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &finalizedAt, &paidAt)
 		inv.ClockPausedAt, inv.FinalizedAt, inv.PaidAt = pausedAt.Time, finalizedAt.Time, paidAt.Time
 		found[inv.ID] = inv
 		return err

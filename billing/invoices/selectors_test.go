@@ -159,8 +159,8 @@ func TestStatements(t *testing.T) {
 	s.addOpen(30, 0)
 	id := s.open("10")
 	// begin and commit are two of each, and the tenant of a list comes with begin: the page and its count; the invoice,
-	// the tenant and the lines
-	for at, want := range map[string]int64{path: 4, path + "?page_size=30": 4, path + "?cursor=": 3, path + id.String() + "/": 5, path + id.String() + "/balance/": 3} {
+	// the tenant, the lines and the adjustments
+	for at, want := range map[string]int64{path: 4, path + "?page_size=30": 4, path + "?cursor=": 3, path + id.String() + "/": 6, path + id.String() + "/balance/": 3} {
 		ctx, n := testkit.Count(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 		if err != nil {

@@ -171,16 +171,17 @@ type Summary struct {
 	TotalAmountMinor    int64   `json:"total_amount_minor"`
 	PaidAmount          string  `json:"paid_amount"`
 	PaidAmountMinor     int64   `json:"paid_amount_minor"`
-	BalanceAmount       string  `json:"balance_amount"`
-	BalanceAmountMinor  int64   `json:"balance_amount_minor"`
-	Credits             int64   `json:"credits"`
-	Notes               string  `json:"notes"`
-	VoidReason          string  `json:"void_reason"`
-	CreatedAt           string  `json:"created_at"`
-	UpdatedAt           string  `json:"updated_at"`
-	FinalizedAt         *string `json:"finalized_at"`
-	PaidAt              *string `json:"paid_at"`
-	VoidedAt            *string `json:"voided_at"`
+	Reductions
+	BalanceAmount      string  `json:"balance_amount"`
+	BalanceAmountMinor int64   `json:"balance_amount_minor"`
+	Credits            int64   `json:"credits"`
+	Notes              string  `json:"notes"`
+	VoidReason         string  `json:"void_reason"`
+	CreatedAt          string  `json:"created_at"`
+	UpdatedAt          string  `json:"updated_at"`
+	FinalizedAt        *string `json:"finalized_at"`
+	PaidAt             *string `json:"paid_at"`
+	VoidedAt           *string `json:"voided_at"`
 }
 
 // clock is what being overdue depends on besides the invoice.
@@ -196,7 +197,7 @@ func newSummary(inv *Invoice, c clock) Summary {
 		DiscountAmount: inv.Amount(inv.DiscountMinor).String(), DiscountAmountMinor: inv.DiscountMinor,
 		TaxAmount: inv.Amount(inv.TaxMinor).String(), TaxAmountMinor: inv.TaxMinor,
 		TotalAmount: inv.Amount(inv.TotalMinor).String(), TotalAmountMinor: inv.TotalMinor,
-		PaidAmount: inv.Amount(inv.PaidMinor).String(), PaidAmountMinor: inv.PaidMinor,
+		PaidAmount: inv.Amount(inv.PaidMinor).String(), PaidAmountMinor: inv.PaidMinor, Reductions: newReductions(inv),
 		BalanceAmount: inv.Amount(inv.BalanceMinor).String(), BalanceAmountMinor: inv.BalanceMinor,
 		Credits: inv.Credits, Notes: inv.Notes, VoidReason: inv.VoidReason, CreatedAt: web.Time(inv.CreatedAt), UpdatedAt: web.Time(inv.UpdatedAt),
 		FinalizedAt: web.OptionalTime(inv.FinalizedAt), PaidAt: web.OptionalTime(inv.PaidAt), VoidedAt: web.OptionalTime(inv.VoidedAt)}
@@ -213,31 +214,31 @@ func optional(text string) *string {
 // as JSON here, so that a replayed answer has the same digits.
 type Response struct {
 	Summary
-	LineItems       []LineResponse    `json:"line_items"`
-	Payments        []json.RawMessage `json:"payments"`
-	InsuranceClaims []json.RawMessage `json:"insurance_claims"`
-	Warnings        []Warning         `json:"warnings,omitempty"`
+	LineItems       []LineResponse       `json:"line_items"`
+	Payments        []json.RawMessage    `json:"payments"`
+	Adjustments     []AdjustmentResponse `json:"adjustments"`
+	InsuranceClaims []json.RawMessage    `json:"insurance_claims"`
+	Warnings        []Warning            `json:"warnings,omitempty"`
 }
 
 // BalanceResponse is what is left to pay.
 type BalanceResponse struct {
-	InvoiceID           string `json:"invoice_id"`
-	Status              Status `json:"status"`
-	Currency            string `json:"currency"`
-	TotalAmount         string `json:"total_amount"`
-	TotalAmountMinor    int64  `json:"total_amount_minor"`
-	PaidAmount          string `json:"paid_amount"`
-	PaidAmountMinor     int64  `json:"paid_amount_minor"`
-	CreditedAmount      string `json:"credited_amount"`
-	CreditedAmountMinor int64  `json:"credited_amount_minor"`
-	BalanceAmount       string `json:"balance_amount"`
-	BalanceAmountMinor  int64  `json:"balance_amount_minor"`
+	InvoiceID        string `json:"invoice_id"`
+	Status           Status `json:"status"`
+	Currency         string `json:"currency"`
+	TotalAmount      string `json:"total_amount"`
+	TotalAmountMinor int64  `json:"total_amount_minor"`
+	PaidAmount       string `json:"paid_amount"`
+	PaidAmountMinor  int64  `json:"paid_amount_minor"`
+	Reductions
+	BalanceAmount      string `json:"balance_amount"`
+	BalanceAmountMinor int64  `json:"balance_amount_minor"`
 }
 
 func newBalanceResponse(inv *Invoice) BalanceResponse {
 	return BalanceResponse{InvoiceID: inv.ID.String(), Status: inv.Status, Currency: string(inv.Currency),
 		TotalAmount: inv.Amount(inv.TotalMinor).String(), TotalAmountMinor: inv.TotalMinor,
 		PaidAmount: inv.Amount(inv.PaidMinor).String(), PaidAmountMinor: inv.PaidMinor,
-		CreditedAmount: inv.Amount(inv.CreditedMinor).String(), CreditedAmountMinor: inv.CreditedMinor,
+		Reductions:    newReductions(inv),
 		BalanceAmount: inv.Amount(inv.BalanceMinor).String(), BalanceAmountMinor: inv.BalanceMinor}
 }

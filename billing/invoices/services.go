@@ -58,7 +58,7 @@ func New(d Deps) *Service {
 // balanceFacts is what the audit log keeps of an invoice's money.
 func balanceFacts(inv *Invoice) map[string]any {
 	return map[string]any{"status": inv.Status, "currency": inv.Currency, "total_minor": inv.TotalMinor, "paid_minor": inv.PaidMinor,
-		"credited_minor": inv.CreditedMinor, "balance_minor": inv.BalanceMinor}
+		"credited_minor": inv.CreditedMinor, "credit_applied_minor": inv.CreditAppliedMinor, "written_off_minor": inv.WrittenOffMinor, "balance_minor": inv.BalanceMinor}
 }
 
 // CreateInput is what a new draft needs.

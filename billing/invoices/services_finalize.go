@@ -23,7 +23,7 @@ type FinalizeInput struct {
 }
 
 // Finalize makes a draft an open invoice: it gets its number, its amounts are posted, and it never changes again. An
-// invoice over nothing is paid at once. It needs billing.invoices.manage, and billing.approve as well when it gives
+// invoice over nothing is paid at once, and one that the customer's credit covers where the tenant says so. It needs billing.invoices.manage, and billing.approve as well when it gives
 // service credits away.
 func (s *Service) Finalize(ctx context.Context, in FinalizeInput) (Response, error) {
 	var answer Response
@@ -62,7 +62,7 @@ func (s *Service) finalize(ctx context.Context, tx bun.Tx, ref string) (Response
 	postings := finalPosting(inv)
 	if inv.TotalMinor == 0 {
 		inv.Status, inv.PaidAt = StatusPaid, now
-		if inv.Credits > 0 {
+		if inv.grantable() > 0 {
 			postings = append(postings, grantCredits(inv))
 		}
 	}
@@ -70,13 +70,24 @@ func (s *Service) finalize(ctx context.Context, tx bun.Tx, ref string) (Response
 	if err := s.open(ctx, tx, inv, tenant); err != nil {
 		return Response{}, err
 	}
+	var a *act // in which the customer's credit pays; begun before anything is posted, for the order of locks
+	if tenant.ApplyCreditAutomatically && inv.BalanceMinor > 0 {
+		if a, err = s.begin(ctx, tx, inv); err != nil {
+			return Response{}, err
+		}
+	}
 	if err := ledger.Post(ctx, tx, postings...); err != nil {
 		return Response{}, fmt.Errorf("post invoice %s: %w", inv.ID, err)
 	}
 	if err := s.tell(ctx, "invoice.finalize", EventFinalized, inv, before, ""); err != nil {
 		return Response{}, err
 	}
-	if inv.Status == StatusPaid {
+	if a != nil && a.credit() > 0 {
+		if err := s.spendCredit(ctx, tx, a, min(a.credit(), inv.BalanceMinor)); err != nil {
+			return Response{}, err
+		}
+	}
+	if inv.TotalMinor == 0 {
 		if err := s.tellPaid(ctx, inv); err != nil {
 			return Response{}, err
 		}

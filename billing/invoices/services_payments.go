@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,8 +18,8 @@ import (
 
 // This file is what payments do to invoices. All of it runs in the caller's transaction, on rows that Lock has locked.
 
-// CheckPayable says why an invoice takes no payment: ErrNotFinalized, ErrAlreadyPaid or ErrVoid. An uncollectible
-// invoice can still be paid.
+// CheckPayable says why an invoice takes no payment: ErrNotFinalized, ErrAlreadyPaid, ErrVoid or ErrNothingOwed. An
+// uncollectible invoice can still be paid, as far as it was not written off.
 func CheckPayable(inv *Invoice) error {
 	switch inv.Status {
 	case StatusDraft:
@@ -28,6 +29,9 @@ func CheckPayable(inv *Invoice) error {
 	case StatusVoid:
 		return ErrVoid
 	default:
+		if inv.BalanceMinor == 0 {
+			return ErrNothingOwed
+		}
 		return nil
 	}
 }
@@ -114,7 +118,7 @@ func (s *Service) ApplyPayments(ctx context.Context, locked map[uuid.UUID]*Invoi
 			continue
 		}
 		paid.Add(inv.ID, inv.AccountID, newEvent(EventPaid, inv).Payload)
-		if first && inv.Credits > 0 {
+		if first && inv.grantable() > 0 {
 			out.Grants = append(out.Grants, grantCredits(inv))
 			granted.Add(inv.ID, inv.AccountID, newCreditsEvent(inv).Payload)
 		}
@@ -203,9 +207,9 @@ func (r *appliedRows) statement(ctx context.Context) database.Statement {
 
 // grantCredits is the posting that gives the account the service credits it has paid for.
 func grantCredits(inv *Invoice) ledger.Posting {
-	return ledger.Posting{Cause: "invoice:" + inv.ID.String() + ":credits", Kind: ledger.KindCreditsGranted, CustomerID: inv.AccountID, InvoiceID: inv.ID,
-		Entries: []ledger.Entry{
-			{Account: ledger.CreditsIssued(), AmountMinor: inv.Credits},
-			{Account: ledger.Credits(inv.AccountID), AmountMinor: -inv.Credits},
-		}}
+	cause := "invoice:" + inv.ID.String() + ":credits"
+	if inv.Reopened > 0 { // the credits of the last time were taken back
+		cause += ":" + strconv.Itoa(inv.Reopened)
+	}
+	return creditsPosting(inv, inv.grantable(), cause)
 }

@@ -64,8 +64,10 @@ func (s *Service) void(ctx context.Context, tx bun.Tx, in VoidInput) (Response, 
 
 func (inv *Invoice) checkVoidable() error {
 	switch {
-	case inv.PaidMinor > 0 || inv.CreditedMinor > 0:
+	case inv.PaidMinor > 0:
 		return ErrHasPayments
+	case inv.adjusted():
+		return ErrAdjusted
 	case inv.PendingClaims > 0:
 		return ErrPaymentPending
 	case !inv.Status.CanBecome(StatusVoid):

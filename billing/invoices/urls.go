@@ -13,7 +13,7 @@ import (
 )
 
 func (v *views) urls() []web.Route {
-	return []web.Route{
+	return append([]web.Route{
 		{Method: http.MethodGet, Path: "/billing/invoices/", Permission: auth.BillingView, Handler: v.list,
 			Tag: "Invoices", Summary: "List invoices", Response: Summary{}, List: ListSpec,
 			Errors: []*errs.Error{accounts.ErrUnknownAccount}},
@@ -32,8 +32,8 @@ func (v *views) urls() []web.Route {
 			Errors: []*errs.Error{ErrNotFound, ErrNotDraft, ledger.ErrBalanceTooLarge, accounts.ErrAccountInactive, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/void/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.void,
 			Tag: "Invoices", Summary: "Cancel an unpaid invoice", Request: VoidRequest{}, Response: Response{},
-			Errors: []*errs.Error{ErrNotFound, ErrNotOpen, ErrHasPayments, ErrPaymentPending, idempotency.ErrReused, idempotency.ErrInProgress}},
+			Errors: []*errs.Error{ErrNotFound, ErrNotOpen, ErrHasPayments, ErrAdjusted, ErrPaymentPending, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodGet, Path: "/billing/invoices/{id}/balance/", Permission: auth.BillingView, Handler: v.balance,
 			Tag: "Invoices", Summary: "What is left to pay", Response: BalanceResponse{}, Errors: []*errs.Error{ErrNotFound}},
-	}
+	}, v.adjustURLs()...)
 }

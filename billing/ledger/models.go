@@ -17,6 +17,8 @@ const (
 	KindSubscriptionCreditsGranted = "subscription_credits_granted" // those of the plan
 	KindCreditsUsed                = "credits_used"
 	KindFXConverted                = "fx_converted"
+	KindCreditsReturned            = "credits_returned" // those of an invoice that is paid no longer
+	KindCreditApplied              = "credit_applied"   // a customer's credit pays an invoice
 	KindReversal                   = "reversal"
 )
 

@@ -144,3 +144,15 @@ func anyDecimal(currency money.Currency) *rapid.Generator[decimal.Decimal] {
 		return decimal.New(n, -rapid.Int32Range(0, 12).Draw(t, "places"))
 	})
 }
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ amount, part, whole, want int64 }{
+		{0, 0, 0, 0}, {7, 0, 0, 0}, {100, 1, 3, 33}, {100, 2, 3, 67}, {1, 1, 2, 1}, {1, 1, 3, 0}, {3, 1, 2, 2}, {15, 100, 100, 15}, {15, 33, 100, 5}, {5, 10, 100, 1}, {49, 1, 100, 0}, {50, 1, 100, 1},
+		{math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64}, {math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64, math.MaxInt64 - 1},
+	} {
+		if got := money.Share(tt.amount, tt.part, tt.whole); got != tt.want {
+			t.Errorf("%d × %d ÷ %d is %d, want %d", tt.amount, tt.part, tt.whole, got, tt.want)
+		}
+	}
+}

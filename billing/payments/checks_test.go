@@ -80,7 +80,7 @@ func TestChecks(t *testing.T) {
 			}},
 		{"an invoice that has forgotten its payment", "payments.E004", "invoices.E002 invoices.E003", "open, paid 0 USD, its payments applied 5000",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
-				w.Tamper("UPDATE invoices SET status = 'open', paid_minor = 0, balance_minor = total_minor WHERE tenant_id = ? AND id = ?", settled.InvoiceID)
+				w.Tamper("UPDATE invoices SET status = 'open', paid_at = NULL, paid_minor = 0, balance_minor = total_minor WHERE tenant_id = ? AND id = ?", settled.InvoiceID)
 			}},
 		{"a claim that an invoice does not count", "payments.E005", "", "0 are counted, 1 are waiting",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {

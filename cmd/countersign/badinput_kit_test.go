@@ -63,6 +63,15 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/invoices/{id}/void/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.draft(e.First), map[string]any{"reason": "A mistake"}}
 	},
+	"POST /billing/invoices/{id}/apply_credit/": func(_ *testing.T, e *estate) sound {
+		e.overpaid(e.First)
+		return sound{e.As(e.Owner), e.finalized(e.First), map[string]any{}}
+	},
+	"POST /billing/invoices/{id}/unapply_credit/": func(_ *testing.T, e *estate) sound {
+		e.overpaid(e.First)
+		id := e.finalized(e.First)
+		return sound{e.As(e.Owner), id, map[string]any{"adjustment_id": e.applied(id), "reason": "A mistake"}}
+	},
 	"PATCH /billing/payment-method-configs/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.Config, map[string]any{"display_name": "Changed"}}
 	},

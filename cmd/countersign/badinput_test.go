@@ -130,6 +130,9 @@ func badBodies(t *testing.T, body map[string]any) []badBody {
 	} {
 		bodies = append(bodies, badBody{what, jsonType, text})
 	}
+	if len(body) == 0 { // quotes and keys are what these are about
+		bodies = slices.DeleteFunc(bodies, func(b badBody) bool { return b.what == "single quotes" })
+	}
 	for name, value := range body {
 		raw := jsonOf(t, value)
 		bodies = append(bodies, badBody{name + " twice", jsonType, right[:len(right)-1] + `,"` + name + `":` + raw + "}"},

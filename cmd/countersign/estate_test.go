@@ -43,8 +43,9 @@ type holding struct {
 	Account, User, Method, Evidence, Ledger string
 	Sandbox                                 string // an order of the sandbox's, which waits for its payer
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
-	Undecided, Settled, Withdrawn           string // payments, the last one of Free
+	Undecided, Settled, Withdrawn           string // payments, the last one of Free; Settled brought more than was owed
 	Rate, Conversion, Reversed              string // of exchange; the rate is the tenant's
+	Lowered, Adjustment                     string // an invoice that credit has paid in part, and how
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -65,6 +66,8 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	}
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
+	e.lower(&e.First)
+	e.lower(&e.Second)
 	for _, h := range []*holding{&e.First, &e.Second} {
 		e.approved(*h) // waits for the worker for ever
 		e.Read(func(ctx context.Context, tx bun.Tx) error {
@@ -123,8 +126,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
-	h.Settled = customer.With("Idempotency-Key", "settled").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer",
-		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
+	h.Settled = e.tooMuch(customer.With("Idempotency-Key", "settled"), h.Paid)
 	h.Withdrawn = customer.With("Idempotency-Key", "withdrawn").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Free, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	e.As(member).Post(base+"/payments/"+h.Withdrawn+"/cancel/", "{}").Expect(http.StatusOK)
@@ -181,6 +183,30 @@ func keyed(client *testkit.Client) *testkit.Client {
 	return client.With("Idempotency-Key", uuid.NewString())
 }
 
+// lower pays a part of one more invoice with the customer's credit.
+func (e *estate) lower(h *holding) {
+	h.Lowered = e.finalized(*h)
+	h.Adjustment = e.applied(h.Lowered)
+}
+
+// tooMuch claims that more was paid than an invoice is over.
+func (e *estate) tooMuch(customer *testkit.Client, invoice string) string {
+	return customer.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "amount": "160.00",
+		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
+}
+
+// overpaid gives a customer more credit.
+func (e *estate) overpaid(h holding) {
+	id := e.tooMuch(e.As(h.person), e.finalized(h))
+	e.As(e.Approver).Post(base+"/payments/"+id+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(id))}).Expect(http.StatusOK)
+	e.SettleAll()
+}
+
+// applied pays the least there is of an invoice with credit.
+func (e *estate) applied(invoice string) string {
+	return e.As(e.Owner).Post(base+"/invoices/"+invoice+"/apply_credit/", map[string]any{"amount_minor": 1}).Expect(http.StatusOK).Text("data.adjustments.0.id")
+}
+
 func (e *estate) draft(h holding) string {
 	return e.As(e.Owner).Post(base+"/invoices/", map[string]any{"account_id": h.Account,
 		"line_items": []any{map[string]any{"description": "Work", "quantity": "1", "unit_price": "150.00", "credits": 10}}}).Expect(http.StatusCreated).Text("data.id")
@@ -216,6 +242,7 @@ var kinds = []struct {
 	{"/billing/sandbox/orders/", func(_ *estate, h holding) string { return h.Sandbox }},
 	{"/billing/evidence/", func(_ *estate, h holding) string { return h.Evidence }},
 	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
+	{"/billing/invoices/{id}/unapply_credit/", func(_ *estate, h holding) string { return h.Lowered }},
 	{"/billing/invoices/", func(_ *estate, h holding) string { return h.Open }},
 	{"/billing/payments/", func(_ *estate, h holding) string { return h.Undecided }},
 	{"/billing/transactions/", func(_ *estate, h holding) string { return h.Settled }},
@@ -255,6 +282,7 @@ func (h holding) ids() []string {
 		h.Undecided, h.Settled, h.Withdrawn,
 		h.Sandbox,
 		h.Rate, h.Conversion, h.Reversed,
+		h.Lowered, h.Adjustment,
 	}
 }
 

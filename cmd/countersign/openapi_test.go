@@ -257,6 +257,8 @@ func (e *estate) everyRoute(t *testing.T) {
 	owner.Patch(base+"/invoices/"+h.Open+"/", map[string]any{"notes": "Changed"}).Expect(http.StatusConflict)
 	ok(owner.Post(base+"/invoices/"+h.Draft+"/void/", map[string]any{"reason": "A mistake"}))
 	owner.Post(base+"/invoices/"+h.Open+"/void/", map[string]any{"reason": "A mistake"}).Refused(http.StatusConflict, "payment_pending")
+	ok(owner.Post(base+"/invoices/"+h.Lowered+"/unapply_credit/", map[string]any{"adjustment_id": h.Adjustment, "reason": "A mistake"}))
+	ok(owner.Post(base+"/invoices/"+h.Lowered+"/apply_credit/", map[string]any{"amount": "1.00", "currency": "USD"}))
 	claim := func(invoice string) string {
 		return ok(member.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "reference": e.Reference()})).Text("data.id")
 	}

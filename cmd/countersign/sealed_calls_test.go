@@ -69,6 +69,13 @@ var calls = map[string]change{
 	"POST /billing/invoices/{id}/void/": {body: map[string]any{"reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{id: c.own.finalized(c.own.First)}
 	}},
+	"POST /billing/invoices/{id}/apply_credit/": {body: map[string]any{"amount_minor": 1}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.finalized(c.own.First)}
+	}},
+	"POST /billing/invoices/{id}/unapply_credit/": {body: map[string]any{"adjustment_id": unknown, "reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		id := c.own.finalized(c.own.First)
+		return prepared{id: id, body: map[string]any{"adjustment_id": c.own.applied(id), "reason": "A mistake"}}
+	}},
 
 	"POST /billing/payment-method-configs/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: map[string]any{"country_code": countries[c.n], "payment_method": "cash", "display_name": "Cash"}}
@@ -254,6 +261,9 @@ func references(t *testing.T, e *estate) map[string]reference {
 		})},
 		"POST /billing/fx/conversions/ account_id": {id: account, do: convert("account_id")},
 		"POST /billing/fx/conversions/ rate_id":    {id: func(h holding) string { return h.Rate }, do: convert("rate_id")},
+		"POST /billing/invoices/{id}/unapply_credit/ adjustment_id": {id: func(h holding) string { return h.Adjustment }, do: func(client *testkit.Client, id string) testkit.Answer {
+			return client.Post(base+"/invoices/"+e.First.Lowered+"/unapply_credit/", map[string]any{"adjustment_id": id, "reason": "Theirs"})
+		}},
 		"POST /billing/payment-methods/ account_id": {id: account, do: post("/billing/payment-methods/", func(id string) map[string]any {
 			return map[string]any{"account_id": id, "payment_method": "bank_transfer", "display_name": "Theirs"}
 		})},
