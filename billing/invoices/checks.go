@@ -116,13 +116,14 @@ ORDER BY 1`},
 	{ID: "invoices.E009", What: "an adjustment is not posted once, over its amount, to the accounts of its kind",
 		Hint: "Compare the adjustment with its entries and with the audit log: post what is missing, or reverse what is too much.",
 		Query: `
-SELECT a.id AS object, a.kind || ' over ' || a.amount_minor || ' ' || a.currency || ', ' || coalesce('entries say ' || p.owed || ' owed, ' || p.credit || ' of credit, ' || p.bad || ' given up', 'no entries') AS detail
+SELECT a.id AS object, a.kind || ' over ' || a.amount_minor || ' ' || a.currency || ', ' || coalesce('entries say ' || p.owed || ' owed, ' || p.credit || ' of credit, ' || p.bad || ' given up, ' || p.returned || ' and ' || p.tax || ' of tax returned', 'no entries') AS detail
 FROM invoice_adjustments a
 LEFT JOIN (
   SELECT t.cause, coalesce(o.kind, t.kind) AS kind, o.cause AS corrects, l.currency, t.invoice_id,
     coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'receivable' AND l.customer_id = t.customer_id), 0) AS owed,
     coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'customer_credit' AND l.customer_id = t.customer_id), 0) AS credit,
-    coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'bad_debt'), 0) AS bad
+    coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'bad_debt'), 0) AS bad,
+    coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'sales_returns'), 0) AS returned, coalesce(sum(e.amount_minor) FILTER (WHERE l.code = 'tax_payable'), 0) AS tax
   FROM ledger_transactions t
   LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
@@ -130,9 +131,12 @@ LEFT JOIN (
   WHERE t.tenant_id = ?0 AND t.cause LIKE 'adjustment:%' AND t.kind NOT IN ('credits_granted', 'credits_returned')
   GROUP BY t.cause, t.kind, o.kind, o.cause, l.currency, t.invoice_id
 ) p ON p.cause = 'adjustment:' || a.id
-WHERE a.tenant_id = ?0 AND (p.kind, p.corrects, p.currency, p.invoice_id, p.owed, p.credit, p.bad) IS DISTINCT FROM
+LEFT JOIN credit_notes n ON n.tenant_id = ?0 AND n.id = a.id
+WHERE a.tenant_id = ?0 AND n.refund_id IS NULL -- a refund posts its own note
+  AND (p.kind, p.corrects, p.currency, p.invoice_id, p.owed, p.credit, p.bad, p.returned, p.tax) IS DISTINCT FROM
   (a.kind, 'adjustment:' || a.reverses, a.currency::text, a.invoice_id, -a.amount_minor::numeric,
-    CASE WHEN a.kind = 'credit_applied' THEN a.amount_minor ELSE 0 END::numeric, CASE WHEN a.kind = 'written_off' THEN a.amount_minor ELSE 0 END::numeric)
+    CASE WHEN a.kind = 'credit_applied' THEN a.amount_minor ELSE 0 END::numeric, CASE WHEN a.kind = 'written_off' THEN a.amount_minor ELSE 0 END::numeric,
+    coalesce(n.net_minor, 0)::numeric, coalesce(n.tax_minor, 0)::numeric)
 ORDER BY 1`},
 	{ID: "invoices.E010", What: "an adjustment was posted that does not exist",
 		Hint: "The adjustment was lost past the application: restore it from a backup, or reverse the transaction.",
@@ -142,5 +146,29 @@ FROM ledger_transactions t
 LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
 LEFT JOIN invoice_adjustments a ON a.tenant_id = ?0 AND t.cause = 'adjustment:' || a.id
 WHERE t.tenant_id = ?0 AND a.id IS NULL AND (t.kind IN ('credit_applied', 'credit_note', 'written_off') OR o.kind IN ('credit_applied', 'credit_note', 'written_off'))
+ORDER BY 1`},
+	{ID: "invoices.E011", What: "an adjustment by a credit note has no note, or notes take back more net or tax than was billed",
+		Hint: "A note was lost or changed past the application: restore it from a backup.",
+		Query: `
+SELECT a.id AS object, 'no note over ' || a.amount_minor || ' ' || a.currency AS detail
+FROM invoice_adjustments a
+LEFT JOIN credit_notes n ON n.tenant_id = ?0 AND n.id = a.id
+WHERE a.tenant_id = ?0 AND a.kind = 'credit_note' AND n.id IS NULL
+UNION ALL
+SELECT i.id, 'the notes are over ' || s.net || ' and ' || s.tax || ' of tax, the invoice over ' || i.total_minor - i.tax_minor || ' and ' || i.tax_minor || ' ' || i.currency
+FROM invoices i
+JOIN (SELECT n.invoice_id AS id, sum(n.net_minor) AS net, sum(n.tax_minor) AS tax FROM credit_notes n WHERE n.tenant_id = ?0 GROUP BY n.invoice_id) s ON s.id = i.id
+WHERE i.tenant_id = ?0 AND (s.net NOT BETWEEN 0 AND i.total_minor - i.tax_minor OR s.tax NOT BETWEEN 0 AND i.tax_minor)
+ORDER BY 1`},
+	{ID: "invoices.E012", What: "the numbers of a series of credit notes have a gap",
+		Hint: "A credit note was lost past the application, or its number was changed: restore it from a backup. An auditor will ask for it.",
+		Query: `
+SELECT s.last AS object, s.n || ' credit notes are numbered ' || s.series || 'NNNNNN, the last is number ' || s.highest AS detail
+FROM (
+  SELECT substring(n.number FROM '^.*-') AS series, count(*) AS n, max(substring(n.number FROM '[0-9]+$')::numeric) AS highest,
+    (array_agg(n.id ORDER BY length(n.number) DESC, n.number DESC))[1] AS last
+  FROM credit_notes n WHERE n.tenant_id = ?0 GROUP BY substring(n.number FROM '^.*-')
+) s
+WHERE s.n <> s.highest
 ORDER BY 1`},
 }

@@ -11,7 +11,8 @@
 // finalised stays as it is; the database refuses to change it. Overdue is derived: time in which a payment waits for a
 // decision or for its settlement never counts against the payer.
 //
-// Besides payments, adjustments lower an invoice: the customer's credit pays it. Each is a row that is never changed and is
+// Besides payments, adjustments lower an invoice: the customer's credit pays it, and a credit note takes a
+// part of the sale back, with its share of tax and service credits. Each is a row that is never changed and is
 // posted once; the invoice's columns are their sums, and what takes one back is its opposite in rows and in the books. While
 // an invoice is paid its service credits are granted; when it is paid no longer they are taken back, and what would take back
 // credits that were used is refused.
@@ -19,6 +20,6 @@
 // It posts what finalising and voiding mean to the ledger. It does not own payments: they lock invoices with Lock and
 // write to them with AddClaim, DropClaim and ApplyPayments only.
 //
-// Lock order: payments, then invoices by id, then the account (shared), then the number series, then what the ledger
+// Lock order: payments, then invoices by id, then the account (shared), then the number series of invoices or credit notes, then what the ledger
 // locks.
 package invoices

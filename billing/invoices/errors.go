@@ -32,6 +32,10 @@ var (
 	ErrAdjustmentNotFound = errs.NotFound("adjustment_not_found", "There is no such adjustment on this invoice.")
 	// ErrAlreadyReversed means that the adjustment was taken back before.
 	ErrAlreadyReversed = errs.Conflict("adjustment_already_reversed", "This was already taken back.")
+	// ErrCreditNoteNotFound means an unknown credit note, or somebody else's.
+	ErrCreditNoteNotFound = errs.NotFound("credit_note_not_found", "There is no such credit note, or it is not yours.")
+	// ErrNoteOfRefund means that the note belongs to a refund, and money that went back.
+	ErrNoteOfRefund = errs.Conflict("credit_note_of_refund", "This credit note belongs to a refund. It cannot be undone by itself.")
 	// ErrPaymentPending means that a payment for the invoice is not decided or not settled.
 	ErrPaymentPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. It must be withdrawn or decided first.")
 	// ErrNumberTaken means that another invoice has the number (S2-26).

@@ -18,6 +18,9 @@ const (
 	EventCreditsGranted  = "credits.granted"
 	EventCreditsReturned = "credits.returned"
 	EventCreditApplied   = "invoice.credit_applied"
+	EventCredited        = "invoice.credited"
+	EventCreditReversed  = "invoice.credit_reversed"
+	EventPaymentReturned = "invoice.payment_returned"
 	EventCreditUnapplied = "invoice.credit_unapplied"
 )
 

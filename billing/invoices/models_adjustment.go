@@ -16,6 +16,7 @@ type AdjustmentKind string
 // The kinds. The kind of what is posted for one has the same name.
 const (
 	CreditApplied AdjustmentKind = ledger.KindCreditApplied
+	CreditNoted   AdjustmentKind = ledger.KindCreditNote
 )
 
 // Adjustment is one such act, or with Reverses the act that took it back. Adjustments are never changed: those of a kind
@@ -51,6 +52,8 @@ func (inv *Invoice) lower(kind AdjustmentKind, minor int64) {
 	switch kind {
 	case CreditApplied:
 		inv.CreditAppliedMinor += minor
+	case CreditNoted:
+		inv.CreditedMinor += minor
 	}
 	inv.BalanceMinor -= minor
 }
@@ -61,6 +64,7 @@ func (inv *Invoice) lower(kind AdjustmentKind, minor int64) {
 func (inv *Invoice) restate(closed Status, revive bool, now time.Time) {
 	received := inv.PaidMinor + inv.CreditAppliedMinor
 	switch {
+	case inv.BalanceMinor == 0 && inv.Status == StatusPaid: // and is so still
 	case inv.BalanceMinor == 0 && received == 0 && inv.WrittenOffMinor > 0:
 		inv.Status = StatusUncollectible
 	case inv.BalanceMinor == 0:

@@ -40,7 +40,7 @@ type UnapplyCreditRequest struct {
 }
 
 // AdjustmentResponse is what has lowered an invoice besides payments; below zero is what took it back. Members do not see
-// who did it, and why something was given up.
+// who did it, and why, but of credit notes, which are documents for them.
 type AdjustmentResponse struct {
 	ID          string         `json:"id"`
 	Kind        AdjustmentKind `json:"kind"`
@@ -63,13 +63,65 @@ func newAdjustmentResponses(ctx context.Context, list []Adjustment) []Adjustment
 	out := make([]AdjustmentResponse, len(list))
 	for i, a := range list {
 		out[i] = AdjustmentResponse{ID: a.ID.String(), Kind: a.Kind, Amount: money.New(a.AmountMinor, a.Currency).String(), AmountMinor: a.AmountMinor,
-			Currency: string(a.Currency), ReversedBy: optional(reversedBy[a.ID]), CreatedAt: web.Time(a.CreatedAt)}
-		if a.Reverses != uuid.Nil {
-			out[i].Reverses = optional(a.Reverses.String())
-		}
+			Currency: string(a.Currency), Reverses: optionalID(a.Reverses), ReversedBy: optional(reversedBy[a.ID]), CreatedAt: web.Time(a.CreatedAt)}
 		if !p.IsMember() {
-			out[i].Reason, out[i].MadeBy = a.Reason, optional(a.MadeBy)
+			out[i].MadeBy = optional(a.MadeBy)
+		}
+		if !p.IsMember() || a.Kind == CreditNoted {
+			out[i].Reason = a.Reason
 		}
 	}
 	return out
+}
+
+// CreditNoteRequest is the body of POST invoices/{id}/credit-notes/. Without an amount it is over all that is owed.
+type CreditNoteRequest struct {
+	Amount      web.Number `json:"amount"`
+	AmountMinor *int64     `json:"amount_minor"`
+	Reason      string     `json:"reason" validate:"required,max=500"`
+}
+
+// ReverseRequest is the body of what takes something back.
+type ReverseRequest struct {
+	Reason string `json:"reason" validate:"required,max=500"`
+}
+
+// CreditNoteResponse is a credit note; all amounts are below zero when it undoes another. Members do not see who issued it.
+type CreditNoteResponse struct {
+	ID             string  `json:"id"`
+	Number         string  `json:"number"`
+	InvoiceID      string  `json:"invoice_id"`
+	InvoiceNumber  string  `json:"invoice_number"`
+	AccountID      string  `json:"account_id"`
+	Amount         string  `json:"amount"`
+	AmountMinor    int64   `json:"amount_minor"`
+	NetAmount      string  `json:"net_amount"`
+	NetAmountMinor int64   `json:"net_amount_minor"`
+	TaxAmount      string  `json:"tax_amount"`
+	TaxAmountMinor int64   `json:"tax_amount_minor"`
+	Currency       string  `json:"currency"`
+	Reason         string  `json:"reason"`
+	RefundID       *string `json:"refund_id"`
+	Reverses       *string `json:"reverses"`
+	ReversedBy     *string `json:"reversed_by"`
+	IssuedBy       *string `json:"issued_by"`
+	CreatedAt      string  `json:"created_at"`
+}
+
+func newCreditNoteResponse(ctx context.Context, n *CreditNote, invoice string, reversedBy uuid.UUID) CreditNoteResponse {
+	amount := func(minor int64) string { return money.New(minor, n.Currency).String() }
+	answer := CreditNoteResponse{ID: n.ID.String(), Number: n.Number, InvoiceID: n.InvoiceID.String(), InvoiceNumber: invoice, AccountID: n.AccountID.String(),
+		Amount: amount(n.AmountMinor), AmountMinor: n.AmountMinor, NetAmount: amount(n.NetMinor), NetAmountMinor: n.NetMinor, TaxAmount: amount(n.TaxMinor), TaxAmountMinor: n.TaxMinor,
+		Currency: string(n.Currency), Reason: n.Reason, RefundID: optionalID(n.RefundID), Reverses: optionalID(n.Reverses), ReversedBy: optionalID(reversedBy), CreatedAt: web.Time(n.CreatedAt)}
+	if p, _ := auth.From(ctx); !p.IsMember() {
+		answer.IssuedBy = optional(n.IssuedBy)
+	}
+	return answer
+}
+
+func optionalID(id uuid.UUID) *string {
+	if id == uuid.Nil {
+		return nil
+	}
+	return optional(id.String())
 }

@@ -161,6 +161,26 @@ func (a *act) follow(ctx context.Context, box *outbox.Outbox) error {
 	return audit.Write(ctx, audit.Record{Action: action, ObjectType: "invoice", ObjectID: a.inv.ID, AccountID: a.inv.AccountID, After: map[string]any{"credits": n}})
 }
 
+// takeBack undoes an adjustment of the act's invoice with the typed inverse of all that it did, which it gives. What was closed
+// by it is open again.
+func (s *Service) takeBack(ctx context.Context, tx bun.Tx, a *act, kind AdjustmentKind, id uuid.UUID, reason, action, event string) (*Adjustment, error) {
+	back, err := a.inverse(ctx, tx, kind, id, reason)
+	if err != nil {
+		return nil, err
+	}
+	closed := a.inv.BalanceMinor == 0
+	a.inv.lower(kind, back.AmountMinor)
+	a.inv.restate(StatusPaid, closed, a.now)
+	returned, err := a.write(ctx, tx, back)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.post(ctx, tx, back, nil, returned); err != nil {
+		return nil, err
+	}
+	return back, a.tell(ctx, s.outbox, action, event, back)
+}
+
 // checkOwed says why nothing can be taken off an invoice.
 func checkOwed(inv *Invoice) error {
 	switch {

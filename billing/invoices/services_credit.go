@@ -126,27 +126,8 @@ func (s *Service) unapplyCredit(ctx context.Context, tx bun.Tx, in UnapplyCredit
 	if err != nil {
 		return Response{}, err
 	}
-	if err := s.takeBack(ctx, tx, a, CreditApplied, in.Adjustment, in.Reason, "invoice.unapply_credit", EventCreditUnapplied); err != nil {
+	if _, err := s.takeBack(ctx, tx, a, CreditApplied, in.Adjustment, in.Reason, "invoice.unapply_credit", EventCreditUnapplied); err != nil {
 		return Response{}, err
 	}
 	return s.reload(ctx, tx, inv)
-}
-
-// takeBack undoes an adjustment of the act's invoice with the typed inverse of all that it did.
-func (s *Service) takeBack(ctx context.Context, tx bun.Tx, a *act, kind AdjustmentKind, id uuid.UUID, reason, action, event string) error {
-	back, err := a.inverse(ctx, tx, kind, id, reason)
-	if err != nil {
-		return err
-	}
-	closed := a.inv.BalanceMinor == 0
-	a.inv.lower(kind, back.AmountMinor)
-	a.inv.restate(StatusPaid, closed, a.now)
-	returned, err := a.write(ctx, tx, back)
-	if err != nil {
-		return err
-	}
-	if err := a.post(ctx, tx, back, nil, returned); err != nil {
-		return err
-	}
-	return a.tell(ctx, s.outbox, action, event, back)
 }

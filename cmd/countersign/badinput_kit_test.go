@@ -72,6 +72,12 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 		id := e.finalized(e.First)
 		return sound{e.As(e.Owner), id, map[string]any{"adjustment_id": e.applied(id), "reason": "A mistake"}}
 	},
+	"POST /billing/invoices/{id}/credit-notes/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.finalized(e.First), map[string]any{"reason": "Less was delivered"}}
+	},
+	"POST /billing/credit-notes/{id}/reverse/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.credited(e.finalized(e.First)), map[string]any{"reason": "A mistake"}}
+	},
 	"PATCH /billing/payment-method-configs/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.Config, map[string]any{"display_name": "Changed"}}
 	},

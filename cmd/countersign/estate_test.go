@@ -45,7 +45,7 @@ type holding struct {
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
 	Undecided, Settled, Withdrawn           string // payments, the last one of Free; Settled brought more than was owed
 	Rate, Conversion, Reversed              string // of exchange; the rate is the tenant's
-	Lowered, Adjustment                     string // an invoice that credit has paid in part, and how
+	Lowered, Adjustment, Note               string // an invoice that was lowered, by credit and by a credit note
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -183,10 +183,10 @@ func keyed(client *testkit.Client) *testkit.Client {
 	return client.With("Idempotency-Key", uuid.NewString())
 }
 
-// lower pays a part of one more invoice with the customer's credit.
+// lower makes one more invoice, and lowers it in every way.
 func (e *estate) lower(h *holding) {
 	h.Lowered = e.finalized(*h)
-	h.Adjustment = e.applied(h.Lowered)
+	h.Adjustment, h.Note = e.applied(h.Lowered), e.credited(h.Lowered)
 }
 
 // tooMuch claims that more was paid than an invoice is over.
@@ -205,6 +205,11 @@ func (e *estate) overpaid(h holding) {
 // applied pays the least there is of an invoice with credit.
 func (e *estate) applied(invoice string) string {
 	return e.As(e.Owner).Post(base+"/invoices/"+invoice+"/apply_credit/", map[string]any{"amount_minor": 1}).Expect(http.StatusOK).Text("data.adjustments.0.id")
+}
+
+// credited takes the least there is of an invoice back by a credit note.
+func (e *estate) credited(invoice string) string {
+	return e.As(e.Owner).Post(base+"/invoices/"+invoice+"/credit-notes/", map[string]any{"amount_minor": 1, "reason": "Less was delivered"}).Expect(http.StatusCreated).Text("data.id")
 }
 
 func (e *estate) draft(h holding) string {
@@ -242,6 +247,7 @@ var kinds = []struct {
 	{"/billing/sandbox/orders/", func(_ *estate, h holding) string { return h.Sandbox }},
 	{"/billing/evidence/", func(_ *estate, h holding) string { return h.Evidence }},
 	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
+	{"/billing/credit-notes/", func(_ *estate, h holding) string { return h.Note }},
 	{"/billing/invoices/{id}/unapply_credit/", func(_ *estate, h holding) string { return h.Lowered }},
 	{"/billing/invoices/", func(_ *estate, h holding) string { return h.Open }},
 	{"/billing/payments/", func(_ *estate, h holding) string { return h.Undecided }},
@@ -282,7 +288,7 @@ func (h holding) ids() []string {
 		h.Undecided, h.Settled, h.Withdrawn,
 		h.Sandbox,
 		h.Rate, h.Conversion, h.Reversed,
-		h.Lowered, h.Adjustment,
+		h.Lowered, h.Adjustment, h.Note,
 	}
 }
 

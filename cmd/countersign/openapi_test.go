@@ -259,6 +259,8 @@ func (e *estate) everyRoute(t *testing.T) {
 	owner.Post(base+"/invoices/"+h.Open+"/void/", map[string]any{"reason": "A mistake"}).Refused(http.StatusConflict, "payment_pending")
 	ok(owner.Post(base+"/invoices/"+h.Lowered+"/unapply_credit/", map[string]any{"adjustment_id": h.Adjustment, "reason": "A mistake"}))
 	ok(owner.Post(base+"/invoices/"+h.Lowered+"/apply_credit/", map[string]any{"amount": "1.00", "currency": "USD"}))
+	ok(owner.Post(base+"/invoices/"+h.Lowered+"/credit-notes/", map[string]any{"amount": "1.00", "reason": "Less was delivered"}))
+	ok(owner.Post(base+"/credit-notes/"+h.Note+"/reverse/", map[string]any{"reason": "A mistake"}))
 	claim := func(invoice string) string {
 		return ok(member.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "reference": e.Reference()})).Text("data.id")
 	}

@@ -76,6 +76,12 @@ var calls = map[string]change{
 		id := c.own.finalized(c.own.First)
 		return prepared{id: id, body: map[string]any{"adjustment_id": c.own.applied(id), "reason": "A mistake"}}
 	}},
+	"POST /billing/invoices/{id}/credit-notes/": {body: map[string]any{"amount_minor": 1, "reason": "Changed"}, status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.finalized(c.own.First)}
+	}},
+	"POST /billing/credit-notes/{id}/reverse/": {body: map[string]any{"reason": "Changed"}, status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.credited(c.own.finalized(c.own.First))}
+	}},
 
 	"POST /billing/payment-method-configs/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: map[string]any{"country_code": countries[c.n], "payment_method": "cash", "display_name": "Cash"}}

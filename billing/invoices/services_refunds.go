@@ -1,0 +1,97 @@
+package invoices
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/ledger"
+)
+
+// This file is what refunds do to invoices. All of it runs in the caller's transaction, on invoices that Lock has locked.
+// Invoices lock the customer's balances, so the caller comes with all locks that go before them.
+
+// Refund is money that goes back to the customer, of what payments have paid on an invoice (S0D-06).
+type Refund struct {
+	ID          uuid.UUID
+	AmountMinor int64  // in the invoice's currency, more than nothing and at most what payments have paid on it
+	Reason      string // the customer reads it
+}
+
+// Refunded is what a refund means for the books. The caller adds the account that the money leaves to Entries, which come to
+// AmountMinor, and posts both in one call.
+type Refunded struct {
+	Note     *CreditNote // nil without one
+	Entries  []ledger.Entry
+	Postings []ledger.Posting // of service credits that are taken back
+}
+
+// IssueCreditNote takes a part of the sale back whose money is refunded: as much is paid less and credited more, and the
+// balance stays. The customer loses the share of the service credits that he had bought with it.
+// Error: ErrServiceCreditsSpent.
+func (s *Service) IssueCreditNote(ctx context.Context, tx bun.Tx, inv *Invoice, r Refund) (Refunded, error) {
+	if err := inv.checkRefund(r); err != nil {
+		return Refunded{}, err
+	}
+	note, err := s.newNote(ctx, tx, inv, r.Reason)
+	if err != nil {
+		return Refunded{}, err
+	}
+	note.RefundID = r.ID
+	a, err := s.begin(ctx, tx, inv)
+	if err != nil {
+		return Refunded{}, err
+	}
+	if err := note.divide(ctx, tx, inv, r.AmountMinor); err != nil {
+		return Refunded{}, err
+	}
+	adj := newAdjustment(ctx, inv, CreditNoted, r.AmountMinor, r.Reason)
+	inv.lower(CreditNoted, r.AmountMinor)
+	inv.unpay(r.AmountMinor)
+	inv.restate(StatusPaid, false, a.now)
+	returned, err := a.write(ctx, tx, adj)
+	if err != nil {
+		return Refunded{}, err
+	}
+	if err := note.insert(ctx, tx, adj); err != nil {
+		return Refunded{}, err
+	}
+	return Refunded{Note: note, Entries: note.entries(), Postings: returned}, a.tell(ctx, s.outbox, "invoice.credit", EventCredited, adj)
+}
+
+// TakeBackPayment is a refund without a credit note: the sale stands, and the customer owes again what goes back. An invoice
+// that was paid loses all service credits that it has granted. Error: ErrServiceCreditsSpent.
+func (s *Service) TakeBackPayment(ctx context.Context, tx bun.Tx, inv *Invoice, r Refund) (Refunded, error) {
+	if err := inv.checkRefund(r); err != nil {
+		return Refunded{}, err
+	}
+	a, err := s.begin(ctx, tx, inv)
+	if err != nil {
+		return Refunded{}, err
+	}
+	closed := inv.BalanceMinor == 0
+	inv.unpay(r.AmountMinor)
+	inv.restate(StatusPaid, closed, a.now)
+	returned, err := a.store(ctx, tx, "refund:"+r.ID.String())
+	if err != nil {
+		return Refunded{}, err
+	}
+	owed := ledger.Entry{Account: ledger.Receivable(inv.AccountID, inv.Currency), AmountMinor: r.AmountMinor}
+	return Refunded{Entries: []ledger.Entry{owed}, Postings: returned}, a.tell(ctx, s.outbox, "invoice.payment_return", EventPaymentReturned, nil)
+}
+
+// checkRefund finds mistakes of the caller, who knows what was paid.
+func (inv *Invoice) checkRefund(r Refund) error {
+	if r.ID == uuid.Nil || r.AmountMinor <= 0 || r.AmountMinor > inv.PaidMinor {
+		return fmt.Errorf("refund %s takes %d off invoice %s, on which %d are paid", r.ID, r.AmountMinor, inv.ID, inv.PaidMinor)
+	}
+	return nil
+}
+
+// unpay makes minor of what was paid owed again.
+func (inv *Invoice) unpay(minor int64) {
+	inv.PaidMinor -= minor
+	inv.BalanceMinor += minor
+}

@@ -1,0 +1,3 @@
+DROP TABLE credit_notes;
+--bun:split
+DROP FUNCTION credit_notes_guard();
