@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,4 +39,52 @@ func SelectResets(ctx context.Context, list *[]Reset, since time.Time) database.
 		*list = append(*list, r)
 		return err
 	}, tenancy.ID(ctx), since)
+}
+
+// resetCounts is how long after somebody has set a colleague's password the two may be one person: longer than most
+// people are away from their desk without noticing that they cannot sign in.
+const resetCounts = 7 * 24 * time.Hour
+
+// ShareLogin says whether, of several users, two may be one person: because one has lately set the password of the other, or
+// the same third person could sign in as both. A customer's password does not count, it is the business that gives it to him.
+// People has those who are in the tenant, by their ids.
+func ShareLogin(ctx context.Context, people map[uuid.UUID]*Person, now time.Time, ids ...uuid.UUID) (bool, error) {
+	var involved []uuid.UUID
+	lately := false
+	for _, id := range ids {
+		if p := people[id]; p != nil && p.AccountID == uuid.Nil && !slices.Contains(involved, id) {
+			involved = append(involved, id)
+			lately = lately || now.Sub(p.ResetAt) < resetCounts
+		}
+	}
+	if !lately {
+		return false, nil
+	}
+	var resets []Reset
+	if err := database.Send(ctx, SelectResets(ctx, &resets, now.Add(-resetCounts))); err != nil {
+		return false, err
+	}
+	seen := map[uuid.UUID]bool{}
+	for _, id := range involved {
+		for _, who := range couldBe(id, resets) {
+			if seen[who] {
+				return true, nil
+			}
+			seen[who] = true
+		}
+	}
+	return false, nil
+}
+
+// couldBe gives everybody who could have signed in as a person: himself, who set his password, who set theirs, and so on.
+func couldBe(id uuid.UUID, resets []Reset) []uuid.UUID {
+	found := []uuid.UUID{id}
+	for i := 0; i < len(found); i++ {
+		for _, r := range resets {
+			if r.UserID == found[i] && !slices.Contains(found, r.By) {
+				found = append(found, r.By)
+			}
+		}
+	}
+	return found
 }

@@ -171,4 +171,24 @@ FROM (
 ) s
 WHERE s.n <> s.highest
 ORDER BY 1`},
+	{ID: "invoices.E013", What: "a write-off was not posted once, or nobody else approved it",
+		Hint: "Compare the write-off with its adjustments, its decisions and the audit log: reverse what nobody has approved.",
+		Query: `
+SELECT w.id AS object, w.status || ' over ' || w.amount_minor || ' ' || w.currency || ', ' || coalesce('posted over ' || a.amount_minor, 'not posted') || ', ' ||
+  CASE WHEN b.id IS NULL THEN 'not taken back' ELSE 'taken back' END || ', approved by ' || coalesce(d.n, 0) AS detail
+FROM write_offs w
+LEFT JOIN invoice_adjustments a ON a.tenant_id = ?0 AND a.id = w.id AND a.kind = 'written_off' AND a.invoice_id = w.invoice_id
+LEFT JOIN invoice_adjustments b ON b.tenant_id = ?0 AND b.reverses = w.id
+LEFT JOIN (
+  SELECT c.subject_id AS id, count(*) AS n FROM decisions c JOIN write_offs o ON o.tenant_id = ?0 AND o.id = c.subject_id AND o.requested_by <> c.user_id
+  WHERE c.tenant_id = ?0 AND c.subject_type = 'write_off' AND c.verdict = 'approve' GROUP BY c.subject_id
+) d ON d.id = w.id
+WHERE w.tenant_id = ?0 AND (a.amount_minor IS DISTINCT FROM CASE WHEN w.status IN ('posted', 'reversed') THEN w.amount_minor END
+  OR (b.id IS NOT NULL) <> (w.status = 'reversed') OR (coalesce(d.n, 0) > 0) <> (w.status IN ('posted', 'reversed') AND NOT w.by_one))
+UNION ALL
+SELECT a.id, 'written off ' || a.amount_minor || ' ' || a.currency || ' without anybody asking for it'
+FROM invoice_adjustments a
+LEFT JOIN write_offs w ON w.tenant_id = ?0 AND w.id = coalesce(a.reverses, a.id)
+WHERE a.tenant_id = ?0 AND a.kind = 'written_off' AND w.id IS NULL
+ORDER BY 1`},
 }

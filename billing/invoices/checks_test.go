@@ -38,6 +38,17 @@ func forget(w *billingtest.World, cause string) {
 		DELETE FROM ledger_entries e USING t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id`, cause)
 }
 
+// lowered credits a tenth of the open invoice.
+func lowered(t *testing.T, w *billingtest.World, open *invoices.Invoice) invoices.CreditNoteResponse {
+	t.Helper()
+	note, err := w.Invoices.CreateCreditNote(w.Owner.Ctx, invoices.CreateCreditNoteInput{Invoice: open.ID.String(), Amount: cents(open.TotalMinor / 10), Reason: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.AssertBooks(t)
+	return note
+}
+
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -104,6 +115,47 @@ func TestChecks(t *testing.T) {
 		{"lost lines", "invoices.E006", "", "open over 16100 USD and 7 credits, its lines over 0 and 0",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				w.Tamper("DELETE FROM line_items WHERE tenant_id = ? AND invoice_id = ?", open.ID)
+			}},
+		{"credit that the invoice counts and nobody applied", "invoices.E008", "invoices.E002 invoices.E003", "partially_paid, by credit 1, credit notes 0, written off 0 USD, its adjustments say 0, 0, 0",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				w.Tamper("UPDATE invoices SET credit_applied_minor = 1, balance_minor = balance_minor - 1, status = 'partially_paid' WHERE tenant_id = ? AND id = ?", open.ID)
+			}},
+		{"an adjustment without entries", "invoices.E009", "invoices.E002 invoices.E003 ledger.E005", "credit_note over 1610 USD, no entries",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				forget(w, "adjustment:"+lowered(t, w, open).ID)
+			}},
+		{"an adjustment that was posted as another", "invoices.E009", "", "credit_note over 1610 USD, entries say -1610 owed, 0 of credit, 1610 given up, 0 and 0 of tax returned",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				cause := "adjustment:" + lowered(t, w, open).ID
+				forget(w, cause)
+				w.Tamper("UPDATE ledger_balances SET amount_minor = amount_minor + 1610 WHERE tenant_id = ? AND code = 'receivable'")
+				post(t, w, ledger.Posting{Cause: cause, Kind: ledger.KindCreditNote, CustomerID: open.AccountID, InvoiceID: open.ID, Entries: []ledger.Entry{
+					{Account: ledger.BadDebt("USD"), AmountMinor: 1610}, {Account: ledger.Receivable(open.AccountID, "USD"), AmountMinor: -1610}}})
+			}},
+		{"entries for an adjustment that does not exist", "invoices.E010", "", "written_off for x",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindWrittenOff, InvoiceID: open.ID, Entries: []ledger.Entry{
+					{Account: ledger.BadDebt("USD"), AmountMinor: 5}, {Account: ledger.Bank("USD"), AmountMinor: -5}}})
+			}},
+		{"a lost credit note", "invoices.E011", "invoices.E009", "no note over 1610 USD",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				w.Tamper("DELETE FROM credit_notes WHERE tenant_id = ? AND id = ?", lowered(t, w, open).ID)
+			}},
+		{"a gap in the numbers of credit notes", "invoices.E012", "", "1 credit notes are numbered INV-CN-2026-NNNNNN, the last is number 2",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				w.Tamper("UPDATE credit_notes SET number = 'INV-CN-2026-000002' WHERE tenant_id = ? AND id = ?", lowered(t, w, open).ID)
+			}},
+		{"a write-off that nobody else has approved", "invoices.E013", "", "posted over 16100 USD, posted over 16100, not taken back, approved by 0",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				asked, err := w.Invoices.WriteOff(w.Finance.Ctx, invoices.WriteOffInput{Invoice: open.ID.String(), Reason: "x"})
+				if err == nil {
+					_, err = w.Invoices.ApproveWriteOff(w.Approver.Ctx, invoices.DecideInput{ID: uuid.MustParse(asked.ID), Digest: *asked.Digest})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.AssertBooks(t)
+				w.Tamper("UPDATE decisions SET user_id = ?1 WHERE tenant_id = ?0", w.Finance.ID)
 			}},
 		{"a gap in the numbers", "invoices.E007", "", "2 invoices are numbered INV-2026-NNNNNN, the last is number 3",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {

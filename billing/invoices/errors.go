@@ -36,6 +36,25 @@ var (
 	ErrCreditNoteNotFound = errs.NotFound("credit_note_not_found", "There is no such credit note, or it is not yours.")
 	// ErrNoteOfRefund means that the note belongs to a refund, and money that went back.
 	ErrNoteOfRefund = errs.Conflict("credit_note_of_refund", "This credit note belongs to a refund. It cannot be undone by itself.")
+	// ErrAlreadyUncollectible means that the invoice was given up before.
+	ErrAlreadyUncollectible = errs.Conflict("invoice_already_uncollectible", "This invoice was already given up.")
+	// ErrNotUncollectible means that the invoice was not given up, so that it cannot be opened again.
+	ErrNotUncollectible = errs.Conflict("invoice_not_uncollectible", "This invoice was not given up.")
+	// ErrWriteOffNotFound means an unknown write-off.
+	ErrWriteOffNotFound = errs.NotFound("write_off_not_found", "There is no such write-off.")
+	// ErrWriteOffPending means that another write-off of the invoice waits for a second person.
+	ErrWriteOffPending = errs.Conflict("write_off_pending", "A write-off of this invoice is already waiting for a decision.")
+	// ErrWriteOffDecided means that the write-off does not wait for a decision.
+	ErrWriteOffDecided = errs.Conflict("write_off_decided", "This write-off has already been decided.")
+	// ErrWriteOffNotPosted means that nothing was written off, or that it was taken back before.
+	ErrWriteOffNotPosted = errs.Conflict("write_off_not_posted", "Nothing was written off by this, or it was already taken back.")
+	// ErrWriteOffChanged means that what the second person saw is no longer what is there. Reload, look again, decide again.
+	ErrWriteOffChanged = errs.Conflict("write_off_changed", "This write-off or its invoice has changed since you opened it. Look at it again before you decide.")
+	// ErrOwnWriteOff means that who has asked for a write-off tried to decide about it.
+	ErrOwnWriteOff = errs.Forbidden("requester_cannot_decide", "You asked for this write-off, so somebody else must decide about it.")
+	// ErrWriteOffPasswordReset means that who asked and who decides may be one person, because one has lately set the password
+	// of the other.
+	ErrWriteOffPasswordReset = errs.Forbidden("password_reset_among_write_off_deciders", "Of the people who asked for this write-off and decide about it, one has set the password of another within the last seven days. Somebody else must decide.")
 	// ErrPaymentPending means that a payment for the invoice is not decided or not settled.
 	ErrPaymentPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. It must be withdrawn or decided first.")
 	// ErrNumberTaken means that another invoice has the number (S2-26).

@@ -9,19 +9,26 @@ import (
 
 // The events of an invoice. Drafts are nobody's business but the staff's, so their events name no account.
 const (
-	EventCreated         = "invoice.created"
-	EventUpdated         = "invoice.updated"
-	EventFinalized       = "invoice.finalized"
-	EventVoided          = "invoice.voided"
-	EventPartiallyPaid   = "invoice.partially_paid"
-	EventPaid            = "invoice.paid"
-	EventCreditsGranted  = "credits.granted"
-	EventCreditsReturned = "credits.returned"
-	EventCreditApplied   = "invoice.credit_applied"
-	EventCredited        = "invoice.credited"
-	EventCreditReversed  = "invoice.credit_reversed"
-	EventPaymentReturned = "invoice.payment_returned"
-	EventCreditUnapplied = "invoice.credit_unapplied"
+	EventCreated           = "invoice.created"
+	EventUpdated           = "invoice.updated"
+	EventFinalized         = "invoice.finalized"
+	EventVoided            = "invoice.voided"
+	EventPartiallyPaid     = "invoice.partially_paid"
+	EventPaid              = "invoice.paid"
+	EventCreditsGranted    = "credits.granted"
+	EventCreditsReturned   = "credits.returned"
+	EventCreditApplied     = "invoice.credit_applied"
+	EventCredited          = "invoice.credited"
+	EventCreditReversed    = "invoice.credit_reversed"
+	EventPaymentReturned   = "invoice.payment_returned"
+	EventWrittenOff        = "invoice.written_off"
+	EventWriteOffReversed  = "invoice.write_off_reversed"
+	EventUncollectible     = "invoice.uncollectible"
+	EventReopened          = "invoice.reopened"
+	EventWriteOffRequested = "write_off.requested"
+	EventWriteOffApproved  = "write_off.approved"
+	EventWriteOffRejected  = "write_off.rejected"
+	EventCreditUnapplied   = "invoice.credit_unapplied"
 )
 
 // Event is the payload of an invoice's events.
@@ -46,6 +53,16 @@ type CreditsEvent struct {
 	InvoiceID uuid.UUID `json:"invoice_id"`
 	AccountID uuid.UUID `json:"account_id"`
 	Credits   int64     `json:"credits"`
+}
+
+// WriteOffEvent is the payload of the events of a request to write something off. They are for staff only.
+type WriteOffEvent struct {
+	WriteOffID  uuid.UUID      `json:"write_off_id"`
+	InvoiceID   uuid.UUID      `json:"invoice_id"`
+	AccountID   uuid.UUID      `json:"account_id"`
+	Status      WriteOffStatus `json:"status"`
+	AmountMinor int64          `json:"amount_minor"`
+	Currency    money.Currency `json:"currency"`
 }
 
 func newEvent(name string, inv *Invoice) outbox.Event {

@@ -17,6 +17,7 @@ type AdjustmentKind string
 const (
 	CreditApplied AdjustmentKind = ledger.KindCreditApplied
 	CreditNoted   AdjustmentKind = ledger.KindCreditNote
+	WrittenOff    AdjustmentKind = ledger.KindWrittenOff
 )
 
 // Adjustment is one such act, or with Reverses the act that took it back. Adjustments are never changed: those of a kind
@@ -54,6 +55,8 @@ func (inv *Invoice) lower(kind AdjustmentKind, minor int64) {
 		inv.CreditAppliedMinor += minor
 	case CreditNoted:
 		inv.CreditedMinor += minor
+	case WrittenOff:
+		inv.WrittenOffMinor += minor
 	}
 	inv.BalanceMinor -= minor
 }

@@ -86,6 +86,82 @@ type ReverseRequest struct {
 	Reason string `json:"reason" validate:"required,max=500"`
 }
 
+// WriteOffRequest is the body of POST invoices/{id}/write_off/. Without an amount it is all that is owed.
+type WriteOffRequest struct {
+	Amount      web.Number `json:"amount"`
+	AmountMinor *int64     `json:"amount_minor"`
+	Reason      string     `json:"reason" validate:"required,max=500"`
+}
+
+// ApproveWriteOffRequest is the body of POST write-offs/{id}/approve/.
+type ApproveWriteOffRequest struct {
+	Digest string `json:"digest" validate:"max=200"`
+	Note   string `json:"note" validate:"max=500"`
+}
+
+// RejectWriteOffRequest is the body of POST write-offs/{id}/reject/.
+type RejectWriteOffRequest struct {
+	Digest string `json:"digest" validate:"max=200"`
+	Reason string `json:"reason" validate:"required,max=500"`
+}
+
+// WriteOffResponse is a request to give something up, with what the second person looks at. The digest binds his decision;
+// there is one while it waits.
+type WriteOffResponse struct {
+	ID             string             `json:"id"`
+	Status         WriteOffStatus     `json:"status"`
+	InvoiceID      string             `json:"invoice_id"`
+	InvoiceNumber  string             `json:"invoice_number"`
+	InvoiceStatus  Status             `json:"invoice_status"`
+	AccountID      string             `json:"account_id"`
+	Holder         string             `json:"holder"`
+	Amount         string             `json:"amount"`
+	AmountMinor    int64              `json:"amount_minor"`
+	Currency       string             `json:"currency"`
+	InvoiceTotal   string             `json:"invoice_total_amount"`
+	InvoiceMinor   int64              `json:"invoice_total_amount_minor"`
+	InvoiceBalance string             `json:"invoice_balance_amount"`
+	BalanceMinor   int64              `json:"invoice_balance_amount_minor"`
+	Reason         string             `json:"reason"`
+	RequestedBy    string             `json:"requested_by"`
+	Requester      string             `json:"requester"`
+	WithinLimit    bool               `json:"within_tolerance"`
+	Digest         *string            `json:"digest"`
+	Decisions      []DecisionResponse `json:"decisions"`
+	CreatedAt      string             `json:"created_at"`
+	DecidedAt      *string            `json:"decided_at"`
+	ReversedAt     *string            `json:"reversed_at"`
+}
+
+// DecisionResponse is one person's word about a write-off.
+type DecisionResponse struct {
+	Verdict   string  `json:"verdict"`
+	UserID    string  `json:"user_id"`
+	User      string  `json:"user"`
+	Note      string  `json:"note"`
+	DecidedAt *string `json:"decided_at"`
+}
+
+func newWriteOffResponse(f *writeOffFacts) (WriteOffResponse, error) {
+	w, inv := f.WriteOff, f.Invoice
+	answer := WriteOffResponse{ID: w.ID.String(), Status: w.Status, InvoiceID: w.InvoiceID.String(), InvoiceNumber: inv.Number, InvoiceStatus: inv.Status,
+		AccountID: w.AccountID.String(), Holder: f.Account.Holder, Amount: inv.Amount(w.AmountMinor).String(), AmountMinor: w.AmountMinor, Currency: string(w.Currency),
+		InvoiceTotal: inv.Amount(inv.TotalMinor).String(), InvoiceMinor: inv.TotalMinor, InvoiceBalance: inv.Balance().String(), BalanceMinor: inv.BalanceMinor,
+		Reason: w.Reason, RequestedBy: w.RequestedBy.String(), Requester: w.RequestedLabel, WithinLimit: w.ByOne, Decisions: []DecisionResponse{},
+		CreatedAt: web.Time(w.CreatedAt), DecidedAt: web.OptionalTime(w.DecidedAt), ReversedAt: web.OptionalTime(w.ReversedAt)}
+	for _, d := range f.Decisions {
+		answer.Decisions = append(answer.Decisions, DecisionResponse{Verdict: string(d.Verdict), UserID: d.UserID.String(), User: d.UserLabel, Note: d.Note, DecidedAt: web.OptionalTime(d.CreatedAt)})
+	}
+	if w.Status == WriteOffPending {
+		digest, err := f.digest()
+		if err != nil {
+			return WriteOffResponse{}, err
+		}
+		answer.Digest = optional(digest.String())
+	}
+	return answer, nil
+}
+
 // CreditNoteResponse is a credit note; all amounts are below zero when it undoes another. Members do not see who issued it.
 type CreditNoteResponse struct {
 	ID             string  `json:"id"`

@@ -28,6 +28,7 @@ type act struct {
 	before   Invoice
 	balances map[ledger.Ref]int64 // the customer's, locked
 	now      time.Time
+	reason   string // of an act without an adjustment, which has its own
 }
 
 // begin locks what the act may post to, in one go, so that postings that follow find it locked.
@@ -123,7 +124,7 @@ func (a *act) post(ctx context.Context, tx bun.Tx, adj *Adjustment, entries []le
 func (a *act) tell(ctx context.Context, box *outbox.Outbox, action, event string, adj *Adjustment) error {
 	after := balanceFacts(a.inv)
 	news := newEvent(event, a.inv)
-	reason := ""
+	reason := a.reason
 	if adj != nil {
 		after["adjustment_id"], after["amount_minor"], reason = adj.ID, adj.AmountMinor, adj.Reason
 		payload := news.Payload.(Event)

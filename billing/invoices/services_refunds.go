@@ -71,6 +71,7 @@ func (s *Service) TakeBackPayment(ctx context.Context, tx bun.Tx, inv *Invoice, 
 	if err != nil {
 		return Refunded{}, err
 	}
+	a.reason = r.Reason
 	closed := inv.BalanceMinor == 0
 	inv.unpay(r.AmountMinor)
 	inv.restate(StatusPaid, closed, a.now)

@@ -19,6 +19,7 @@ const (
 	KindFXConverted                = "fx_converted"
 	KindCreditsReturned            = "credits_returned" // those of an invoice that is paid no longer
 	KindCreditApplied              = "credit_applied"   // a customer's credit pays an invoice
+	KindWrittenOff                 = "written_off"      // a receivable is given up
 	KindCreditNote                 = "credit_note"      // a part of a sale is taken back
 	KindReversal                   = "reversal"
 )

@@ -176,52 +176,9 @@ func (f *Facts) stands(d decisions.Decision) bool {
 	return f.mayDecide(d.UserID, f.Requirement.Permission)
 }
 
-// resetCounts is how long after somebody has set a colleague's password the two may be one person: longer than most
-// people are away from their desk without noticing that they cannot sign in.
-const resetCounts = 7 * 24 * time.Hour
-
-// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, two may be one person:
-// because one has lately set the password of the other, or the same third person could sign in as both. A customer's
-// password does not count, it is the business that gives it to him.
+// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, two may be one person.
 func (f *Facts) sharesLogin(ctx context.Context, decider uuid.UUID, now time.Time) (bool, error) {
-	var involved []uuid.UUID
-	lately := false
-	for _, id := range append([]uuid.UUID{decider, f.Payment.SubmittedBy}, f.deciders()...) {
-		if p := f.people[id]; p != nil && p.AccountID == uuid.Nil && !slices.Contains(involved, id) {
-			involved = append(involved, id)
-			lately = lately || now.Sub(p.ResetAt) < resetCounts
-		}
-	}
-	if !lately {
-		return false, nil
-	}
-	var resets []accounts.Reset
-	if err := database.Send(ctx, accounts.SelectResets(ctx, &resets, now.Add(-resetCounts))); err != nil {
-		return false, err
-	}
-	seen := map[uuid.UUID]bool{}
-	for _, id := range involved {
-		for _, who := range couldBe(id, resets) {
-			if seen[who] {
-				return true, nil
-			}
-			seen[who] = true
-		}
-	}
-	return false, nil
-}
-
-// couldBe gives everybody who could have signed in as a person: himself, who set his password, who set theirs, and so on.
-func couldBe(id uuid.UUID, resets []accounts.Reset) []uuid.UUID {
-	found := []uuid.UUID{id}
-	for i := 0; i < len(found); i++ {
-		for _, r := range resets {
-			if r.UserID == found[i] && !slices.Contains(found, r.By) {
-				found = append(found, r.By)
-			}
-		}
-	}
-	return found
+	return accounts.ShareLogin(ctx, f.people, now, append([]uuid.UUID{decider, f.Payment.SubmittedBy}, f.deciders()...)...)
 }
 
 func (f *Facts) deciders() []uuid.UUID {

@@ -21,7 +21,7 @@ func (v *Views) urls() []web.Route {
 			Tag: tag, Summary: "How many payments a filter matches", Query: listSpec(words()), Response: CountResponse{}},
 		{Method: http.MethodPost, Path: "/billing/payments/manual/", Permission: auth.BillingCreate, Handler: v.submitManual,
 			Tag: tag, Summary: "Submit a bank transfer or wallet payment for an invoice", Request: SubmitManualRequest{}, Files: "evidence", Response: Response{}, Status: http.StatusCreated,
-			Errors: []*errs.Error{ErrInvoiceNotFound, invoices.ErrAlreadyPaid, invoices.ErrVoid, invoices.ErrNotFinalized, ErrPending, paymentmethods.ErrMethodUnavailable, ErrEvidenceRequired}},
+			Errors: []*errs.Error{ErrInvoiceNotFound, invoices.ErrAlreadyPaid, invoices.ErrNothingOwed, invoices.ErrVoid, invoices.ErrNotFinalized, ErrPending, paymentmethods.ErrMethodUnavailable, ErrEvidenceRequired}},
 		{Method: http.MethodPost, Path: "/billing/payments/bulk_approve/", Staff: true, Permission: auth.BillingApprove, Handler: v.bulkApprove,
 			Tag: tag, Summary: "Approve several payments, each on its own", Request: BulkApproveRequest{}, Response: BulkApproveResponse{}},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/", Permission: auth.BillingView, Handler: v.get,

@@ -78,6 +78,26 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/credit-notes/{id}/reverse/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.credited(e.finalized(e.First)), map[string]any{"reason": "A mistake"}}
 	},
+	"POST /billing/invoices/{id}/write_off/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.finalized(e.First), map[string]any{"reason": "Bankrupt"}}
+	},
+	"POST /billing/invoices/{id}/mark_uncollectible/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.finalized(e.First), map[string]any{"reason": "Gone"}}
+	},
+	"POST /billing/invoices/{id}/reopen/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.givenUp(e.First), map[string]any{"reason": "Back again"}}
+	},
+	"POST /billing/write-offs/{id}/approve/": func(_ *testing.T, e *estate) sound {
+		id := e.asked(e.finalized(e.First))
+		return sound{e.As(e.Approver), id, map[string]any{"digest": e.seen(id)}}
+	},
+	"POST /billing/write-offs/{id}/reject/": func(_ *testing.T, e *estate) sound {
+		id := e.asked(e.finalized(e.First))
+		return sound{e.As(e.Approver), id, map[string]any{"digest": e.seen(id), "reason": "Ask again"}}
+	},
+	"POST /billing/write-offs/{id}/reverse/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.writtenOff(e.finalized(e.First)), map[string]any{"reason": "A mistake"}}
+	},
 	"PATCH /billing/payment-method-configs/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.Config, map[string]any{"display_name": "Changed"}}
 	},

@@ -46,6 +46,7 @@ type holding struct {
 	Undecided, Settled, Withdrawn           string // payments, the last one of Free; Settled brought more than was owed
 	Rate, Conversion, Reversed              string // of exchange; the rate is the tenant's
 	Lowered, Adjustment, Note               string // an invoice that was lowered, by credit and by a credit note
+	WriteOff                                string // of it, which waits for a second person
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -187,6 +188,7 @@ func keyed(client *testkit.Client) *testkit.Client {
 func (e *estate) lower(h *holding) {
 	h.Lowered = e.finalized(*h)
 	h.Adjustment, h.Note = e.applied(h.Lowered), e.credited(h.Lowered)
+	h.WriteOff = e.asked(h.Lowered)
 }
 
 // tooMuch claims that more was paid than an invoice is over.
@@ -205,6 +207,30 @@ func (e *estate) overpaid(h holding) {
 // applied pays the least there is of an invoice with credit.
 func (e *estate) applied(invoice string) string {
 	return e.As(e.Owner).Post(base+"/invoices/"+invoice+"/apply_credit/", map[string]any{"amount_minor": 1}).Expect(http.StatusOK).Text("data.adjustments.0.id")
+}
+
+// asked asks for a write-off that needs a second person.
+func (e *estate) asked(invoice string) string {
+	return e.As(e.Owner).Post(base+"/invoices/"+invoice+"/write_off/", map[string]any{"reason": "Bankrupt"}).Expect(http.StatusCreated).Text("data.id")
+}
+
+// seen is the digest of a write-off as it is now.
+func (e *estate) seen(id string) string {
+	return e.As(e.Viewer).Get(base + "/write-offs/" + id + "/").Expect(http.StatusOK).Text("data.digest")
+}
+
+// writtenOff asks for a write-off, and has it approved.
+func (e *estate) writtenOff(invoice string) string {
+	id := e.asked(invoice)
+	e.As(e.Approver).Post(base+"/write-offs/"+id+"/approve/", map[string]any{"digest": e.seen(id)}).Expect(http.StatusOK)
+	return id
+}
+
+// givenUp is an invoice that nobody is expected to pay.
+func (e *estate) givenUp(h holding) string {
+	id := e.finalized(h)
+	e.As(e.Owner).Post(base+"/invoices/"+id+"/mark_uncollectible/", map[string]any{"reason": "Gone"}).Expect(http.StatusOK)
+	return id
 }
 
 // credited takes the least there is of an invoice back by a credit note.
@@ -247,6 +273,7 @@ var kinds = []struct {
 	{"/billing/sandbox/orders/", func(_ *estate, h holding) string { return h.Sandbox }},
 	{"/billing/evidence/", func(_ *estate, h holding) string { return h.Evidence }},
 	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
+	{"/billing/write-offs/", func(_ *estate, h holding) string { return h.WriteOff }},
 	{"/billing/credit-notes/", func(_ *estate, h holding) string { return h.Note }},
 	{"/billing/invoices/{id}/unapply_credit/", func(_ *estate, h holding) string { return h.Lowered }},
 	{"/billing/invoices/", func(_ *estate, h holding) string { return h.Open }},
@@ -288,7 +315,7 @@ func (h holding) ids() []string {
 		h.Undecided, h.Settled, h.Withdrawn,
 		h.Sandbox,
 		h.Rate, h.Conversion, h.Reversed,
-		h.Lowered, h.Adjustment, h.Note,
+		h.Lowered, h.Adjustment, h.Note, h.WriteOff,
 	}
 }
 

@@ -112,7 +112,7 @@ var writers = map[string]string{
 	"payment_method_configs": "billing/paymentmethods", "account_payment_methods": "billing/paymentmethods",
 	"gateway_configs": "billing/gateways", "inbound_events": "billing/gateways",
 	"sandbox_orders": "billing/gateways/sandbox", "sandbox_requests": "billing/gateways/sandbox", "sandbox_callbacks": "billing/gateways/sandbox",
-	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices", "invoice_adjustments": "billing/invoices", "credit_notes": "billing/invoices",
+	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices", "invoice_adjustments": "billing/invoices", "credit_notes": "billing/invoices", "write_offs": "billing/invoices",
 	"fx_rates": "billing/fx", "fx_conversions": "billing/fx", "fx_reversals": "billing/fx",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
 	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "reference_sightings": "billing/payments",

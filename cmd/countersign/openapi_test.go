@@ -261,6 +261,10 @@ func (e *estate) everyRoute(t *testing.T) {
 	ok(owner.Post(base+"/invoices/"+h.Lowered+"/apply_credit/", map[string]any{"amount": "1.00", "currency": "USD"}))
 	ok(owner.Post(base+"/invoices/"+h.Lowered+"/credit-notes/", map[string]any{"amount": "1.00", "reason": "Less was delivered"}))
 	ok(owner.Post(base+"/credit-notes/"+h.Note+"/reverse/", map[string]any{"reason": "A mistake"}))
+	owner.Post(base+"/write-offs/"+h.WriteOff+"/approve/", map[string]any{"digest": e.seen(h.WriteOff)}).Refused(http.StatusForbidden, "requester_cannot_decide")
+	ok(approver.Post(base+"/write-offs/"+h.WriteOff+"/reject/", map[string]any{"digest": e.seen(h.WriteOff), "reason": "Ask again"}))
+	ok(owner.Post(base+"/write-offs/"+e.writtenOff(h.Lowered)+"/reverse/", map[string]any{"reason": "A mistake"}))
+	ok(owner.Post(base+"/invoices/"+e.givenUp(h)+"/reopen/", map[string]any{"reason": "Back again"}))
 	claim := func(invoice string) string {
 		return ok(member.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "reference": e.Reference()})).Text("data.id")
 	}

@@ -82,6 +82,26 @@ var calls = map[string]change{
 	"POST /billing/credit-notes/{id}/reverse/": {body: map[string]any{"reason": "Changed"}, status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{id: c.own.credited(c.own.finalized(c.own.First))}
 	}},
+	"POST /billing/invoices/{id}/write_off/": {body: map[string]any{"amount_minor": 1, "reason": "Changed"}, status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.finalized(c.own.First)}
+	}},
+	"POST /billing/invoices/{id}/mark_uncollectible/": {body: map[string]any{"reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.finalized(c.own.First)}
+	}},
+	"POST /billing/invoices/{id}/reopen/": {body: map[string]any{"reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.givenUp(c.own.First)}
+	}},
+	"POST /billing/write-offs/{id}/approve/": {body: map[string]any{"digest": noDigest}, status: http.StatusOK, live: func(t *testing.T, c *caller) prepared {
+		id := c.askedByAnother(t)
+		return prepared{id: id, body: map[string]any{"digest": c.own.seen(id)}}
+	}},
+	"POST /billing/write-offs/{id}/reject/": {body: map[string]any{"digest": noDigest, "reason": "Changed"}, status: http.StatusOK, live: func(t *testing.T, c *caller) prepared {
+		id := c.askedByAnother(t)
+		return prepared{id: id, body: map[string]any{"digest": c.own.seen(id), "reason": "Ask again"}}
+	}},
+	"POST /billing/write-offs/{id}/reverse/": {body: map[string]any{"reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.writtenOff(c.own.finalized(c.own.First))}
+	}},
 
 	"POST /billing/payment-method-configs/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: map[string]any{"country_code": countries[c.n], "payment_method": "cash", "display_name": "Cash"}}
@@ -209,6 +229,16 @@ func (c *caller) naming(body map[string]any) map[string]any {
 // claim is the body of a claim of a new invoice.
 func (c *caller) claim() map[string]any {
 	return map[string]any{"invoice_id": c.own.finalized(c.own.First), "payment_method": "bank_transfer", "transaction_reference": c.own.Reference()}
+}
+
+// askedByAnother is a new write-off that somebody else than the caller has asked for.
+func (c *caller) askedByAnother(t *testing.T) string {
+	t.Helper()
+	by := c.own.Finance
+	if c.Person == by {
+		by = c.own.Owner
+	}
+	return c.own.As(by).Post(base+"/invoices/"+c.own.finalized(c.own.First)+"/write_off/", map[string]any{"reason": "Bankrupt"}).Expect(http.StatusCreated).Text("data.id")
 }
 
 // submitted is a claim of the caller's own.
