@@ -25,7 +25,8 @@ type console struct{ service *Service }
 // listed is an invoice in the list, with whose it is.
 type listed struct {
 	Summary
-	holder string
+	holder      string
+	adjustments []AdjustmentResponse // on the page of one only
 }
 
 func (s *Service) section() admin.Section {
@@ -50,7 +51,7 @@ func (s *Service) section() admin.Section {
 		List: c.list,
 		Key:  func(i listed) uuid.UUID { return uuid.MustParse(i.ID) },
 		Get:  c.get, DetailView: c.invoiceView,
-		Actions: c.actions(),
+		Actions: append(c.actions(), c.adjusting()...),
 		Routes: []web.Route{
 			{Method: http.MethodGet, Path: "/new/", Permission: auth.BillingInvoicesManage, Handler: c.newView},
 			{Method: http.MethodPost, Path: "/new/", Permission: auth.BillingInvoicesManage, Handler: c.create},
@@ -126,7 +127,7 @@ func (c *console) get(ctx context.Context, id uuid.UUID) (listed, error) {
 	if err != nil {
 		return listed{}, err
 	}
-	return listed{Summary: answer.Summary}, nil
+	return listed{Summary: answer.Summary, adjustments: answer.Adjustments}, nil
 }
 
 // currencies are those of the tenant's latest invoices, for the filter.
@@ -157,7 +158,9 @@ func (c *console) actions() []admin.Action[listed] {
 			}},
 		{Name: "void", Title: "Void the invoice", Permission: auth.BillingInvoicesManage, Danger: true, Reason: admin.MustReason, Subject: listed.subject, Facts: facts,
 			Consequence: "The invoice keeps its number and is owed no longer. This cannot be undone.",
-			Allowed:     func(_ auth.Principal, i listed) bool { return i.Status.CanBecome(StatusVoid) && i.PaidAmountMinor == 0 },
+			Allowed: func(_ auth.Principal, i listed) bool {
+				return i.Status.CanBecome(StatusVoid) && i.PaidAmountMinor == 0 && i.Reductions.none()
+			},
 			Run: func(ctx context.Context, i listed, form url.Values) (string, error) {
 				var req VoidRequest
 				if err := web.DecodeForm(map[string][]string{"reason": {form.Get("reason")}}, &req); err != nil {

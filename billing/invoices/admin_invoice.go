@@ -13,6 +13,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/accounts"
+	"countersign/billing/ledger"
 	"countersign/billing/money"
 	"countersign/internal/admin"
 	"countersign/internal/auth"
@@ -30,8 +31,9 @@ type invoicePage struct {
 	InvoiceDate, DueDate                                   time.Time
 	Lines                                                  []invoiceLine
 	Subtotal, Discount, Tax, Total, Paid, Claimed, Balance money.Money
+	CreditApplied, Credited, WrittenOff                    money.Money
 	PaidShare, ClaimedShare                                int
-	Payments                                               admin.Table
+	Payments, Adjustments                                  admin.Table
 	Buttons                                                []admin.Button
 	Notes                                                  []admin.Note
 	Events                                                 []admin.Event
@@ -65,6 +67,9 @@ type sheet struct {
 	tenant   *tenancy.Tenant
 	payments []payment
 	events   []outbox.Told
+	// adjustments are what lowered the invoice besides payments; credit is what the customer has to spend on it.
+	adjustments []AdjustmentResponse
+	credit      int64
 }
 
 func (c *console) sheet(ctx context.Context, ref string) (s sheet, err error) {
@@ -84,6 +89,16 @@ func (c *console) sheet(ctx context.Context, ref string) (s sheet, err error) {
 		if s.payments, err = c.paymentsOf(ctx, tx, s.invoice); err != nil {
 			return err
 		}
+		adjustments, err := adjustmentsOf(ctx, tx, s.invoice.ID)
+		if err != nil {
+			return err
+		}
+		s.adjustments = newAdjustmentResponses(ctx, adjustments)
+		owed, err := ledger.CachedBalance(ctx, tx, ledger.CustomerCredit(s.invoice.AccountID, s.invoice.Currency).ID(ctx))
+		if err != nil {
+			return err
+		}
+		s.credit = -owed
 		s.events, err = outbox.EventsOf(ctx, tx, s.invoice.ID)
 		return err
 	})
@@ -126,7 +141,8 @@ func newInvoicePage(r *http.Request, s sheet, now time.Time) invoicePage {
 		Overdue: inv.IsOverdue(now, s.tenant.Location()), Account: admin.Link{Text: s.account.Holder, URL: admin.IDURL("accounts", s.account.ID)},
 		AccountNote: s.account.Number + " · " + s.account.Country, ExternalID: inv.ExternalID, InvoiceDate: inv.InvoiceDate, DueDate: inv.DueDate,
 		Subtotal: inv.Amount(inv.SubtotalMinor), Discount: inv.Amount(inv.DiscountMinor), Tax: inv.Amount(inv.TaxMinor), Total: inv.Amount(inv.TotalMinor),
-		Paid: inv.Amount(inv.PaidMinor + inv.CreditedMinor), Balance: inv.Balance(), Claimed: inv.Amount(0)}
+		Paid: inv.Amount(inv.PaidMinor), Balance: inv.Balance(), Claimed: inv.Amount(0),
+		CreditApplied: inv.Amount(inv.CreditAppliedMinor), Credited: inv.Amount(inv.CreditedMinor), WrittenOff: inv.Amount(inv.WrittenOffMinor)}
 	if page.Number == "" {
 		page.Number = reader.Say("Draft")
 	}
@@ -140,11 +156,17 @@ func newInvoicePage(r *http.Request, s sheet, now time.Time) invoicePage {
 		}
 	}
 	page.Claimed = inv.Amount(min(claimed, inv.BalanceMinor))
-	page.PaidShare = share(page.Paid.Minor, inv.TotalMinor)
+	page.PaidShare = share(inv.PaidMinor+inv.CreditAppliedMinor+inv.CreditedMinor, inv.TotalMinor)
 	page.ClaimedShare = min(share(page.Claimed.Minor, inv.TotalMinor), 100-page.PaidShare)
 	page.Payments = paymentsTable(s.payments)
+	if len(s.adjustments) > 0 {
+		page.Adjustments = adjustmentsTable(s.adjustments)
+	}
 	page.Notes = notes(reader, inv)
-	page.Buttons = buttons(r.Context(), inv)
+	if s.credit > 0 && inv.BalanceMinor > 0 && inv.Status != StatusDraft {
+		page.Notes = append(page.Notes, admin.Note{Tone: admin.ToneInfo, Text: reader.Say("The customer has {{.amount}} of credit.", "amount", reader.Money(inv.Amount(s.credit)))})
+	}
+	page.Buttons = buttons(r.Context(), s)
 	page.Events = timeline(reader, inv, s.events)
 	return page
 }
@@ -201,7 +223,8 @@ func notes(r admin.Reader, inv *Invoice) []admin.Note {
 }
 
 // buttons are those of what may be done: to a draft, to an open invoice, and where else to look.
-func buttons(ctx context.Context, inv *Invoice) []admin.Button {
+func buttons(ctx context.Context, s sheet) []admin.Button {
+	inv := s.invoice
 	p, _ := auth.From(ctx)
 	var list []admin.Button
 	if p.Can(auth.BillingLedgerView) && !inv.FinalizedAt.IsZero() {
@@ -210,9 +233,10 @@ func buttons(ctx context.Context, inv *Invoice) []admin.Button {
 	if !p.Can(auth.BillingInvoicesManage) {
 		return list
 	}
-	if inv.Status.CanBecome(StatusVoid) && inv.PaidMinor == 0 && inv.CreditedMinor == 0 {
+	if inv.Status.CanBecome(StatusVoid) && inv.PaidMinor == 0 && !inv.adjusted() {
 		list = append(list, admin.Button{Title: "Void the invoice", URL: admin.IDURL(section, inv.ID, "void"), Danger: true})
 	}
+	list = append(list, adjustButtons(inv, s.adjustments, s.credit)...)
 	if inv.Status == StatusDraft {
 		list = append(list, admin.Button{Title: "Edit", URL: admin.IDURL(section, inv.ID, "edit")},
 			admin.Button{Title: "Finalise the invoice", URL: admin.IDURL(section, inv.ID, "finalize"), Primary: true})
@@ -232,7 +256,8 @@ func timeline(r admin.Reader, inv *Invoice, told []outbox.Told) []admin.Event {
 			continue // an event of another form than ours says nothing here
 		}
 		list = append(list, admin.Event{At: e.CreatedAt, Tone: tone, By: e.Actor,
-			Text: r.Say(text, "number", payload.InvoiceNumber, "amount", r.Money(inv.Amount(payload.PaidMinor)))})
+			Text: r.Say(text, "number", payload.InvoiceNumber, "amount", r.Money(inv.Amount(payload.PaidMinor)),
+				"part", r.Money(inv.Amount(max(payload.AmountMinor, -payload.AmountMinor))))})
 	}
 	return list
 }
@@ -253,6 +278,26 @@ func eventText(kind string) (admin.Tone, string) {
 		return admin.ToneOK, "Paid in full"
 	case EventCreditsGranted:
 		return admin.ToneOK, "Credits granted"
+	case EventCreditsReturned:
+		return admin.ToneWait, "Credits taken back"
+	case EventCreditApplied:
+		return admin.ToneOK, "Paid with credit: {{.part}}"
+	case EventCreditUnapplied:
+		return admin.ToneWait, "Credit taken back: {{.part}}"
+	case EventCredited:
+		return admin.ToneInfo, "Credit note over {{.part}}"
+	case EventCreditReversed:
+		return admin.ToneWait, "Credit note undone: {{.part}}"
+	case EventWrittenOff:
+		return admin.ToneBad, "Written off: {{.part}}"
+	case EventWriteOffReversed:
+		return admin.ToneWait, "Write-off taken back: {{.part}}"
+	case EventUncollectible:
+		return admin.ToneBad, "Marked uncollectible"
+	case EventReopened:
+		return admin.ToneInfo, "Opened again"
+	case EventPaymentReturned:
+		return admin.ToneWait, "A payment was refunded"
 	default:
 		return "", ""
 	}

@@ -68,6 +68,58 @@ func TestConsole(t *testing.T) {
 		w.SettleAll()
 		b.Get(page).Shows("100 % paid, 0 % claimed", "Paid in full").Hides("/void/")
 	})
+	t.Run("lowers an invoice in every way, and takes it back", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		overpay(t, w, 3000)
+		inv := w.OpenInvoice("100.00")
+		b := w.Browse(w.Console(), w.Finance)
+		page := "invoices/" + inv.ID.String() + "/"
+		b.Get(page).Shows("The customer has 30.00", "/apply-credit/", "/credit-note/", "/write-off/", "/mark-uncollectible/", "/void/").Hides("/take-back/", "/reopen/")
+		b.Post(page+"apply-credit/", url.Values{"amount": {"a lot"}}).Expect(http.StatusBadRequest).Shows(`value="a lot"`)
+		b.Follow(b.Post(page+"apply-credit/", url.Values{"amount": {""}})).Shows("The credit is applied.", "Paid with credit: 30.00", "30 % paid", "/take-back/").Hides("/apply-credit/", "/void/")
+		b.Follow(b.Post(page+"credit-note/", url.Values{"amount": {"10.00"}, "reason": {"One day less"}})).Shows("The credit note is issued.", "Credit note over 10.00", "One day less")
+		b.Post(page+"write-off/", url.Values{"amount": {"61.00"}, "reason": {"Bankrupt"}}).Expect(http.StatusBadRequest).Shows("above what is owed")
+		b.Follow(b.Post(page+"mark-uncollectible/", url.Values{"reason": {"Gone"}})).Shows("The invoice is marked uncollectible.", "Uncollectible", "/reopen/")
+		b.Follow(b.Post(page+"reopen/", url.Values{"reason": {"Back"}})).Shows("The invoice is open again.", "Partly paid")
+		undo := b.Get(page+"take-back/").Shows("30.00 USD", "10.00 USD")
+		id := w.As(w.Finance).Get(billingtest.Base + "/billing/invoices/" + inv.ID.String() + "/").Text("data.adjustments.0.id")
+		undo.Shows(id)
+		b.Post(page+"take-back/", url.Values{"adjustment_id": {""}, "reason": {"x"}}).Expect(http.StatusBadRequest)
+		b.Follow(b.Post(page+"take-back/", url.Values{"adjustment_id": {id}, "reason": {"A mistake"}})).Shows("It is taken back.", "Credit taken back: 30.00", "A mistake")
+		b.Post(page+"take-back/", url.Values{"adjustment_id": {id}, "reason": {"A mistake"}}).Expect(http.StatusNotFound)
+		stands(t, w, inv.ID, "open: 0 paid, 1000 credited, 0 by credit, 0 written off, 9000 left")
+	})
+	t.Run("lets a second person decide about a write-off, and not the first", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		inv := w.OpenInvoice("100.00")
+		site := w.Console()
+		first, second := w.Browse(site, w.Finance), w.Browse(site, w.Approver)
+		first.Get("write-offs/").Shows("No write-offs")
+		first.Follow(first.Post("invoices/"+inv.ID.String()+"/write-off/", url.Values{"amount": {""}, "reason": {"Bankrupt"}})).Shows("Somebody else must decide about the write-off.", "Open")
+		id := w.As(w.Viewer).Get(writeOffs).Expect(http.StatusOK).Text("results.0.id")
+		page := "write-offs/" + id + "/"
+		first.Get("write-offs/?status=pending").Shows("First customer", "Awaiting approval", "100.00")
+		first.Get(page).Shows("Somebody else than who asked", "Bankrupt").Hides("/approve/", "/reject/", "/reverse/")
+		second.Get(page).Shows("/approve/", "/reject/")
+		form := second.Get(page+"approve/").Shows("becomes a loss", "Bankrupt")
+		digest := form.Hidden("digest")
+		if len(digest) != 1 {
+			t.Fatalf("the form has the digests %v", digest)
+		}
+		first.Post(page+"approve/", url.Values{"digest": digest}).Expect(http.StatusForbidden)
+		second.Post(page+"approve/", url.Values{"digest": {noDigest}}).Expect(http.StatusConflict).Shows("has changed since you opened it")
+		second.Post(page+"reject/", url.Values{"digest": digest, "reason": {""}}).Expect(http.StatusBadRequest)
+		second.Follow(second.Post(page+"approve/", url.Values{"digest": digest, "reason": {"Seen the letter"}})).Shows("It is written off.", "Seen the letter", w.Approver.Email, "/reverse/").Hides("/approve/")
+		stands(t, w, inv.ID, "uncollectible: 0 paid, 0 credited, 0 by credit, 10000 written off, 0 left")
+		first.Get("invoices/"+inv.ID.String()+"/").Shows("Written off: 100.00", "Uncollectible").Hides("/reopen/")
+		first.Follow(first.Post(page+"reverse/", url.Values{"reason": {"He came back"}})).Shows("It is taken back.", "Taken back")
+		stands(t, w, inv.ID, "open: 0 paid, 0 credited, 0 by credit, 0 written off, 10000 left")
+		again := w.OpenInvoice("10.00")
+		refused := ask(w, again.ID, nil)
+		second.Follow(second.Post("write-offs/"+refused.Text("data.id")+"/reject/", url.Values{"digest": {refused.Text("data.digest")}, "reason": {"Ask him"}})).Shows("The write-off is rejected.", "Ask him", "Rejected")
+	})
 	t.Run("needs the permission and keeps neighbours apart", func(t *testing.T) {
 		t.Parallel()
 		w, neighbour := billingtest.New(t), billingtest.New(t)
@@ -92,3 +144,6 @@ func TestConsole(t *testing.T) {
 		}
 	})
 }
+
+// noDigest is well formed and nobody's.
+const noDigest = "0000000000000000000000000000000000000000000000000000000000000000"

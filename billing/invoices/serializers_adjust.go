@@ -26,6 +26,11 @@ func newReductions(inv *Invoice) Reductions {
 		WrittenOffAmount: inv.Amount(inv.WrittenOffMinor).String(), WrittenOffAmountMinor: inv.WrittenOffMinor}
 }
 
+// none says whether nothing was lowered.
+func (r Reductions) none() bool {
+	return r.CreditAppliedAmountMinor == 0 && r.CreditedAmountMinor == 0 && r.WrittenOffAmountMinor == 0
+}
+
 // ApplyCreditRequest is the body of POST invoices/{id}/apply_credit/. Without an amount it is as much as both allow.
 type ApplyCreditRequest struct {
 	Amount      web.Number `json:"amount"`

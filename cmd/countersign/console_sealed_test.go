@@ -61,12 +61,14 @@ var pageKinds = []struct {
 	{"evidence/", func(_ *estate, h holding) string { return h.Evidence }},
 	{"invoices/{id}/edit/", func(_ *estate, h holding) string { return h.Draft }},
 	{"invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
+	{"invoices/{id}/take-back/", func(_ *estate, h holding) string { return h.Lowered }},
 	{"invoices/", func(_ *estate, h holding) string { return h.Open }},
 	{"jobs/", func(e *estate, _ holding) string { return e.Job }},
 	{"methods/", func(e *estate, _ holding) string { return e.Config }},
 	{"payments/", func(_ *estate, h holding) string { return h.Undecided }},
 	{"statements/", func(_ *estate, h holding) string { return h.Account }},
 	{"users/", func(_ *estate, h holding) string { return h.User }},
+	{"write-offs/", func(_ *estate, h holding) string { return h.WriteOff }},
 }
 
 func (e *estate) pageID(t *testing.T, path string, h holding) string {

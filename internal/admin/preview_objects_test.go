@@ -29,8 +29,9 @@ type InvoicePage struct {
 	InvoiceDate, DueDate                                   time.Time
 	Lines                                                  []InvoiceLine
 	Subtotal, Discount, Tax, Total, Paid, Claimed, Balance money.Money
+	CreditApplied, Credited, WrittenOff                    money.Money
 	PaidShare, ClaimedShare                                int
-	Payments                                               admin.Table
+	Payments, Adjustments                                  admin.Table
 	Buttons                                                []admin.Button
 	Notes                                                  []admin.Note
 	Events                                                 []admin.Event
@@ -86,11 +87,15 @@ func invoicePage() InvoicePage {
 		Lines: []InvoiceLine{{Description: "Dedicated cluster, 12 nodes", Note: "1 to 31 October 2026", Quantity: "12", TaxRate: "16 %", UnitPrice: "145000.00", Discount: pkr(8_700_000), Tax: pkr(26_448_000), Net: pkr(165_300_000)},
 			{Description: "Support, business hours", Quantity: "40.5", TaxRate: "0 %", UnitPrice: "4500.00", Discount: pkr(0), Tax: pkr(0), Net: pkr(18_225_000)},
 			{Description: "Message credits", Note: "5,000 credits", Quantity: "5", UnitPrice: "1200.00", Discount: pkr(0), Tax: pkr(0), Net: pkr(600_000), Credits: 5000}},
-		Subtotal: pkr(192_825_000), Discount: pkr(8_700_000), Tax: pkr(26_448_000), Total: pkr(210_573_000), Paid: pkr(26_323_000), Claimed: pkr(184_250_000), Balance: pkr(184_250_000),
+		Subtotal: pkr(192_825_000), Discount: pkr(8_700_000), Tax: pkr(26_448_000), Total: pkr(210_573_000), Paid: pkr(26_323_000), Claimed: pkr(184_250_000), Balance: pkr(181_250_000),
+		CreditApplied: pkr(2_000_000), Credited: pkr(0), WrittenOff: pkr(1_000_000),
 		PaidShare: 12, ClaimedShare: 88,
 		Payments: admin.NewTable("", []string{"Reference", "Claimed", "Method", "Status", "Submitted"}, []string{"/console/payments/second/", "/console/payments/settled/"}, [][]admin.Cell{
 			{admin.Text("HBL-20261117-99120-884"), admin.Amount(pkr(184_250_000)), admin.Word("Bank transfer"), admin.Status("pending_approval"), admin.Age(ago(98 * time.Hour))},
 			{admin.Text("HBL-20261101-1"), admin.Amount(pkr(26_323_000)), admin.Word("Bank transfer"), admin.Status("succeeded"), admin.Age(ago(20 * 24 * time.Hour))}}),
+		Adjustments: admin.NewTable("", []string{"What", "Amount", "Reason", "By", "Day"}, nil, [][]admin.Cell{
+			{admin.Status("credit_applied"), admin.Amount(pkr(2_000_000)), admin.Text(""), admin.Text("omar@acme.test"), admin.Date("2026-11-20")},
+			{admin.Status("written_off"), admin.Amount(pkr(1_000_000)), admin.Text("Fees of the bank"), admin.Text("omar@acme.test"), admin.Date("2026-11-21")}}),
 		Buttons: []admin.Button{{Title: "Void", URL: "/console/invoices/confirm/", Danger: true}},
 		Notes:   []admin.Note{{Tone: admin.ToneInfo, Text: "The due date is paused while a claim waits for a decision."}},
 		Events:  []admin.Event{{At: ago(98 * time.Hour), Tone: admin.ToneWait, Text: "A payment of 1,842,500.00 PKR was claimed", By: "Bilal Chaudhry"}, {At: ago(34 * 24 * time.Hour), Tone: admin.ToneInfo, Text: "Finalised as ACME-2026-000318", By: "Omar Haddad"}}}

@@ -43,6 +43,13 @@ var statuses = map[string]Badge{
 	"void":           {ToneMute, "Void"},
 	"uncollectible":  {ToneBad, "Uncollectible"},
 	"overdue":        {ToneBad, "Overdue"},
+	// what lowers an invoice
+	"credit_applied": {ToneOK, "Credit"},
+	"credit_note":    {ToneInfo, "Credit note"},
+	"written_off":    {ToneBad, "Written off"},
+	"posted":         {ToneOK, "Written off"},
+	"rejected":       {ToneBad, "Rejected"},
+	"reversed":       {ToneMute, "Taken back"},
 	// people, accounts, methods
 	"active":   {ToneOK, "Active"},
 	"inactive": {ToneMute, "Inactive"},
