@@ -3,12 +3,14 @@ package invoices
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"github.com/google/uuid"
 
 	"countersign/billing/money"
 	"countersign/internal/admin"
 	"countersign/internal/auth"
+	"countersign/internal/i18n"
 	"countersign/internal/web"
 )
 
@@ -73,8 +75,8 @@ func (c *console) adjusting() []admin.Action[listed] {
 		{Name: "take-back", Title: "Take back", Permission: auth.BillingInvoicesManage, Danger: true, Reason: admin.MustReason, Subject: listed.subject, Facts: facts,
 			Consequence: "The invoice owes again what was taken off it. If it was paid, its service credits are taken back.",
 			Allowed:     func(_ auth.Principal, i listed) bool { return len(live(i.adjustments)) > 0 },
-			Fields: func(_ context.Context, i listed) ([]admin.Field, error) {
-				return []admin.Field{{Name: "adjustment_id", Label: "What", Kind: "select", Required: true, Options: takeable(i.adjustments)}}, nil
+			Fields: func(ctx context.Context, i listed) ([]admin.Field, error) {
+				return []admin.Field{{Name: "adjustment_id", Label: "What", Kind: "select", Required: true, Options: takeable(ctx, i.adjustments)}}, nil
 			},
 			Run: c.takeBack},
 	}
@@ -121,10 +123,11 @@ func live(list []AdjustmentResponse) []AdjustmentResponse {
 	return found
 }
 
-func takeable(list []AdjustmentResponse) []admin.Option {
+func takeable(ctx context.Context, list []AdjustmentResponse) []admin.Option {
+	reader := admin.Reader{Language: i18n.From(ctx)}
 	var options []admin.Option
 	for _, a := range live(list) {
-		options = append(options, admin.Option{Value: a.ID, Label: a.Amount + " " + a.Currency + " · " + admin.StatusBadge(string(a.Kind)).Label})
+		options = append(options, admin.Option{Value: a.ID, Label: a.Amount + " " + a.Currency + " · " + reader.Say(admin.StatusBadge(string(a.Kind)).Label)})
 	}
 	return options
 }
@@ -181,6 +184,12 @@ func adjustButtons(inv *Invoice, adjustments []AdjustmentResponse, credit int64)
 	return list
 }
 
+// instant reads a time as answers have it.
+func instant(text string) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, text) // web.Time has written it
+	return at
+}
+
 func adjustmentsTable(list []AdjustmentResponse) admin.Table {
 	var rows [][]admin.Cell
 	for _, a := range list {
@@ -192,7 +201,7 @@ func adjustmentsTable(list []AdjustmentResponse) admin.Table {
 		if a.MadeBy != nil {
 			by = *a.MadeBy
 		}
-		rows = append(rows, []admin.Cell{cell, admin.Amount(money.New(a.AmountMinor, money.Currency(a.Currency))), admin.Text(a.Reason), admin.Text(by), admin.Date(a.CreatedAt[:len("2006-01-02")])})
+		rows = append(rows, []admin.Cell{cell, admin.Amount(money.New(a.AmountMinor, money.Currency(a.Currency))), admin.Text(a.Reason), admin.Text(by), admin.When(instant(a.CreatedAt))})
 	}
-	return admin.NewTable("Credit and write-offs", []string{"What", "Amount", "Reason", "By", "Day"}, nil, rows)
+	return admin.NewTable("Credit and write-offs", []string{"What", "Amount", "Reason", "By", "When"}, nil, rows)
 }

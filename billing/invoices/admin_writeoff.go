@@ -30,7 +30,7 @@ func (s *Service) writeOffSection() admin.Section {
 			{Title: "Status", Value: func(w WriteOffResponse) admin.Cell { return admin.Status(w.shownStatus()) }},
 			{Title: "Amount", Numeric: true, Value: func(w WriteOffResponse) admin.Cell { return admin.Amount(w.amount(w.AmountMinor)) }},
 			{Title: "Asked for by", Value: func(w WriteOffResponse) admin.Cell { return admin.Text(w.Requester) }},
-			{Title: "Day", OrderBy: "created_at", Value: func(w WriteOffResponse) admin.Cell { return admin.Date(w.CreatedAt[:len("2006-01-02")]) }},
+			{Title: "When", OrderBy: "created_at", Value: func(w WriteOffResponse) admin.Cell { return admin.When(instant(w.CreatedAt)) }},
 		},
 		List: s.WriteOffs,
 		Key:  func(w WriteOffResponse) uuid.UUID { return uuid.MustParse(w.ID) },

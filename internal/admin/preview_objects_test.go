@@ -93,7 +93,7 @@ func invoicePage() InvoicePage {
 		Payments: admin.NewTable("", []string{"Reference", "Claimed", "Method", "Status", "Submitted"}, []string{"/console/payments/second/", "/console/payments/settled/"}, [][]admin.Cell{
 			{admin.Text("HBL-20261117-99120-884"), admin.Amount(pkr(184_250_000)), admin.Word("Bank transfer"), admin.Status("pending_approval"), admin.Age(ago(98 * time.Hour))},
 			{admin.Text("HBL-20261101-1"), admin.Amount(pkr(26_323_000)), admin.Word("Bank transfer"), admin.Status("succeeded"), admin.Age(ago(20 * 24 * time.Hour))}}),
-		Adjustments: admin.NewTable("", []string{"What", "Amount", "Reason", "By", "Day"}, nil, [][]admin.Cell{
+		Adjustments: admin.NewTable("", []string{"What", "Amount", "Reason", "By", "When"}, nil, [][]admin.Cell{
 			{admin.Status("credit_applied"), admin.Amount(pkr(2_000_000)), admin.Text(""), admin.Text("omar@acme.test"), admin.Date("2026-11-20")},
 			{admin.Status("written_off"), admin.Amount(pkr(1_000_000)), admin.Text("Fees of the bank"), admin.Text("omar@acme.test"), admin.Date("2026-11-21")}}),
 		Buttons: []admin.Button{{Title: "Void", URL: "/console/invoices/confirm/", Danger: true}},
