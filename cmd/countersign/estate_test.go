@@ -43,7 +43,7 @@ type holding struct {
 	Account, User, Method, Evidence, Ledger string
 	Sandbox                                 string // an order of the sandbox's, which waits for its payer
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
-	Undecided, Settled, Withdrawn           string // payments, the last one of Free; Settled brought more than was owed
+	Undecided, Settled, Withdrawn           string // payments, the last one of Free
 	Rate, Conversion, Reversed              string // of exchange; the rate is the tenant's
 	Lowered, Adjustment, Note               string // an invoice that was lowered, by credit and by a credit note
 	WriteOff                                string // of it, which waits for a second person
@@ -127,7 +127,8 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
-	h.Settled = e.tooMuch(customer.With("Idempotency-Key", "settled"), h.Paid)
+	h.Settled = customer.With("Idempotency-Key", "settled").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer",
+		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	h.Withdrawn = customer.With("Idempotency-Key", "withdrawn").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Free, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	e.As(member).Post(base+"/payments/"+h.Withdrawn+"/cancel/", "{}").Expect(http.StatusOK)
@@ -186,23 +187,14 @@ func keyed(client *testkit.Client) *testkit.Client {
 
 // lower makes one more invoice, and lowers it in every way.
 func (e *estate) lower(h *holding) {
+	e.overpaid(*h)
 	h.Lowered = e.finalized(*h)
 	h.Adjustment, h.Note = e.applied(h.Lowered), e.credited(h.Lowered)
 	h.WriteOff = e.asked(h.Lowered)
 }
 
-// tooMuch claims that more was paid than an invoice is over.
-func (e *estate) tooMuch(customer *testkit.Client, invoice string) string {
-	return customer.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "amount": "160.00",
-		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
-}
-
 // overpaid gives a customer more credit.
-func (e *estate) overpaid(h holding) {
-	id := e.tooMuch(e.As(h.person), e.finalized(h))
-	e.As(e.Approver).Post(base+"/payments/"+id+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(id))}).Expect(http.StatusOK)
-	e.SettleAll()
-}
+func (e *estate) overpaid(h holding) { e.GiveCredit(uuid.MustParse(h.Account), money.New(1000, "USD")) }
 
 // applied pays the least there is of an invoice with credit.
 func (e *estate) applied(invoice string) string {
