@@ -125,6 +125,10 @@ func (d *deeds) do(name string) bool {
 		_, err := d.w.Invoices.MarkUncollectible(owner, invoices.GiveUpInput{Invoice: inv.ID.String(), Reason: "x"})
 		return d.must(err)
 	case "reopen":
+		if rapid.Bool().Draw(d.t, "given up just now") {
+			_, err := d.w.Invoices.MarkUncollectible(owner, invoices.GiveUpInput{Invoice: inv.ID.String(), Reason: "x"})
+			d.must(err)
+		}
 		_, err := d.w.Invoices.Reopen(owner, invoices.GiveUpInput{Invoice: inv.ID.String(), Reason: "x"})
 		return d.must(err)
 	case "pay":
