@@ -15,7 +15,8 @@ import (
 // App hands the routes, background work and checks of payments to the project.
 func (s *Service) App() apps.App {
 	v := &Views{service: s}
-	return apps.App{Name: "payments", URLs: v.urls(), Admin: s.sections(), Doorbells: []apps.Doorbell{s.settleDoorbell()}, Checks: ledger.Checks(s.db, proofs)}
+	return apps.App{Name: "payments", URLs: v.urls(), Admin: s.sections(), Doorbells: []apps.Doorbell{s.settleDoorbell()}, Checks: ledger.Checks(s.db, proofs),
+		Sealed: []apps.SealedColumn{sealedDetails}}
 }
 
 // OfInvoice gives the payments for an invoice as its readers see them; it joins the invoice's answer to them without

@@ -51,6 +51,9 @@ var (
 	ErrNotDeletable = errs.Conflict("payment_not_deletable", "Only a payment that was never started can be deleted.")
 	// ErrNotSetAside means that the settlement has not set the payment aside.
 	ErrNotSetAside = errs.Conflict("payment_not_set_aside", "The settlement has not set this payment aside.")
+	// ErrSearchTooWide means that a search without equality on a keyed field would read more payments than one may. Narrow it by
+	// time, or ask for an id.
+	ErrSearchTooWide = errs.Invalid("search_too_wide", "This would read more than {{.limit}} payments. Narrow the time by created_after and created_before, or ask for an id with =.")
 	// ErrUnknownDetail names a key that the details of a manual payment do not know (S0-23).
 	ErrUnknownDetail = errs.Invalid("unknown_field", "This field is unknown here.")
 )

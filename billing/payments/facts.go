@@ -13,6 +13,7 @@ import (
 	"countersign/billing/decisions"
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
+	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/internal/web"
@@ -42,7 +43,8 @@ type digested struct {
 	AccountActive                          bool
 	Amount                                 int64
 	Currency, Reference, Notes, PaidAt     string
-	Details                                map[string]string
+	Details                                paymentmethods.Details
+	Sensitive                              map[string]any `json:",omitempty"` // opened: what an approver compares with receipts
 	Version                                int
 	InvoiceNumber, InvoiceStatus, Due      string
 	PendingClaims                          int
@@ -104,6 +106,7 @@ func (s *Service) facts(ctx context.Context, send sender, k *known, list ...*Pay
 	}
 	out := make([]*Facts, len(list))
 	for i, p := range list {
+		s.open(ctx, p)
 		f := &Facts{Payment: p, Account: k.accounts[p.AccountID], Invoice: k.invoices[p.InvoiceID], Files: k.filesOf(p), Signals: k.signals(p), ladder: k.ladder, people: k.people,
 			threshold: decisions.Threshold{Above: k.tenant.TwoApprovalThresholdMinor, Currency: k.tenant.DefaultCurrency}}
 		for _, d := range k.decisions {
@@ -140,7 +143,7 @@ func (f *Facts) require(received int64) decisions.Requirement {
 func (f *Facts) digest() (decisions.Digest, error) {
 	p := f.Payment
 	d := digested{ID: p.ID.String(), Account: p.AccountID.String(), Invoice: p.InvoiceID.String(), Method: string(p.Method), Status: string(p.Status),
-		Amount: p.AmountMinor, Currency: string(p.Currency), Reference: p.Reference, Notes: p.Notes, PaidAt: p.PaidAt.UTC().String(), Details: p.Details,
+		Amount: p.AmountMinor, Currency: string(p.Currency), Reference: p.Reference, Notes: p.Notes, PaidAt: p.PaidAt.UTC().String(), Details: p.Details, Sensitive: p.Opened,
 		Version: p.Version, Approvals: f.Requirement.Approvals, RequiresEvidence: f.Requirement.RequiresEvidence}
 	if f.Account != nil {
 		d.Holder, d.AccountNumber, d.Country, d.Kind, d.AccountActive = f.Account.Holder, f.Account.Number, f.Account.Country, f.Account.Kind, f.Account.IsActive

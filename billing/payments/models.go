@@ -56,42 +56,45 @@ func (s Status) CanBecome(next Status) bool { return slices.Contains(transitions
 type Payment struct {
 	bun.BaseModel `bun:"table:payments,alias:p"`
 
-	TenantID             uuid.UUID             `bun:"tenant_id,pk"`
-	ID                   uuid.UUID             `bun:"id,pk"`
-	AccountID            uuid.UUID             `bun:"account_id"`
-	InvoiceID            uuid.UUID             `bun:"invoice_id,nullzero"`
-	ExternalID           string                `bun:"external_id,nullzero"`
-	Method               paymentmethods.Method `bun:"method"`
-	Gateway              string                `bun:"gateway"`
-	AmountMinor          int64                 `bun:"amount_minor"`   // as claimed
-	ReceivedMinor        *int64                `bun:"received_minor"` // as the approver states; nil until approved
-	AppliedMinor         *int64                `bun:"applied_minor"`  // went to the invoice; nil until settled
-	ExcessMinor          *int64                `bun:"excess_minor"`   // went to the customer's credit
-	Currency             money.Currency        `bun:"currency"`
-	RefundedMinor        int64                 `bun:"refunded_minor"`
-	Status               Status                `bun:"status"`
-	SettlementStatus     string                `bun:"settlement_status"`
-	ReconciliationStatus string                `bun:"reconciliation_status"`
-	Reference            string                `bun:"reference"`
-	ReferenceNorm        string                `bun:"reference_norm"`
-	Details              map[string]string     `bun:"details,type:jsonb"`
-	Notes                string                `bun:"notes"`
-	FailureCode          string                `bun:"failure_code"`
-	FailureReason        string                `bun:"failure_reason"`
-	PaidAt               time.Time             `bun:"paid_at,nullzero"`
-	SubmittedBy          uuid.UUID             `bun:"submitted_by,nullzero"`
-	RetryOf              uuid.UUID             `bun:"retry_of,nullzero"`
-	SetAside             string                `bun:"set_aside"`
-	Version              int                   `bun:"version"`
-	CreatedAt            time.Time             `bun:"created_at,nullzero"`
-	UpdatedAt            time.Time             `bun:"updated_at,nullzero"`
-	ApprovedAt           time.Time             `bun:"approved_at,nullzero"`
-	ProcessedAt          time.Time             `bun:"processed_at,nullzero"`
-	FailedAt             time.Time             `bun:"failed_at,nullzero"`
-	CancelledAt          time.Time             `bun:"cancelled_at,nullzero"`
-	ExpiredAt            time.Time             `bun:"expired_at,nullzero"`
-	RefundedAt           time.Time             `bun:"refunded_at,nullzero"`
-	DeletedAt            time.Time             `bun:"deleted_at,nullzero"`
+	TenantID             uuid.UUID              `bun:"tenant_id,pk"`
+	ID                   uuid.UUID              `bun:"id,pk"`
+	AccountID            uuid.UUID              `bun:"account_id"`
+	InvoiceID            uuid.UUID              `bun:"invoice_id,nullzero"`
+	ExternalID           string                 `bun:"external_id,nullzero"`
+	Method               paymentmethods.Method  `bun:"method"`
+	Gateway              string                 `bun:"gateway"`
+	AmountMinor          int64                  `bun:"amount_minor"`   // as claimed
+	ReceivedMinor        *int64                 `bun:"received_minor"` // as the approver states; nil until approved
+	AppliedMinor         *int64                 `bun:"applied_minor"`  // went to the invoice; nil until settled
+	ExcessMinor          *int64                 `bun:"excess_minor"`   // went to the customer's credit
+	Currency             money.Currency         `bun:"currency"`
+	RefundedMinor        int64                  `bun:"refunded_minor"`
+	Status               Status                 `bun:"status"`
+	SettlementStatus     string                 `bun:"settlement_status"`
+	ReconciliationStatus string                 `bun:"reconciliation_status"`
+	Reference            string                 `bun:"reference"`
+	ReferenceNorm        string                 `bun:"reference_norm"`
+	Details              paymentmethods.Details `bun:"details,type:jsonb"` // of what is sealed, the end only
+	Sensitive            []byte                 `bun:"sensitive,nullzero"` // sealed
+	Notes                string                 `bun:"notes"`
+	FailureCode          string                 `bun:"failure_code"`
+	FailureReason        string                 `bun:"failure_reason"`
+	PaidAt               time.Time              `bun:"paid_at,nullzero"`
+	SubmittedBy          uuid.UUID              `bun:"submitted_by,nullzero"`
+	RetryOf              uuid.UUID              `bun:"retry_of,nullzero"`
+	SetAside             string                 `bun:"set_aside"`
+	Version              int                    `bun:"version"`
+	CreatedAt            time.Time              `bun:"created_at,nullzero"`
+	UpdatedAt            time.Time              `bun:"updated_at,nullzero"`
+	ApprovedAt           time.Time              `bun:"approved_at,nullzero"`
+	ProcessedAt          time.Time              `bun:"processed_at,nullzero"`
+	FailedAt             time.Time              `bun:"failed_at,nullzero"`
+	CancelledAt          time.Time              `bun:"cancelled_at,nullzero"`
+	ExpiredAt            time.Time              `bun:"expired_at,nullzero"`
+	RefundedAt           time.Time              `bun:"refunded_at,nullzero"`
+	DeletedAt            time.Time              `bun:"deleted_at,nullzero"`
+
+	Opened map[string]any `bun:"-"` // what Sensitive holds, by paths; nil until somebody opens it who may
 }
 
 // Evidence links a payment to a file that proves it. Links are never removed.

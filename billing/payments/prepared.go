@@ -21,6 +21,7 @@ type prepared struct {
 	*Payment
 	invoice *invoices.Invoice
 	in      SubmitManualInput
+	terms   [][]byte // by what its details are found
 
 	refused bool // the claim that is tried again was refused
 	// same is the live claim with the same invoice, method and reference; its ID is zero when there is none
@@ -105,9 +106,10 @@ func (c *prepared) readSameFiles(ctx context.Context) error {
 }
 
 // repeated gives the undecided claim that this one repeats word for word; nil when there is none or it says something else.
-func (c *prepared) repeated() *Payment {
+func (c *prepared) repeated(ctx context.Context, s *Service) *Payment {
+	s.open(ctx, &c.same)
 	if c.same.ID == uuid.Nil || c.same.Status != StatusPendingApproval || c.same.AmountMinor != c.AmountMinor || c.same.SubmittedBy != c.SubmittedBy || c.same.Notes != c.Notes ||
-		!c.same.PaidAt.Equal(c.PaidAt) || !maps.Equal(c.same.Details, c.Details) || len(c.sameFiles) != len(c.in.Evidence)+len(c.in.Files) {
+		!c.same.PaidAt.Equal(c.PaidAt) || !sameDetails(c.same.Details, c.Details) || !sameDetails(c.same.Opened, c.Opened) || len(c.sameFiles) != len(c.in.Evidence)+len(c.in.Files) {
 		return nil
 	}
 	for _, id := range c.in.Evidence {

@@ -23,7 +23,7 @@ import (
 const zeroID = `'00000000-0000-0000-0000-000000000000'`
 
 const paymentColumns = `id, account_id, coalesce(invoice_id, ` + zeroID + `), coalesce(external_id, ''), method, gateway, amount_minor, received_minor, applied_minor, excess_minor,
-  currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details, notes, failure_code, failure_reason,
+  currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details, sensitive, notes, failure_code, failure_reason,
   paid_at, coalesce(submitted_by, ` + zeroID + `), coalesce(retry_of, ` + zeroID + `), set_aside, version, created_at, updated_at,
   approved_at, processed_at, failed_at, cancelled_at, expired_at, refunded_at`
 
@@ -43,7 +43,7 @@ func (p *Payment) scan(row database.Row, more ...any) error {
 	// the currency unchecked: a payment in one that this program does not know can still be set aside
 	err := row.Scan(append([]any{&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
 		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, (*string)(&p.Currency), &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
-		&p.Reference, &p.ReferenceNorm, &p.Details, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
+		&p.Reference, &p.ReferenceNorm, &p.Details, &p.Sensitive, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
 		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled, &expired, &refunded}, more...)...)
 	p.PaidAt, p.ApprovedAt, p.ProcessedAt, p.FailedAt, p.CancelledAt = paid.Time, approved.Time, processed.Time, failed.Time, cancelled.Time
 	p.ExpiredAt, p.RefundedAt = expired.Time, refunded.Time

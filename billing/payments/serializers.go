@@ -35,11 +35,6 @@ type SubmitManualRequest struct {
 	Details              web.FreeForm `json:"details"`
 }
 
-// detailKeys are what the details of a manual payment may say (S0-23).
-func detailKeys() []string {
-	return []string{"payer_name", "bank_name", "branch", "account_last4", "wallet_provider"}
-}
-
 func (req SubmitManualRequest) input(once *idempotency.Once) (SubmitManualInput, error) {
 	in := SubmitManualInput{Invoice: req.InvoiceID, Notes: req.Notes, Once: once, Amount: amountOf("amount", req.Amount, req.AmountMinor)}
 	var fields errs.Fields
@@ -165,43 +160,43 @@ type BulkApproveItem struct {
 
 // Response is a payment as its account sees it.
 type Response struct {
-	ID                   string            `json:"id"`
-	PaymentID            string            `json:"payment_id"`
-	ExternalID           *string           `json:"external_id"`
-	AccountID            string            `json:"account_id"`
-	InvoiceID            *string           `json:"invoice_id"`
-	InvoiceNumber        *string           `json:"invoice_number"`
-	Amount               string            `json:"amount"`
-	AmountMinor          int64             `json:"amount_minor"`
-	ReceivedAmount       *string           `json:"received_amount"`
-	ReceivedAmountMinor  *int64            `json:"received_amount_minor"`
-	AppliedAmount        *string           `json:"applied_amount"`
-	AppliedAmountMinor   *int64            `json:"applied_amount_minor"`
-	CreditAmount         *string           `json:"credit_amount"`
-	CreditAmountMinor    *int64            `json:"credit_amount_minor"`
-	RefundedAmount       string            `json:"refunded_amount"`
-	RefundedAmountMinor  int64             `json:"refunded_amount_minor"`
-	Currency             string            `json:"currency"`
-	PaymentMethod        string            `json:"payment_method"`
-	Gateway              string            `json:"gateway"`
-	Status               string            `json:"status"`
-	SettlementStatus     string            `json:"settlement_status"`
-	ReconciliationStatus string            `json:"reconciliation_status"`
-	TransactionReference string            `json:"transaction_reference"`
-	Details              map[string]string `json:"details"`
-	Notes                string            `json:"notes"`
-	FailureCode          *string           `json:"failure_code"`
-	FailureReason        *string           `json:"failure_reason"`
-	RetryOf              *string           `json:"retry_of"`
-	PaidAt               *string           `json:"paid_at"`
-	CreatedAt            string            `json:"created_at"`
-	UpdatedAt            string            `json:"updated_at"`
-	SubmittedAt          string            `json:"submitted_at"`
-	ApprovedAt           *string           `json:"approved_at"`
-	ProcessedAt          *string           `json:"processed_at"`
-	FailedAt             *string           `json:"failed_at"`
-	CancelledAt          *string           `json:"cancelled_at"`
-	RefundedAt           *string           `json:"refunded_at"`
+	ID                   string                 `json:"id"`
+	PaymentID            string                 `json:"payment_id"`
+	ExternalID           *string                `json:"external_id"`
+	AccountID            string                 `json:"account_id"`
+	InvoiceID            *string                `json:"invoice_id"`
+	InvoiceNumber        *string                `json:"invoice_number"`
+	Amount               string                 `json:"amount"`
+	AmountMinor          int64                  `json:"amount_minor"`
+	ReceivedAmount       *string                `json:"received_amount"`
+	ReceivedAmountMinor  *int64                 `json:"received_amount_minor"`
+	AppliedAmount        *string                `json:"applied_amount"`
+	AppliedAmountMinor   *int64                 `json:"applied_amount_minor"`
+	CreditAmount         *string                `json:"credit_amount"`
+	CreditAmountMinor    *int64                 `json:"credit_amount_minor"`
+	RefundedAmount       string                 `json:"refunded_amount"`
+	RefundedAmountMinor  int64                  `json:"refunded_amount_minor"`
+	Currency             string                 `json:"currency"`
+	PaymentMethod        string                 `json:"payment_method"`
+	Gateway              string                 `json:"gateway"`
+	Status               string                 `json:"status"`
+	SettlementStatus     string                 `json:"settlement_status"`
+	ReconciliationStatus string                 `json:"reconciliation_status"`
+	TransactionReference string                 `json:"transaction_reference"`
+	Details              paymentmethods.Details `json:"details"`
+	Notes                string                 `json:"notes"`
+	FailureCode          *string                `json:"failure_code"`
+	FailureReason        *string                `json:"failure_reason"`
+	RetryOf              *string                `json:"retry_of"`
+	PaidAt               *string                `json:"paid_at"`
+	CreatedAt            string                 `json:"created_at"`
+	UpdatedAt            string                 `json:"updated_at"`
+	SubmittedAt          string                 `json:"submitted_at"`
+	ApprovedAt           *string                `json:"approved_at"`
+	ProcessedAt          *string                `json:"processed_at"`
+	FailedAt             *string                `json:"failed_at"`
+	CancelledAt          *string                `json:"cancelled_at"`
+	RefundedAt           *string                `json:"refunded_at"`
 }
 
 // newResponse shows p; inv is its invoice, nil without one.
@@ -359,15 +354,15 @@ type CountResponse struct {
 
 // TransactionResponse is a payment in the words and fields of seed 000 (S0-17 to S0-25).
 type TransactionResponse struct {
-	ID        string            `json:"id"`
-	TenantID  string            `json:"tenant_id"`
-	Status    string            `json:"status"`
-	Quantity  int64             `json:"quantity"` // minor units
-	Currency  string            `json:"currency"`
-	Gateway   string            `json:"gateway"`
-	Details   map[string]string `json:"details"`
-	CreatedAt string            `json:"created_at"`
-	UpdatedAt string            `json:"updated_at"`
+	ID        string                 `json:"id"`
+	TenantID  string                 `json:"tenant_id"`
+	Status    string                 `json:"status"`
+	Quantity  int64                  `json:"quantity"` // minor units
+	Currency  string                 `json:"currency"`
+	Gateway   string                 `json:"gateway"`
+	Details   paymentmethods.Details `json:"details"`
+	CreatedAt string                 `json:"created_at"`
+	UpdatedAt string                 `json:"updated_at"`
 }
 
 func newTransaction(p *Payment) TransactionResponse {

@@ -13,6 +13,7 @@ import (
 	"countersign/billing/invoices"
 	"countersign/internal/batch"
 	"countersign/internal/database"
+	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 )
 
@@ -25,6 +26,7 @@ type Deps struct {
 	// Secret keys the fingerprints by which references are recognised across tenants without being told. Changing it
 	// forgets what was seen.
 	Secret []byte
+	Keys   *keyring.Keyring // seals what is personal in details
 	Now    func() time.Time
 }
 
@@ -35,6 +37,7 @@ type Service struct {
 	invoices  *invoices.Service
 	evidence  *evidence.Service
 	secret    []byte
+	keys      *keyring.Keyring
 	now       func() time.Time
 	reads     *batch.Group[database.Scope, uuid.UUID, *Payment]
 	claims    *batch.Group[crowd, manualClaim, outcome[Response]]
@@ -55,10 +58,12 @@ func New(d Deps) *Service {
 		panic("payments: Deps.Evidence is missing")
 	case len(d.Secret) == 0:
 		panic("payments: Deps.Secret is missing")
+	case d.Keys == nil:
+		panic("payments: Deps.Keys is missing")
 	case d.Now == nil:
 		panic("payments: Deps.Now is missing")
 	}
-	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, now: d.Now}
+	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, keys: d.Keys, now: d.Now}
 	s.settling = make(chan struct{}, runtime.GOMAXPROCS(0)+1) // one more than cores: while one waits for the disk, another works
 	s.reads = batch.NewGroup(maxTogether, enoughReads, s.readTogether)
 	s.claims = batch.NewGroup(maxTogether, enoughWrites, s.submitTogether)

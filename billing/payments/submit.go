@@ -109,24 +109,29 @@ func (s *Service) submitTogether(ctx context.Context, who crowd, list []manualCl
 }
 
 // prepare looks at what needs the invoice only, and gives the payment as it would be stored.
-func prepare(c manualClaim, inv invoices.Locked) (*prepared, error) {
+func (s *Service) prepare(ctx context.Context, c manualClaim, inv invoices.Locked) (*prepared, error) {
 	if inv.Invoice == nil || c.by.IsMember() && (inv.AccountID != c.by.AccountID || inv.FinalizedAt.IsZero()) {
 		return nil, ErrInvoiceNotFound
 	}
 	p := &Payment{TenantID: inv.TenantID, ID: uuid.Must(uuid.NewV7()), AccountID: inv.AccountID, InvoiceID: inv.ID, Method: c.in.Method,
 		Gateway: string(paymentmethods.GatewayOf(c.in.Method)), Currency: inv.Currency, AmountMinor: inv.BalanceMinor, Status: StatusPendingApproval,
-		SettlementStatus: "unsettled", ReconciliationStatus: "unmatched", Reference: c.in.Reference, ReferenceNorm: c.norm, Details: c.in.Details, Notes: c.in.Notes,
+		SettlementStatus: "unsettled", ReconciliationStatus: "unmatched", Reference: c.in.Reference, ReferenceNorm: c.norm, Notes: c.in.Notes,
 		PaidAt: c.in.PaidAt, SubmittedBy: c.by.UserID, RetryOf: c.in.RetryOf, Version: 1, CreatedAt: inv.At, UpdatedAt: inv.At}
-	if p.Details == nil {
-		p.Details = map[string]string{}
-	}
 	if err := invoices.CheckPayable(inv.Invoice); err != nil {
 		return nil, err
 	}
 	if err := claimAmount(p, c.in); err != nil {
 		return nil, err
 	}
-	return &prepared{Payment: p, invoice: inv.Invoice, in: c.in}, nil
+	raw, refused := make(map[string]any, len(c.in.Details)), errs.Fields{}
+	for key, text := range c.in.Details {
+		raw[key] = text
+	}
+	terms, err := s.addDetails(ctx, p, raw, &refused)
+	if err = cmp.Or(err, refused.Err()); err != nil {
+		return nil, err
+	}
+	return &prepared{Payment: p, invoice: inv.Invoice, in: c.in, terms: terms}, nil
 }
 
 // store takes claims for different invoices, which are locked; a zero one was not found. An error means that the
@@ -136,7 +141,7 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, list []manualClaim, lock
 	keys, known := &idempotency.Many{}, newClaimChecks()
 	for i, c := range list {
 		keys.Ask(c.as(ctx), c.in.Once)
-		open[i], out[i].err = prepare(c, locked[i])
+		open[i], out[i].err = s.prepare(ctx, c, locked[i])
 	}
 	if err := known.read(ctx, keys.Statement(tenancy.ID(ctx)), open); err != nil {
 		return nil, err
@@ -150,7 +155,7 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, list []manualClaim, lock
 		if p == nil {
 			continue
 		}
-		if same := p.repeated(); same != nil {
+		if same := p.repeated(ctx, s); same != nil {
 			if c.in.Once != nil {
 				c.in.Once.MarkReplayed()
 			}
@@ -179,10 +184,10 @@ var (
 	insertSightings = database.NewRows("remember references", `
 INSERT INTO reference_sightings (reference, seen_by) SELECT DISTINCT * FROM unnest($1::bytea[], $2::bytea[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING`)  // in one order, so that two sets never wait for each other
 	insertClaims = database.NewRows("insert payments", `
-INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, notes, paid_at, submitted_by, retry_of, version, created_at, updated_at)
-SELECT c.*, c.created_at FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::text[],
-  $14::timestamptz[], $15::uuid[], $16::uuid[], $17::int[], $18::timestamptz[])
-  AS c(tenant_id, id, account_id, invoice_id, method, gateway, amount, currency, status, reference, norm, details, notes, paid_at, submitted_by, retry_of, version, created_at)`)
+INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, sensitive, notes, paid_at, submitted_by, retry_of, version, created_at, updated_at)
+SELECT c.*, c.created_at FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::bytea[], $14::text[],
+  $15::timestamptz[], $16::uuid[], $17::uuid[], $18::int[], $19::timestamptz[])
+  AS c(tenant_id, id, account_id, invoice_id, method, gateway, amount, currency, status, reference, norm, details, sensitive, notes, paid_at, submitted_by, retry_of, version, created_at)`)
 	attachEvidence = database.NewRows("attach evidence", `
 INSERT INTO payment_evidence (tenant_id, payment_id, evidence_id, account_id) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])`)
 )
@@ -196,7 +201,8 @@ func (s *Service) write(ctx context.Context, tx bun.Tx, c *prepared, files []*ev
 	p := c.Payment
 	paid := sql.NullTime{Time: p.PaidAt, Valid: !p.PaidAt.IsZero()}
 	database.SendRowWithCommit(ctx, insertClaims, p.TenantID, p.ID, p.AccountID, p.InvoiceID, p.Method, p.Gateway, p.AmountMinor, p.Currency, p.Status,
-		p.Reference, p.ReferenceNorm, p.Details, p.Notes, paid, database.Nullable(p.SubmittedBy), database.Nullable(p.RetryOf), p.Version, p.CreatedAt)
+		p.Reference, p.ReferenceNorm, p.Details, p.Sensitive, p.Notes, paid, database.Nullable(p.SubmittedBy), database.Nullable(p.RetryOf), p.Version, p.CreatedAt)
+	p.sendTerms(ctx, c.terms)
 	for _, file := range append(files, recorded...) {
 		database.SendRowWithCommit(ctx, attachEvidence, p.TenantID, p.ID, file.ID, p.AccountID)
 	}

@@ -19,6 +19,8 @@ func (v *Views) urls() []web.Route {
 			Tag: tag, Summary: "Payments, newest first", List: listSpec(words()), Response: Response{}},
 		{Method: http.MethodGet, Path: "/billing/payments/count/", Permission: auth.BillingView, Handler: v.count,
 			Tag: tag, Summary: "How many payments a filter matches", Query: listSpec(words()), Response: CountResponse{}},
+		{Method: http.MethodPost, Path: "/billing/payments/search/", Permission: auth.BillingView, Handler: v.search,
+			Tag: tag, Summary: "Payments by what their gateway has said of them", Request: SearchRequest{}, List: searchSpec(), Response: Response{}, Errors: []*errs.Error{ErrSearchTooWide}},
 		{Method: http.MethodPost, Path: "/billing/payments/manual/", Permission: auth.BillingCreate, Handler: v.submitManual,
 			Tag: tag, Summary: "Submit a bank transfer or wallet payment for an invoice", Request: SubmitManualRequest{}, Files: "evidence", Response: Response{}, Status: http.StatusCreated,
 			Errors: []*errs.Error{ErrInvoiceNotFound, invoices.ErrAlreadyPaid, invoices.ErrNothingOwed, invoices.ErrVoid, invoices.ErrNotFinalized, ErrPending, paymentmethods.ErrMethodUnavailable, ErrEvidenceRequired}},

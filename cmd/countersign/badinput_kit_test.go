@@ -116,6 +116,9 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/payments/manual/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), "", map[string]any{"invoice_id": e.finalized(e.First), "payment_method": "bank_transfer", "transaction_reference": e.Reference()}}
 	},
+	"POST /billing/payments/search/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Member), "", searched(nil)}
+	},
 	"PATCH /billing/payments/{id}/": func(t *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), e.freshClaim(), map[string]any{"notes": "Changed"}}
 	},

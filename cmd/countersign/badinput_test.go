@@ -165,6 +165,7 @@ type badValue struct{ what, raw string }
 var (
 	numberType   = reflect.TypeFor[web.Number]()
 	freeFormType = reflect.TypeFor[web.FreeForm]()
+	anythingType = reflect.TypeFor[web.Anything]()
 	// notJSON are numbers as other languages write them; in JSON they are no values at all.
 	notJSON = []string{"+1", "0x10", "NaN", "Infinity", "-Infinity", "01", ".5", "1.", "1e", "--1", "1_000", "undefined", "None", "1,5"}
 	forty   = "1" + strings.Repeat("0", 40)
@@ -195,6 +196,9 @@ func badValues(s slot) []badValue {
 		if !slices.Contains(compared, s.last()) {
 			raw("-1", `"-1"`, `"-0.01"`)
 		}
+	case s.kind == anythingType: // what its route makes of it: here a place and a text to compare with
+		raw("true", "[]", "{}", "[[]]", `{"a":"b"}`, `["a"]`, `"\u0000"`, `"a\u0000b"`, "1e400", "1e999999", strings.Repeat("9", 100_000), `"4111 1111 1111 1111"`)
+		raw(notJSON...)
 	case s.kind == freeFormType:
 		raw("1", "true", `"a"`, `"{}"`, "[]", "[{}]", `{"a":"x\u0000y"}`, `{"a\u0000":"x"}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"a":{"a":{"a":{"a":"\u0000"}}}}`,
 			`{"a":1,"a":2}`, `{"a":`+strings.Repeat("[", 20)+strings.Repeat("]", 20)+`}`, `{"a":"`+strings.Repeat("x", 500_000)+`"}`, `{"a":"4111 1111 1111 1111"}`, `{"a":1e999999}`, `{"a":`+strings.Repeat("9", 200_000)+`}`)

@@ -126,7 +126,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	h.Sandbox = e.sandboxOrder(t)
 	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
-		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}}).Expect(http.StatusCreated).Text("data.id")
+		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}, "details": map[string]any{"sender_number": "01711-223344", "bank_name": "City"}}).Expect(http.StatusCreated).Text("data.id")
 	h.Settled = customer.With("Idempotency-Key", "settled").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference()}).Expect(http.StatusCreated).Text("data.id")
 	h.Withdrawn = customer.With("Idempotency-Key", "withdrawn").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Free, "payment_method": "bank_transfer",

@@ -269,6 +269,7 @@ func (e *estate) everyRoute(t *testing.T) {
 		return ok(member.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "reference": e.Reference()})).Text("data.id")
 	}
 	member.Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Paid, "payment_method": "bank_transfer", "reference": "X1"}).Refused(http.StatusBadRequest, "invoice_already_paid")
+	ok(owner.Post(base+"/payments/search/", searched(nil)))
 	withdrawn := claim(h.Free)
 	ok(member.Patch(base+"/payments/"+withdrawn+"/", map[string]any{"notes": "Changed"}))
 	ok(member.Post(base+"/payments/"+withdrawn+"/cancel/", map[string]any{}))

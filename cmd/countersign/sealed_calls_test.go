@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -135,6 +136,7 @@ var calls = map[string]change{
 	}},
 	"PUT /billing/approval-policies/": {body: map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}, status: http.StatusOK},
 
+	"POST /billing/payments/search/": {body: searched(nil), status: http.StatusOK},
 	"POST /billing/payments/manual/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: c.claim()}
 	}},
@@ -289,6 +291,12 @@ func references(t *testing.T, e *estate) map[string]reference {
 		"POST /billing/payments/manual/ invoice_id":   {id: func(h holding) string { return h.Free }, do: claim("invoice_id", false)},
 		"POST /billing/payments/manual/ evidence_ids": {id: func(h holding) string { return h.Evidence }, do: claim("evidence_ids", true)},
 		"POST /billing/payments/manual/ retry_of":     {id: func(h holding) string { return h.Withdrawn }, do: claim("retry_of", false)},
+		"POST /billing/payments/search/ account": {each: true, id: account, do: post("/billing/payments/search/", func(id string) map[string]any {
+			return searched(map[string]any{"account": id})
+		})},
+		"POST /billing/payments/search/ invoice": {each: true, id: func(h holding) string { return h.Open }, do: post("/billing/payments/search/", func(id string) map[string]any {
+			return searched(map[string]any{"invoice": id})
+		})},
 		"POST /billing/payments/bulk_approve/ id": {each: true, id: func(h holding) string { return h.Undecided }, do: post("/billing/payments/bulk_approve/", func(id string) map[string]any {
 			return map[string]any{"items": []any{map[string]any{"id": id, "digest": noDigest}}}
 		})},
@@ -313,6 +321,13 @@ func references(t *testing.T, e *estate) map[string]reference {
 			return client.Patch(apiPrefix+"/users/"+e.First.User+"/", map[string]any{"account_id": id})
 		}},
 	}
+}
+
+// searched is a search that finds the undecided claims of all customers of all estates, with more that it says.
+func searched(more map[string]any) map[string]any {
+	body := map[string]any{"gateway": "manual", "filters": []any{map[string]any{"path": "sender_number", "op": "=", "value": "01711223344"}}}
+	maps.Copy(body, more)
+	return body
 }
 
 // theirWords are fields whose ids are the client's own, for his systems: they name nothing of ours.

@@ -44,6 +44,9 @@ var (
 // Number is a number as its sender wrote it: a JSON string or a JSON number literal, kept as text and never a float.
 type Number string
 
+// Anything is a JSON value of any type, to be compared and not stored. Numbers are json.Number, as their sender wrote them.
+type Anything struct{ JSON any }
+
 // FreeForm is a JSON object whose keys are the sender's own, such as bank details. Keys are kept as they are.
 type FreeForm map[string]any
 
@@ -281,6 +284,7 @@ func bindStruct(object map[string]any, dst reflect.Value, path string, fields *f
 var (
 	numberType   = reflect.TypeFor[Number]()
 	freeFormType = reflect.TypeFor[FreeForm]()
+	anythingType = reflect.TypeFor[Anything]()
 )
 
 func bindValue(value any, dst reflect.Value, path string, fields *faults) {
@@ -308,6 +312,10 @@ func bindValue(value any, dst reflect.Value, path string, fields *faults) {
 		}
 		checkTexts(object, path, fields)
 		dst.Set(reflect.ValueOf(FreeForm(object)))
+		return
+	}
+	if dst.Type() == anythingType {
+		dst.Set(reflect.ValueOf(Anything{value}))
 		return
 	}
 	switch dst.Kind() {

@@ -283,6 +283,9 @@ func ownTypes(p jsonschema.InterceptSchemaParams) (bool, error) {
 		p.Schema.AnyOf = []jsonschema.SchemaOrBool{typed(jsonschema.String), typed(jsonschema.Number)}
 		p.Schema.WithDescription("A decimal as text or number; it is read as text and never becomes a float.")
 		return true, nil
+	case anythingType:
+		p.Schema.Type = nil
+		return true, nil
 	case freeFormType:
 		p.Schema.Type = nil
 		p.Schema.AddType(jsonschema.Object)
