@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,9 @@ var Start = time.Date(2026, 1, 21, 6, 0, 0, 0, time.UTC)
 
 // secret is shared by all worlds of a test binary, as by the tenants of one installation.
 var secret = []byte(strings.Repeat("countersign test ", 2))
+
+// Secret is what all keys of the worlds are made from.
+func Secret() []byte { return slices.Clone(secret) }
 
 // World is a tenant of a test's own: in Bangladesh, billing in USD, with bank transfers and local wallets for everybody.
 type World struct {

@@ -126,7 +126,7 @@ var fields = func() map[string]*detailField {
 		for of, paths := range map[kind][]string{kindText: s.texts, kindNumber: s.numbers, kindInteger: s.integers, kindTime: s.times, kindBoolean: s.booleans} {
 			each(paths, func(f *detailField) { f.kind = of })
 		}
-		each(s.free, func(f *detailField) { f.kind, f.free, f.keyed = kindAny, true, true })
+		each(s.free, func(f *detailField) { f.free = true }) // an object: of no kind itself
 		each(s.sealed, func(f *detailField) { f.kind, f.sealed = kindText, true })
 		each(s.secret, func(f *detailField) { f.secret = true })
 		each(s.keyed, func(f *detailField) { f.keyed = true })

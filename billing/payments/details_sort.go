@@ -78,7 +78,7 @@ func (s *sorter) sort(value any, f *detailField, path []string) (stored any, ok 
 			return s.object(value, f, path)
 		}
 	case []any:
-		if f.free || f.below["*"] != nil {
+		if f.kind == kindAny || f.below["*"] != nil {
 			return s.list(value, f, path), true
 		}
 	default:

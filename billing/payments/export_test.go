@@ -5,7 +5,13 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
 	"countersign/internal/auth"
+	"countersign/internal/errs"
+	"countersign/internal/keyring"
+	"countersign/tenancy"
 )
 
 // Which requests come at the same time is chance; a test chooses.
@@ -76,3 +82,65 @@ func outcomes[T any](t testing.TB, n int, list []outcome[T], err error) []Outcom
 	}
 	return out
 }
+
+// Insert stores a payment with details as a gateway has given them, and says what was left out of them.
+func (s *Service) Insert(t testing.TB, ctx context.Context, p *Payment, details map[string]any) (refused error) {
+	t.Helper()
+	var fields errs.Fields
+	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		terms, err := s.addDetails(ctx, p, details, &fields)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.NewInsert().Model(p).Exec(ctx); err != nil {
+			return err
+		}
+		p.sendTerms(ctx, terms)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fields.Err()
+}
+
+// AddDetails is what a provider's next answer does to a payment's details.
+func (s *Service) AddDetails(t testing.TB, ctx context.Context, id uuid.UUID, more map[string]any) error {
+	t.Helper()
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		p, err := lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		terms, err := s.addDetails(ctx, p.Payment, more, &errs.Fields{})
+		if err != nil {
+			return err
+		}
+		p.sendTerms(ctx, terms)
+		_, err = tx.NewUpdate().Model(p.Payment).Column("details", "sensitive").Where("p.tenant_id = ?", p.TenantID).Where("p.id = ?", p.ID).Exec(ctx)
+		return err
+	})
+}
+
+// WithKeys is the service of a process with another ring.
+func (s *Service) WithKeys(keys *keyring.Keyring) *Service {
+	other := *s
+	other.keys = keys
+	return &other
+}
+
+// Whole gives a payment's details as who decides sees them, and the digest that binds him.
+func (s *Service) Whole(t testing.TB, ctx context.Context, id uuid.UUID) (map[string]any, string) {
+	t.Helper()
+	f, err := s.look(ctx, id.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Payment.wholeDetails(), f.Digest.String()
+}
+
+// Place is where a payment's sealed details stand.
+func (p *Payment) Place() keyring.Place { return p.place() }
+
+// MaxSearched is how many payments a search reads without an index.
+const MaxSearched = maxSearched

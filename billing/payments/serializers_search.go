@@ -93,10 +93,11 @@ const maxOperands = 100
 // conditions reads the filters by what the gateway's details hold.
 func (req SearchRequest) conditions() (list []condition, err error) {
 	gateway := strings.ToLower(req.Gateway)
-	if fields[gateway] == nil {
-		return nil, web.ErrNotAChoice.With("allowed", strings.Join(gatewayNames(), ", ")).At("gateway")
-	}
 	var wrong errs.Fields
+	if fields[gateway] == nil {
+		wrong.Add("gateway", web.ErrNotAChoice.With("allowed", strings.Join(gatewayNames(), ", ")))
+		return nil, wrong.Err()
+	}
 	for i, f := range req.Filters {
 		field := func(name string) string { return fmt.Sprintf("filters.%d.%s", i, name) }
 		c := condition{gateway: gateway, op: strings.ToLower(f.Op)}
