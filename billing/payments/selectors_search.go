@@ -18,37 +18,45 @@ import (
 // maxSearched is how many payments a search reads that no index answers: more would keep the caller waiting for seconds.
 const maxSearched = 100_000
 
-// Search selects the payments of a gateway whose details meet all conditions. Members are narrowed to account. A search
-// in which nothing asks for equality with a keyed value reads the gateway's payments one after the other, and is refused
-// when they are too many in the time that l names: ErrSearchTooWide.
+// search selects the payments of a gateway whose details meet all conditions. Members are narrowed to account. A search
+// that no index answers reads the gateway's payments one after the other, and is refused when they are too many in the
+// time that l names: ErrSearchTooWide.
 func (s *Service) search(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID, conditions []condition) (web.Page[*Payment], error) {
 	q := filtered(ctx, tx, l, account).Where("p.gateway = ?", conditions[0].gateway)
-	indexed := false
+	few := false
 	for _, c := range conditions {
-		indexed = indexed || c.indexed()
-	}
-	if !indexed {
-		if err := narrow(ctx, q); err != nil {
+		if few || !c.indexed() {
+			continue
+		}
+		terms := tx.NewSelect().TableExpr("payment_terms AS t").Where("t.tenant_id = ?", tenancy.ID(ctx)).Where("t.term IN (?)", bun.List(c.terms(ctx, s.keys)))
+		var err error
+		if few, err = atMost(ctx, terms, maxSearched); err != nil {
 			return web.Page[*Payment]{}, err
 		}
 	}
+	if !few {
+		narrow, err := atMost(ctx, q, maxSearched)
+		if err != nil {
+			return web.Page[*Payment]{}, err
+		}
+		if !narrow {
+			return web.Page[*Payment]{}, ErrSearchTooWide.With("limit", maxSearched)
+		}
+	}
 	for _, c := range conditions {
-		q = c.where(q, s.keys, tenancy.ID(ctx))
+		q = c.where(ctx, q, s.keys)
 	}
 	return web.Paginate(ctx, q, l, "p", func(p *Payment) (time.Time, uuid.UUID) { return p.CreatedAt, p.ID })
 }
 
-// narrow refuses a search that would read too much.
-func narrow(ctx context.Context, q *bun.SelectQuery) error {
-	candidates := q.Clone().ColumnExpr("1").Limit(maxSearched + 1)
-	var n int
-	if err := q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", candidates).Scan(ctx, &n); err != nil {
-		return fmt.Errorf("count what a search would read: %w", err)
+// atMost says whether q selects no more than limit rows, and reads no more to know.
+func atMost(ctx context.Context, q *bun.SelectQuery, limit int64) (bool, error) {
+	capped := q.Clone().ColumnExpr("1").Limit(limit + 1)
+	var n int64
+	if err := q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped).Scan(ctx, &n); err != nil {
+		return false, fmt.Errorf("count what a search would read: %w", err)
 	}
-	if n > maxSearched {
-		return ErrSearchTooWide.With("limit", maxSearched)
-	}
-	return nil
+	return n <= limit, nil
 }
 
 // indexed says whether the payments that meet the condition are found by their terms.
@@ -56,15 +64,20 @@ func (c condition) indexed() bool {
 	return (c.field.keyed || c.field.sealed) && (c.op == "=" || c.op == "in")
 }
 
+// terms are what the payments that meet the condition are found by.
+func (c condition) terms(ctx context.Context, keys *keyring.Keyring) [][]byte {
+	terms := make([][]byte, len(c.values))
+	for i, v := range c.values {
+		terms[i] = keys.Index(tenancy.ID(ctx), sealedDetails.Purpose(), term(c.gateway, c.path, c.field, v))
+	}
+	return terms
+}
+
 // where adds the condition. Keys and values travel as values, never as SQL. Whatever is stored, the comparison does not
 // fail: what is of another type is not met.
-func (c condition) where(q *bun.SelectQuery, keys *keyring.Keyring, tenant uuid.UUID) *bun.SelectQuery {
+func (c condition) where(ctx context.Context, q *bun.SelectQuery, keys *keyring.Keyring) *bun.SelectQuery {
 	if c.indexed() {
-		terms := make([][]byte, len(c.values))
-		for i, v := range c.values {
-			terms[i] = keys.Index(tenant, sealedDetails.Purpose(), term(c.gateway, c.path, c.field, v))
-		}
-		q = q.Where("p.id IN (SELECT t.payment_id FROM payment_terms AS t WHERE t.tenant_id = ? AND t.term IN (?))", tenant, bun.List(terms))
+		q = q.Where("p.id IN (SELECT t.payment_id FROM payment_terms AS t WHERE t.tenant_id = ? AND t.term IN (?))", tenancy.ID(ctx), bun.List(c.terms(ctx, keys)))
 	}
 	if c.field.sealed { // nothing plain to compare
 		return q
