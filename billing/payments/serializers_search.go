@@ -18,7 +18,7 @@ import (
 // the filters, order and page of the list. What the address says of these goes before the body, so that the body can be
 // sent unchanged to next and previous.
 type SearchRequest struct {
-	Gateway       string         `json:"gateway" validate:"required,max=40"`
+	Gateway       string         `json:"gateway" validate:"required,max=40" example:"click"`
 	Filters       []SearchFilter `json:"filters" validate:"required,min=1,max=20,dive"`
 	Status        string         `json:"status" validate:"max=200"`
 	PaymentMethod string         `json:"payment_method" validate:"max=200"`
@@ -37,9 +37,9 @@ type SearchRequest struct {
 // SearchFilter is one condition. Path is a key, or a list of keys and places in lists. Op is one of =, !=, >, <, >=, <=,
 // between and in; between takes two values and in takes a list.
 type SearchFilter struct {
-	Path  web.Anything `json:"path" validate:"required"`
-	Op    string       `json:"op" validate:"required,max=20"`
-	Value web.Anything `json:"value"`
+	Path  web.Anything `json:"path" validate:"required" description:"A key, or a list of keys and of places in lists." examples:"[\"merchant_trans_id\",[\"items\",0,\"price_id\"]]"`
+	Op    string       `json:"op" validate:"required,max=20" description:"=, !=, >, <, >=, <=, between or in." example:"between"`
+	Value web.Anything `json:"value" description:"A text, a number, true or false, of the type of the place; a list of two for between, and of up to a hundred for in." examples:"[\"order-1\",[9,10]]"`
 }
 
 // searchSpec is the list of payments without the gateway, which stands in the body.
