@@ -56,7 +56,7 @@ func New(d Deps) *Billing {
 	b.Gateways = gateways.New(gateways.Deps{DB: d.DB, Outbox: d.Outbox, Keys: d.Keys, Now: d.Now,
 		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New(), b.Sandbox,
 			stripe.New(gateways.NewClient(stripe.Host), stripe.URL, d.Now))})
-	b.Methods = paymentmethods.New(d.DB, d.Outbox)
+	b.Methods = paymentmethods.New(d.DB, d.Outbox, d.Keys)
 	b.Methods.KnowPublicKeys(b.Gateways.PublicKeys)
 	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)
 	b.Decisions = decisions.New(d.DB, d.Outbox)

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/apps"
 	"countersign/internal/auth"
 	"countersign/internal/database"
+	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
@@ -46,7 +47,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, db: db, tenant: tenant, people: map[string]auth.Principal{},
-		service: paymentmethods.New(db, outbox.New([]apps.App{}, outbox.NewBell(db)))}
+		service: paymentmethods.New(db, outbox.New([]apps.App{}, outbox.NewBell(db)), keyring.New(nil, []byte("a secret of this test")))}
 	w.owner = tenancy.Enter(t.Context(), w.staff(auth.RoleOwner))
 	r := web.NewRouter()
 	r.Use(web.RequestID(nil), func(next http.Handler) http.Handler {

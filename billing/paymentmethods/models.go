@@ -57,7 +57,8 @@ type Saved struct {
 	AccountID   uuid.UUID `bun:"account_id,type:uuid"`
 	Method      Method    `bun:"payment_method"`
 	DisplayName string    `bun:"display_name"`
-	Details     Details   `bun:"details,type:jsonb"`
+	Details     Details   `bun:"details,type:jsonb"` // of what is sealed, the end only
+	Sensitive   []byte    `bun:"sensitive,nullzero"` // sealed
 	IsDefault   bool      `bun:"is_default"`
 	CreatedAt   time.Time `bun:"created_at,nullzero"`
 	UpdatedAt   time.Time `bun:"updated_at,nullzero"`

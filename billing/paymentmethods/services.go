@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/database"
 	"countersign/internal/errs"
+	"countersign/internal/keyring"
 	"countersign/internal/outbox"
 	"countersign/tenancy"
 )
@@ -23,12 +24,15 @@ const maxDetails = 4096
 type Service struct {
 	db     *bun.DB
 	outbox *outbox.Outbox
+	keys   *keyring.Keyring
 	// publicKeys gives, by gateway, the keys for payers' browsers; nil: nobody has any.
 	publicKeys func(ctx context.Context) (map[string]string, error)
 }
 
-// New gives the service. db acts as the program's own role.
-func New(db *bun.DB, events *outbox.Outbox) *Service { return &Service{db: db, outbox: events} }
+// New gives the service. db acts as the program's own role; keys seal what is personal in what customers save.
+func New(db *bun.DB, events *outbox.Outbox, keys *keyring.Keyring) *Service {
+	return &Service{db: db, outbox: events, keys: keys}
+}
 
 // KnowPublicKeys tells the service where the keys for payers' browsers come from (S1-33). Gateways are configured
 // elsewhere; which of them serves a method is known here.

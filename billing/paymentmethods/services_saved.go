@@ -53,7 +53,10 @@ func (s *Service) Save(ctx context.Context, in SaveInput) (SavedResponse, error)
 				return SavedResponse{}, err
 			}
 			m := &Saved{TenantID: tenancy.ID(ctx), ID: uuid.Must(uuid.NewV7()), AccountID: account, Method: method,
-				DisplayName: in.DisplayName, Details: in.Details, IsDefault: in.IsDefault}
+				DisplayName: in.DisplayName, IsDefault: in.IsDefault}
+			if err := s.setSaved(m, in.Details); err != nil {
+				return SavedResponse{}, err
+			}
 			if err := s.save(ctx, tx, m); err != nil {
 				return SavedResponse{}, err
 			}
@@ -111,9 +114,6 @@ func (s *Service) save(ctx context.Context, tx bun.Tx, m *Saved) error {
 	if err := lockSaved(ctx, tx, m.AccountID); err != nil {
 		return err
 	}
-	if m.Details == nil {
-		m.Details = Details{}
-	}
 	if !m.IsDefault {
 		exists, err := savedOf(ctx, tx, m.AccountID).Exists(ctx)
 		if err != nil {
@@ -150,10 +150,12 @@ func (s *Service) UpdateSaved(ctx context.Context, id uuid.UUID, in UpdateSavedI
 		before := savedFacts(m)
 		set(&m.DisplayName, in.DisplayName)
 		if in.Details != nil {
-			m.Details = in.Details
+			if err := s.setSaved(m, in.Details); err != nil {
+				return err
+			}
 		}
 		_, err := tx.NewUpdate().Model(m).
-			Column("display_name", "details").Set("updated_at = now()").
+			Column("display_name", "details", "sensitive").Set("updated_at = now()").
 			Where("apm.tenant_id = ?", m.TenantID).Where("apm.id = ?", m.ID).
 			Returning("updated_at").Exec(ctx)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"countersign/billing/paymentmethods"
 )
 
 // kind is what a value of the details is, and so how it is compared.
@@ -87,22 +89,6 @@ var shapes = map[string]shape{
 	"sslcommerz": processor,
 }
 
-// personal are the words in keys that stand for what tells who somebody is, or where his money is: with one of these
-// numbers a stranger can call him, ask his operator or bank about him, or spend his voucher. Case and separators do not
-// count.
-var personal = []string{"phone", "msisdn", "mobile", "whatsapp", "email", "passport", "nationalid",
-	"walletnumber", "walletno", "walletid", "sendernumber", "payernumber", "accountnumber", "accountno", "iban",
-	"vouchernumber", "voucherno", "vouchercode", "cardmasked", "maskedcard", "maskedpan", "cardnumber"}
-
-// personalAlone are such words where they are the whole key; as a part of one they say nothing.
-var personalAlone = []string{"wallet", "voucher", "tel", "nid", "pan", "card"}
-
-// isPersonal says whether what stands under a key that its sender made up is sealed.
-func isPersonal(key string) bool {
-	plain := strings.ToLower(normalise(key))
-	return slices.Contains(personalAlone, plain) || slices.ContainsFunc(personal, func(word string) bool { return strings.Contains(plain, word) })
-}
-
 // detailField is one place in the details of a gateway. The zero value holds other places and no value.
 type detailField struct {
 	kind   kind
@@ -152,7 +138,7 @@ func (f *detailField) plant(path string) *detailField {
 func (f *detailField) at(key string, list bool) *detailField {
 	switch {
 	case f.free:
-		return &detailField{kind: kindAny, free: true, keyed: true, sealed: f.sealed || !list && isPersonal(key)}
+		return &detailField{kind: kindAny, free: true, keyed: true, sealed: f.sealed || !list && paymentmethods.IsPersonal(key)}
 	case list:
 		return f.below["*"]
 	case key == "*":

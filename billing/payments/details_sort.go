@@ -131,7 +131,7 @@ func (s *sorter) leaf(value any, f *detailField, path []string) (any, bool) {
 	}
 	if f.sealed {
 		s.hidden[pointer(path)] = value
-		return mask(asText(value)), true
+		return paymentmethods.Mask(asText(value)), true
 	}
 	return value, true
 }
@@ -214,7 +214,7 @@ func term(gateway string, path []string, f *detailField, value any) string {
 	}
 	if f.sealed {
 		how = "sealed"
-		if norm := normalise(text); norm != "" {
+		if norm := paymentmethods.LettersAndDigits(text); norm != "" {
 			text = norm
 		}
 	}
@@ -242,17 +242,6 @@ func pointer(path []string) string {
 		pointerEscapes.WriteString(&b, key)
 	}
 	return b.String()
-}
-
-// shownEnd is how many characters of a sealed value are shown, when it has at least twice as many.
-const shownEnd = 4
-
-// mask shows the end of a sealed value.
-func mask(text string) string {
-	if runes := []rune(normalise(text)); len(runes) >= 2*shownEnd {
-		return "••••" + string(runes[len(runes)-shownEnd:])
-	}
-	return "••••"
 }
 
 // sameDetails says whether two payments' details, as stored, say the same.

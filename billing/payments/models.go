@@ -2,9 +2,7 @@ package payments
 
 import (
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -119,12 +117,5 @@ func (p *Payment) Received() money.Money {
 	return p.Amount()
 }
 
-// normalise reduces a reference to what two spellings of it share: letters and digits, upper case.
-func normalise(reference string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsLetter(c) || unicode.IsDigit(c) {
-			return unicode.ToUpper(c)
-		}
-		return -1
-	}, reference)
-}
+// normalise reduces a reference to what two spellings of it share.
+func normalise(reference string) string { return paymentmethods.LettersAndDigits(reference) }

@@ -1,0 +1,1 @@
+ALTER TABLE account_payment_methods DROP COLUMN sensitive;
