@@ -25,6 +25,7 @@ type paymentPage struct {
 	Amount                                               money.Money
 	Account                                              accountLine
 	Method, Reference, SubmittedBy, Notes, FailureReason string
+	Details                                              []detailLine
 	SubmittedAt, PaidAt                                  time.Time
 	Received, Applied, Excess                            *money.Money
 	RetryOf                                              *admin.Link
@@ -118,6 +119,7 @@ func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a arou
 		Undecided: p.Status == StatusPendingApproval, Amount: p.Amount(), Method: paymentmethods.Label(p.Method), Reference: p.Reference, Notes: p.Notes,
 		FailureReason: p.FailureReason, SubmittedAt: p.CreatedAt, PaidAt: p.PaidAt, Difference: money.New(0, p.Currency), Decisions: a.verdicts(f.Facts),
 		Approvals: admin.Approvals{Done: f.Approvals(), Needed: f.Requirement.Approvals}, History: a.history(p), Events: a.timeline(r, f.Facts)}
+	page.Details = detailLines(r, principal, p)
 	page.Account = accountLine{URL: admin.IDURL("accounts", p.AccountID)}
 	if f.Account != nil {
 		page.Account.Name = f.Account.Holder

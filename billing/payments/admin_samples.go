@@ -24,7 +24,7 @@ func samples() []admin.Sample {
 	final := item
 	final.Final = true
 	page := paymentPage{Crumbs: []admin.Link{{Text: "Waiting for approval", URL: admin.Base}}, ID: "1", Digest: "d", Status: string(StatusPendingApproval),
-		Undecided: true, Amount: amount, Account: accountLine{"A", admin.Base, "US"}, Method: "Bank transfer", Reference: "R", SubmittedBy: "B", Notes: "n",
+		Undecided: true, Amount: amount, Account: accountLine{"A", admin.Base, "US"}, Method: "Bank transfer", Reference: "R", SubmittedBy: "B", Notes: "n", Details: []detailLine{{"Wallet number", "01711"}},
 		FailureReason: "f", SubmittedAt: at, PaidAt: at, Received: &amount, Applied: &amount, Excess: &amount, RetryOf: &admin.Link{Text: "claim", URL: admin.Base},
 		Invoice: &invoiceLine{"I", admin.Base, "open", amount, amount, at, true, "10 credits once it is paid"}, Difference: amount, DifferenceText: "above",
 		Signals:   []admin.Note{{Tone: admin.ToneBad, Text: "seen"}},

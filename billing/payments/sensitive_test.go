@@ -38,6 +38,11 @@ func TestSensitiveDetails(t *testing.T) {
 		equal(t, "the list, for who decides", w.As(w.Approver).Get(list).At("results.0.details"), any(masked))
 		equal(t, "a transaction", w.As(w.Approver).Get(base+"/transactions/"+id.String()+"/").At("data.details"), any(masked))
 	})
+	t.Run("the console shows them to who decides, and how they end to others", func(t *testing.T) {
+		site := w.Console()
+		w.Browse(site, w.Approver).Get(page(id, "")).Expect(http.StatusOK).Shows("Sent from the number", number, voucher)
+		w.Browse(site, w.Viewer).Get(page(id, "")).Expect(http.StatusOK).Shows("••••3344", "••••9900").Hides("223344", voucher)
+	})
 	t.Run("the same claim with another number is another claim", func(t *testing.T) {
 		equal(t, "again", idOf(submit(w, w.Member, sent).Expect(http.StatusCreated)), id)
 		other := claim(w, inv.ID, "transaction_reference", sent["transaction_reference"], "details", body("sender_number", "+880 1999-223344", "voucher_number", voucher,

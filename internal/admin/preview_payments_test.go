@@ -102,6 +102,7 @@ type PaymentPage struct {
 	Amount                                               money.Money
 	Account                                              struct{ Name, URL, Note string }
 	Method, Reference, SubmittedBy, Notes, FailureReason string
+	Details                                              []struct{ Label, Value string }
 	SubmittedAt, PaidAt                                  time.Time
 	Received                                             *money.Money
 	RetryOf                                              *admin.Link
