@@ -1,0 +1,76 @@
+package payments_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"countersign/billing/billingtest"
+	"countersign/internal/database"
+	"countersign/internal/testkit"
+)
+
+// What a backlog costs, counted and not timed: few round trips and commits for each settlement, as many statements for
+// each set, and no transaction that was begun without being committed, which is what a deadlock or a lost race leaves.
+// That every list reads an index is what TestPlans of this package, of the ledger and of the migrations are about.
+func TestBacklogIsSettledInFewRoundTrips(t *testing.T) {
+	t.Parallel()
+	const n, set = 2000, 500
+	var mu sync.Mutex
+	var trips, statements int
+	seen := map[string]int{}
+	db, err := database.Open(database.Config{URL: testkit.OwnerURL(), Role: database.AppRole, MaxConns: 8, Trace: func(_ context.Context, sent ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		trips++
+		for _, query := range sent {
+			if strings.HasPrefix(query, "SET ") { // the tenant of a transaction
+				continue
+			}
+			statements++
+			seen[query]++
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := billingtest.New(t)
+	backlog(t, w, n)
+	worker := w.Replica(db)
+	mu.Lock()
+	trips, statements, seen = 0, 0, map[string]int{} // whatever building the replica has asked
+	mu.Unlock()
+	worker.SettleAll()
+	mu.Lock()
+	defer mu.Unlock()
+
+	equal(t, "unsettled", unsettled(t, w), 0)
+	equal(t, "begun and committed", seen["BEGIN"], seen["COMMIT"])
+	times := func(fragment string) (n int) {
+		for query, count := range seen {
+			if strings.Contains(query, fragment) {
+				n += count
+			}
+		}
+		return n
+	}
+	for _, each := range []string{"UPDATE payments", "UPDATE invoices", "FROM invoices", "INSERT INTO ledger_entries", "INSERT INTO audit_log"} {
+		equal(t, each, times(each), n/set)
+	}
+	// a writer that finds nothing left asks once: begin, claim and commit, in two round trips
+	idle := seen["COMMIT"] - n/set
+	if most := runtime.GOMAXPROCS(0) + 1; idle < 1 || idle > most {
+		t.Errorf("%d transactions found nothing, want one for each writer, of which there are at most %d", idle, most)
+	}
+	trips, statements = trips-2*idle, statements-3*idle
+	if trips > n*5/100 || seen["COMMIT"]-idle > n/100 {
+		t.Errorf("%d settlements took %d round trips and %d commits", n, trips, seen["COMMIT"]-idle)
+	}
+	if per := statements / (n / set); statements%(n/set) != 0 || per > 12 {
+		t.Errorf("%d sets took %d statements: %v", n/set, statements, seen)
+	}
+	w.AssertBooks(t)
+}
