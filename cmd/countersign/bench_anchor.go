@@ -29,45 +29,62 @@ func (b *bench) fillFloor(ctx context.Context) error {
 	return b.asOwner(ctx, strings.Split(text, ";\n")...)
 }
 
+// anchor measures one pgbench script on the floor's schema.
+func (b *bench) anchor(ctx context.Context, script string, clients, perCommit int) (figure, error) {
+	return b.pgbench(ctx, pgbenchRun{script: script, login: b.owner, clients: clients, perCommit: perCommit,
+		args: []string{"-T", strconv.Itoa(max(2, int(b.Seconds.Seconds()))), "-D", fmt.Sprint("payments=", floorPayments), "-D", fmt.Sprint("accounts=", floorAccounts)}})
+}
+
+// pgbenchRun is one run of pgbench.
+type pgbenchRun struct {
+	script             string // in bench/
+	login              string // connection string
+	options            string // of its sessions
+	clients, perCommit int    // perCommit: settlements
+	args               []string
+}
+
 var (
 	tpsLine     = regexp.MustCompile(`tps = ([0-9.]+)`)
 	latencyLine = regexp.MustCompile(`latency average = ([0-9.]+) ms`)
+	countLine   = regexp.MustCompile(`transactions actually processed: ([0-9]+)`)
 )
 
-// anchor runs one pgbench script and counts its settlements.
-func (b *bench) anchor(ctx context.Context, script string, clients, perCommit int) (figure, error) {
-	raw, err := benchScripts.ReadFile("bench/" + script + ".sql")
+// pgbench runs a script and counts its settlements.
+func (b *bench) pgbench(ctx context.Context, run pgbenchRun) (figure, error) {
+	raw, err := benchScripts.ReadFile("bench/" + run.script + ".sql")
 	if err != nil {
 		return figure{}, err
 	}
-	file := filepath.Join(b.settings.DataDir, script+".sql")
+	file := filepath.Join(b.settings.DataDir, run.script+".sql")
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		return figure{}, err
 	}
-	dsn, err := url.Parse(b.owner)
+	dsn, err := url.Parse(run.login)
 	if err != nil {
 		return figure{}, err
 	}
 	query := dsn.Query()
-	args := []string{"-n", "-M", "prepared", "-h", query.Get("host"), "-p", query.Get("port"), "-U", dsn.User.Username(),
-		"-D", fmt.Sprint("payments=", floorPayments), "-D", fmt.Sprint("accounts=", floorAccounts), "-c", strconv.Itoa(clients), "-j", "1",
-		"-T", strconv.Itoa(max(2, int(b.Seconds.Seconds()))), "-f", file, databaseName}
+	args := append([]string{"-n", "-M", "prepared", "-h", query.Get("host"), "-p", query.Get("port"), "-U", dsn.User.Username(),
+		"-c", strconv.Itoa(run.clients), "-j", "1", "-f", file}, run.args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(b.binDir, "pgbench"), append(args, strings.TrimPrefix(dsn.Path, "/"))...)
+	cmd.Env = append(os.Environ(), "PGOPTIONS="+run.options)
 	before := b.cpu()
-	out, err := exec.CommandContext(ctx, filepath.Join(b.binDir, "pgbench"), args...).CombinedOutput()
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return figure{}, fmt.Errorf("pgbench: %w: %s", err, out)
 	}
 	time.Sleep(time.Second) // until the server has counted what the sessions that have just ended used
 	spent := b.cpu().since(before)
-	tps, latency := tpsLine.FindSubmatch(out), latencyLine.FindSubmatch(out)
-	if tps == nil || latency == nil {
+	tps, latency, count := tpsLine.FindSubmatch(out), latencyLine.FindSubmatch(out), countLine.FindSubmatch(out)
+	if tps == nil || latency == nil || count == nil {
 		return figure{}, fmt.Errorf("pgbench said something else: %s", out)
 	}
 	rate, _ := strconv.ParseFloat(string(tps[1]), 64)
 	ms, _ := strconv.ParseFloat(string(latency[1]), 64)
-	n := rate * float64(perCommit)
+	done, _ := strconv.Atoi(string(count[1]))
 	p50 := time.Duration(ms * float64(time.Millisecond))
-	return figure{perSecond: n, cpu: spent.per(int(n * b.Seconds.Seconds())), p50: p50, p99: p50}, nil
+	return figure{perSecond: rate * float64(run.perCommit), cpu: spent.per(done * run.perCommit), p50: p50, p99: p50}, nil
 }
 
 // cpuTime is the CPU time used by PostgreSQL and by what works with it: this process, or pgbench.
@@ -80,7 +97,7 @@ func (t cpuTime) since(before cpuTime) cpuTime {
 }
 
 func (t cpuTime) per(n int) cpuTime {
-	return cpuTime{t.server / time.Duration(n), t.program / time.Duration(n)}
+	return cpuTime{t.server / time.Duration(max(1, n)), t.program / time.Duration(max(1, n))}
 }
 
 // cpu is what all processes have used so far, also those that have ended.

@@ -42,10 +42,10 @@ func (b *bench) lists(ctx context.Context) error {
 		for _, name := range []string{"first page of the tenant", "page at any depth", "first page of an account", "page of an account at any depth"} {
 			young, old := before[name], now[name]
 			fmt.Printf("  %-32s p50 %8s then %8s  p99 %8s then %8s\n", name, round2(young.p50), round2(old.p50), round2(young.p99), round2(old.p99))
-			verdict("G8", name+", p50", float64(old.p50)/float64(young.p50), 1.5, true)
-			verdict("G8", "  the same, p99", float64(old.p99)/float64(young.p99), 3, true)
+			verdict("G8", name+", p50", []float64{float64(old.p50) / float64(young.p50)}, 1.5, 1.2, true)
+			verdict("G8", "  the same, p99", []float64{float64(old.p99) / float64(young.p99)}, 3, 2, true)
 		}
-		verdict("G8", "page at any depth / first page, p50", float64(now["page at any depth"].p50)/float64(now["first page of the tenant"].p50), 1.4, true)
+		verdict("G8", "page at any depth / first page, p50", []float64{float64(now["page at any depth"].p50) / float64(now["first page of the tenant"].p50)}, 1.4, 0, true)
 	}
 	return nil
 }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/embedded"
+)
+
+// benchStep is something that is measured once in each round.
+type benchStep struct {
+	name  string
+	goals string // that it is measured for
+	run   func() (figure, error)
+}
+
+// measure runs the rounds and then what has rounds of its own, as far as they are wanted.
+func (b *bench) measure(ctx context.Context) error {
+	many, err := b.fill(ctx, "many", b.Tenants)
+	if err != nil {
+		return err
+	}
+	one, err := b.fill(ctx, "one", 1)
+	if err != nil {
+		return err
+	}
+	if err := b.warm(ctx, append(slices.Clone(many), one...)); err != nil {
+		return err
+	}
+	if err := b.rounds(ctx, many, one); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name, goals string
+		run         func(context.Context) error
+	}{
+		{"growth", "G10", b.growth},
+		{"crash", "G13", func(ctx context.Context) error { return b.crash(ctx, many) }},
+		{"memory", "", func(ctx context.Context) error { return b.memory(ctx, many) }},
+		{"lists", "G8", b.lists},
+	} {
+		if !b.wants(part.name, part.goals) {
+			continue
+		}
+		if err := part.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// wants says whether something is to be measured.
+func (b *bench) wants(name, goals string) bool {
+	return len(b.Only) == 0 || slices.ContainsFunc(b.Only, func(word string) bool {
+		return strings.Contains(name, word) || slices.Contains(strings.Fields(goals), word)
+	})
+}
+
+// rounds measures the steps that are wanted, every other round from the last to the first, so that what is compared comes
+// first as often as second. Before each round and after the last one come the anchors.
+func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
+	anchors := []benchStep{
+		{"A1", "", func() (figure, error) { return b.anchor(ctx, "single", 16, 1) }},
+		{"A3", "", func() (figure, error) { return b.anchor(ctx, "set", 2, 500) }},
+	}
+	steps := []benchStep{
+		{"settle, many tenants", "G1 G5 G7", func() (figure, error) { return b.settle(ctx, many) }},
+		{"settle, row security off", "G7", func() (figure, error) {
+			return b.withoutWalls(ctx, func() (figure, error) { return b.settle(ctx, many) })
+		}},
+		{"settle, one tenant", "G2 G5", func() (figure, error) { return b.settle(ctx, one) }},
+		{"settle by hand", "G2", func() (figure, error) { return b.byHand(ctx, one[0], b.Payments) }},
+		{"approve over HTTP", "G3 G7", func() (figure, error) { return b.approve(ctx, many, 32, false) }},
+		{"approve, row security off", "G7", func() (figure, error) {
+			return b.withoutWalls(ctx, func() (figure, error) { return b.approve(ctx, many, 32, false) })
+		}},
+		{"submit over HTTP", "G3", func() (figure, error) { return b.submit(ctx, many[0]) }},
+		{"approve and settle", "G4", func() (figure, error) { return b.approve(ctx, many, 64, true) }},
+		{"approve and settle, 32 clients", "G11", func() (figure, error) { return b.approve(ctx, many, 32, true) }},
+		{"approve and settle, 256 clients", "G11", func() (figure, error) { return b.approve(ctx, many, 256, true) }},
+		{"latency at rest", "G6", func() (figure, error) { return b.latency(ctx, many) }},
+		{"plain handler by id", "G9", func() (figure, error) { return b.plainRead(ctx, many[0]) }},
+		{"payment by id", "G9", func() (figure, error) { return b.read(ctx, many[0], "/api/v1/billing/transactions/%s/") }},
+		{"payment with all that decides", "", func() (figure, error) { return b.read(ctx, many[0], "/api/v1/billing/payments/%s/") }},
+		{"payments page", "G7", func() (figure, error) { return b.read(ctx, many[0], paymentsPage) }},
+		{"payments page, row security off", "G7", func() (figure, error) {
+			return b.withoutWalls(ctx, func() (figure, error) { return b.read(ctx, many[0], paymentsPage) })
+		}},
+	}
+	if path, ok := embedded.FindRedisServer(); ok {
+		redis, err := embedded.StartRealRedis(ctx, path)
+		if err != nil {
+			return err
+		}
+		defer redis.Close()
+		real, err := b.on(redis)
+		if err != nil {
+			return err
+		}
+		defer real.queue.Close()
+		i := slices.IndexFunc(steps, func(s benchStep) bool { return s.name == "approve and settle" })
+		steps = slices.Insert(steps, i+1, benchStep{"approve and settle, redis-server", "", func() (figure, error) { return real.approve(ctx, many, 64, true) }})
+	}
+	steps = slices.DeleteFunc(steps, func(s benchStep) bool { return !b.wants(s.name, s.goals) })
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := b.fillFloor(ctx); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(steps, func(s benchStep) bool { return s.name == "settle by hand" }) {
+		if err := b.sameRows(ctx, one[0]); err != nil {
+			return err
+		}
+	}
+	first := *b // the first worker also finds what settling without one has left to do
+	first.Payments = min(b.Payments, 5000)
+	if _, err := first.settle(ctx, append(slices.Clone(many), one...)); err != nil {
+		return err
+	}
+	results := map[string][]figure{}
+	run := func(round int, list []benchStep) error {
+		for _, s := range list {
+			f, err := s.run()
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			results[s.name] = append(results[s.name], f)
+			fmt.Printf("  round %d  %-32s %9.0f /s  %5d + %5d µs CPU  p50 %s p99 %s\n", round+1, s.name, f.perSecond, f.cpu.server.Microseconds(), f.cpu.program.Microseconds(), round2(f.p50), round2(f.p99))
+		}
+		return nil
+	}
+	for round := range b.Rounds {
+		if err := run(round, anchors); err != nil {
+			return err
+		}
+		if err := run(round, steps); err != nil {
+			return err
+		}
+		if err := b.rightBooks(ctx); err != nil {
+			return err
+		}
+		slices.Reverse(steps)
+	}
+	if err := run(b.Rounds, anchors); err != nil {
+		return err
+	}
+	b.report(results)
+	fmt.Printf("\nAfter each round the books were right: the proofs of verify, outside the clock.\n")
+	return nil
+}
+
+const paymentsPage = "/api/v1/billing/payments/?cursor=&page_size=50"
+
+func round2(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+
+// machine says in a line what is measured on.
+func machine() string {
+	memory := "unknown memory"
+	if raw, err := os.ReadFile("/proc/meminfo"); err == nil {
+		if _, rest, ok := strings.Cut(string(raw), "MemTotal:"); ok {
+			if kb, err := strconv.Atoi(strings.Fields(rest)[0]); err == nil {
+				memory = fmt.Sprintf("%d GiB", (kb+1<<19)>>20)
+			}
+		}
+	}
+	return fmt.Sprintf("%d cores, %s, %s/%s, %s", runtime.GOMAXPROCS(0), memory, runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
+// withoutWalls measures with row-level security switched off on every table that has a policy. The program is the same, and so
+// are the conditions of its statements.
+func (b *bench) withoutWalls(ctx context.Context, run func() (figure, error)) (f figure, err error) {
+	const toggle = `DO $$ DECLARE t regclass; BEGIN
+		FOR t IN SELECT DISTINCT polrelid FROM pg_policy LOOP
+			EXECUTE format('ALTER TABLE %%s %s ROW LEVEL SECURITY', t);
+		END LOOP; END $$`
+	if err := b.asOwner(ctx, fmt.Sprintf(toggle, "DISABLE")); err != nil {
+		return f, err
+	}
+	defer func() {
+		if back := b.asOwner(context.WithoutCancel(ctx), fmt.Sprintf(toggle, "ENABLE")); err == nil {
+			err = back
+		}
+	}()
+	return run()
+}
