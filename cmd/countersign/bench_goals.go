@@ -66,8 +66,7 @@ func (b *bench) report(results map[string][]figure) {
 	for round := range b.Rounds {
 		all = append(all, round)
 		if !slices.ContainsFunc([]string{"A1", "A3"}, func(name string) bool {
-			before, after := results[name][round].perSecond, results[name][round+1].perSecond
-			return max(before, after) > disturbed*min(before, after)
+			return apart(results[name][round], results[name][round+1])
 		}) {
 			quiet = append(quiet, round)
 		}
@@ -102,6 +101,11 @@ func (b *bench) report(results map[string][]figure) {
 	}
 }
 
+// apart says whether two runs of an anchor differ by more than the machine may.
+func apart(x, y figure) bool {
+	return max(x.perSecond, y.perSecond) > disturbed*min(x.perSecond, y.perSecond)
+}
+
 func between(x, y figure) figure {
 	return figure{perSecond: (x.perSecond + y.perSecond) / 2, cpu: cpuTime{(x.cpu.server + y.cpu.server) / 2, (x.cpu.program + y.cpu.program) / 2},
 		p50: (x.p50 + y.p50) / 2, p99: (x.p99 + y.p99) / 2}
@@ -109,9 +113,8 @@ func between(x, y figure) figure {
 
 // verdict prints the median and the range of a ratio, and which of its goals it meets.
 func verdict(id, what string, ratios []float64, must, stretch float64, atMost bool) {
-	slices.Sort(ratios)
-	ratio := ratios[len(ratios)/2]
-	line := fmt.Sprintf("  %-3s  %-50s %7.2f (%.2f to %.2f)", id, what, ratio, ratios[0], ratios[len(ratios)-1])
+	ratio := middle(ratios)
+	line := fmt.Sprintf("  %-3s  %-50s %7.2f (%.2f to %.2f)", id, what, ratio, slices.Min(ratios), slices.Max(ratios))
 	bound := "at least"
 	if atMost {
 		bound = "at most"
@@ -135,8 +138,9 @@ func verdict(id, what string, ratios []float64, must, stretch float64, atMost bo
 	fmt.Println(strings.TrimRight(line, " "))
 }
 
-// middle is the median of some figures' rates.
+// middle is the median.
 func middle(list []float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
-	return sorted[len(sorted)/2]
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
