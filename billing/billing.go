@@ -62,7 +62,7 @@ func New(d Deps) *Billing {
 	b.Decisions = decisions.New(d.DB, d.Outbox)
 	b.Decisions.KnowSignals(payments.SignalOptions())
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
-	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
+	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Gateways: b.Gateways, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
 	b.FX = fx.New(d.DB, d.Outbox, d.Now)
 	b.ledger, b.credits = ledger.App(d.DB), credits.App(d.DB)
 	b.statements = statements.App(d.DB, d.Now)
@@ -71,6 +71,6 @@ func New(d Deps) *Billing {
 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
-	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.FX.App(),
+	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(b.Sandbox.Deliveries(b.Gateways.Open, b.Payments.Callback)), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.FX.App(),
 		b.Payments.App(), b.statements}
 }

@@ -147,6 +147,11 @@ func (w *World) wire() {
 		web.Mount(api, app.URLs)
 	}
 	r.Mount(Base, api)
+	for _, app := range w.Apps {
+		for _, c := range app.Callbacks {
+			r.Post(Base+c.Pattern, c.Handler)
+		}
+	}
 	w.Handler = web.RequestID(nil)(web.Recover(web.Slash(r)))
 }
 

@@ -76,6 +76,9 @@ func (d Details) Value() (driver.Value, error) {
 	return string(raw), err
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Details) UnmarshalJSON(raw []byte) error { return d.Scan(raw) }
+
 // Scan implements sql.Scanner.
 func (d *Details) Scan(src any) error {
 	var raw []byte

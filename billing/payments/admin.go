@@ -148,7 +148,7 @@ func (c *console) cancelAction() admin.Action[*claimed] {
 		Facts:       claimFacts,
 		Allowed:     func(p auth.Principal, f *claimed) bool { return mayCancel(p, f.Facts) },
 		Run: func(ctx context.Context, f *claimed, _ url.Values) (string, error) {
-			_, err := c.service.Withdraw(ctx, f.Payment.ID, nil)
+			_, err := c.service.Cancel(ctx, f.Payment.ID, nil)
 			return "The claim was withdrawn.", err
 		},
 	}

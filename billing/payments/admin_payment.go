@@ -120,9 +120,8 @@ func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a arou
 		FailureReason: p.FailureReason, SubmittedAt: p.CreatedAt, PaidAt: p.PaidAt, Difference: money.New(0, p.Currency), Decisions: a.verdicts(f.Facts),
 		Approvals: admin.Approvals{Done: f.Approvals(), Needed: f.Requirement.Approvals}, History: a.history(p), Events: a.timeline(r, f.Facts)}
 	page.Details = detailLines(r, principal, p)
-	page.Account = accountLine{URL: admin.IDURL("accounts", p.AccountID)}
 	if f.Account != nil {
-		page.Account.Name = f.Account.Holder
+		page.Account.URL, page.Account.Name = admin.IDURL("accounts", p.AccountID), f.Account.Holder
 		page.Account.Note = accountNote(r, f.Account) + " · " + r.Say("customer since {{.date}}", "date", r.Date(f.Account.CreatedAt))
 	}
 	if person := a.people[p.SubmittedBy]; person != nil {

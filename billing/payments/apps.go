@@ -9,13 +9,15 @@ import (
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/internal/apps"
+	"countersign/internal/web"
 	"countersign/tenancy"
 )
 
 // App hands the routes, background work and checks of payments to the project.
 func (s *Service) App() apps.App {
 	v := &Views{service: s}
-	return apps.App{Name: "payments", URLs: v.urls(), Admin: s.sections(), Doorbells: []apps.Doorbell{s.settleDoorbell()}, Checks: ledger.Checks(s.db, proofs),
+	return apps.App{Name: "payments", URLs: v.urls(), Callbacks: []web.Callback{{Pattern: "/billing/webhooks/{gateway}/{endpoint}/*", Handler: v.callback}}, Admin: s.sections(),
+		Doorbells: []apps.Doorbell{s.settleDoorbell(), s.askDoorbell()}, Checks: ledger.Checks(s.db, proofs),
 		Sealed: []apps.SealedColumn{sealedDetails}}
 }
 

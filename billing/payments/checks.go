@@ -18,12 +18,13 @@ ORDER BY 1`},
 	{ID: "payments.E002", What: "the entries of a settled payment are not its amounts",
 		Hint: "Compare the payment with its entries and with the audit log, then post a correction.",
 		Query: `
-SELECT p.id AS object, 'received ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', ' || coalesce(p.applied_minor, 0) || ' applied and ' || coalesce(p.excess_minor, 0) ||
-  ' too much; entries say ' || s.received || ', ' || s.applied || ' and ' || s.excess AS detail
+SELECT p.id AS object, 'received ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', ' || coalesce(p.applied_minor, 0) || ' applied, ' || coalesce(p.revenue_minor, 0) || ' earned and ' || coalesce(p.excess_minor, 0) ||
+  ' too much; entries say ' || s.received || ', ' || s.applied || ', ' || s.earned || ' and ' || s.excess AS detail
 FROM payments p
 JOIN (
   SELECT t.payment_id AS id, sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0) AS received,
     coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'receivable'), 0) AS applied, coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS excess,
+    coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'revenue'), 0) AS earned,
     array_agg(DISTINCT a.customer_id) FILTER (WHERE a.customer_id IS NOT NULL) AS accounts, array_agg(DISTINCT e.currency) AS currencies
   FROM ledger_transactions t
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
@@ -31,8 +32,9 @@ JOIN (
   WHERE t.tenant_id = ?0 AND t.payment_id IS NOT NULL AND t.kind = 'payment_settled'
   GROUP BY t.payment_id, t.id
 ) s ON s.id = p.id
-WHERE p.tenant_id = ?0 AND ((s.received, s.applied, s.excess) IS DISTINCT FROM (coalesce(p.received_minor, p.amount_minor)::numeric, coalesce(p.applied_minor, 0)::numeric, coalesce(p.excess_minor, 0)::numeric)
-  OR s.accounts IS DISTINCT FROM ARRAY[p.account_id] OR s.currencies <> ARRAY[p.currency::text])
+WHERE p.tenant_id = ?0 AND ((s.received, s.applied, s.excess, s.earned) IS DISTINCT FROM
+    (coalesce(p.received_minor, p.amount_minor)::numeric, coalesce(p.applied_minor, 0)::numeric, coalesce(p.excess_minor, 0)::numeric, coalesce(p.revenue_minor, 0)::numeric)
+  OR s.accounts IS DISTINCT FROM CASE WHEN p.revenue_minor IS NULL THEN ARRAY[p.account_id] END OR s.currencies <> ARRAY[p.currency::text])
 ORDER BY 1`},
 	{ID: "payments.E003", What: "a settlement was posted for a payment that does not exist",
 		Hint: "The payment was lost past the application: restore it from a backup, or reverse the transaction.",
@@ -58,7 +60,7 @@ ORDER BY 1`},
 SELECT i.id AS object, i.pending_claims || ' are counted, ' || coalesce(p.n, 0) || ' are waiting' AS detail
 FROM invoices i
 LEFT JOIN (
-  SELECT s.invoice_id AS id, count(*) AS n FROM payments s WHERE s.tenant_id = ?0 AND s.status IN ('pending_approval', 'processing') GROUP BY s.invoice_id
+  SELECT s.invoice_id AS id, count(*) AS n FROM payments s WHERE s.tenant_id = ?0 AND (s.status = 'pending_approval' OR s.status = 'processing' AND s.approved_at IS NOT NULL) GROUP BY s.invoice_id
 ) p ON p.id = i.id
 WHERE i.tenant_id = ?0 AND i.pending_claims <> coalesce(p.n, 0)
 ORDER BY 1`},

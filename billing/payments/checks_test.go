@@ -53,7 +53,7 @@ func TestChecks(t *testing.T) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, CustomerID: w.Account.ID, InvoiceID: settled.InvoiceID, PaymentID: settled.ID, Entries: []ledger.Entry{
 					{Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: 500}, {Account: ledger.CustomerCredit(w.Account.ID, "USD"), AmountMinor: -500}}})
 			}},
-		{"entries over another amount", "payments.E002", "", "received 5500 USD, 5000 applied and 500 too much; entries say 5501, 5000 and 500",
+		{"entries over another amount", "payments.E002", "", "received 5500 USD, 5000 applied, 0 earned and 500 too much; entries say 5501, 5000, 1 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper(`WITH t AS (SELECT id FROM ledger_transactions WHERE tenant_id = ?0 AND payment_id = ?1), more AS (
 						UPDATE ledger_entries e SET amount_minor = e.amount_minor + 1 FROM t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id AND e.line = 1),
@@ -61,7 +61,7 @@ func TestChecks(t *testing.T) {
 					INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
 					SELECT ?0, t.id, 4, a.id, -1, 'USD' FROM t, ledger_accounts a WHERE a.tenant_id = ?0 AND a.code = 'revenue'`, settled.ID)
 			}},
-		{"money that went to another customer", "payments.E002", "ledger.E005", "received 5500 USD, 5000 applied and 500 too much; entries say 5500, 5000 and 500",
+		{"money that went to another customer", "payments.E002", "ledger.E005", "received 5500 USD, 5000 applied, 0 earned and 500 too much; entries say 5500, 5000, 0 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: "x", Entries: []ledger.Entry{{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.CustomerCredit(w.Other.ID, "USD"), AmountMinor: -1}}})
 				w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = other.id FROM ledger_accounts mine, ledger_accounts other

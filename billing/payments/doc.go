@@ -11,6 +11,9 @@
 // Reject are bound by digest to what the approver saw. Approval posts nothing: Settle takes what is approved in sets,
 // posts it once to the ledger, pays the invoice, grants its credits and books what is too much as the customer's credit.
 //
+// Charge, Capture and Release ask a provider, between two commits and under a lease (docs/idempotency.md). What a provider
+// says, whenever and however often, goes through apply, which believes what fits and keeps the rest as an anomaly.
+//
 // It does not own invoices, files, the ladder of approvals or the ledger; it calls them. Whoever must react to a
 // payment subscribes to its events.
 //

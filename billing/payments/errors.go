@@ -1,6 +1,10 @@
 package payments
 
-import "countersign/internal/errs"
+import (
+	"time"
+
+	"countersign/internal/errs"
+)
 
 var (
 	// ErrNotFound is the answer for every payment the caller cannot see.
@@ -56,4 +60,45 @@ var (
 	ErrSearchTooWide = errs.Invalid("search_too_wide", "This would read more than {{.limit}} payments. Narrow the time by created_after and created_before, or ask for an id with =.")
 	// ErrUnknownDetail names a key that the details of a manual payment do not know (S0-23).
 	ErrUnknownDetail = errs.Invalid("unknown_field", "This field is unknown here.")
+
+	// ErrIllegalTransition means that the payment is in a state from which there is no such step (S0-14, S1-32).
+	ErrIllegalTransition = errs.Conflict("illegal_transition", "There is no such step from the state that the payment is in.")
+	// ErrUnsupportedMethod means that no gateway of the tenant's takes this payment (S1-06).
+	ErrUnsupportedMethod = errs.Invalid("unsupported_payment_method", "No gateway takes this payment here. The gateways are: {{.allowed}}.")
+	// ErrOperationPending means that the provider was asked for something else and has not answered yet.
+	ErrOperationPending = errs.Conflict("operation_pending", "The provider is asked for something else at the moment. Wait and try again.").After(time.Second)
+	// ErrCaptureTooLarge means that more was to be captured than is held.
+	ErrCaptureTooLarge = errs.Invalid("capture_too_large", "Only {{.held}} is held.")
+	// ErrCannotCapture means that the gateway does not hold money, or captures only all of it.
+	ErrCannotCapture = errs.Invalid("gateway_cannot_capture", "This gateway does not do that: it cannot hold money, or captures only all of it.")
+
+	// ErrCardDeclined means that the payer's bank has refused.
+	ErrCardDeclined = errs.PaymentRequired("card_declined", "The card was declined. Try another one.")
+	// ErrInsufficientFunds means that there is too little money on the card.
+	ErrInsufficientFunds = errs.PaymentRequired("insufficient_funds", "The card has too little money. Try another one.")
+	// ErrExpiredCard means that the card has expired.
+	ErrExpiredCard = errs.PaymentRequired("expired_card", "The card has expired. Try another one.")
+	// ErrInvalidSource means that the provider does not know the payment source (S1-20).
+	ErrInvalidSource = errs.PaymentRequired("invalid_payment_source", "The payment source is unknown to the provider, or was used up.")
+	// ErrPaymentDeclined means that the provider has refused for a reason of its own, which provider_code names.
+	ErrPaymentDeclined = errs.PaymentRequired("payment_declined", "The payment was declined.")
+	// ErrGatewayRefused means that the provider's rules forbid it, and would again.
+	ErrGatewayRefused = errs.PaymentRequired("gateway_refused", "The provider does not allow this.")
+	// ErrNeverReached means that the provider has never heard of the payment. It is failed; use a new key.
+	ErrNeverReached = errs.BadGateway("never_reached", "The provider was not reached, and no money was taken. Try again with a new key.")
+	// ErrGatewayUnavailable means that the provider was not reached. Nothing has happened; repeat with the same key.
+	ErrGatewayUnavailable = errs.BadGateway("gateway_unavailable", "The provider cannot be reached. Repeat this with the same key.").After(5 * time.Second)
+	// ErrGatewayMisconfigured means that the provider does not accept the tenant's credentials. Staff are told.
+	ErrGatewayMisconfigured = errs.BadGateway("gateway_misconfigured", "The provider does not accept this business at the moment. Repeat this with the same key when that is mended.")
+
+	// ErrAmountLimit means that the amount is above what one payment, or all of an account in 24 hours, may be (S0D-28).
+	ErrAmountLimit = errs.Invalid("amount_limit", "This is more than is allowed: at most {{.limit}}.")
+	// ErrTooMany means that the account has made as many payments in the last hour as it may (S0D-27).
+	ErrTooMany = errs.RateLimited("too_many_payments", "This customer has made too many payments within an hour. Wait.")
+	// ErrPossibleDuplicate means that the account has just made an equal payment (S0D-26). With force it is made all the same.
+	ErrPossibleDuplicate = errs.Conflict("possible_duplicate", "An equal payment of this customer was made a moment ago. If both are meant, send force.")
+	// ErrPrepaymentOf means that nobody is named who pays in advance, or that an invoice is.
+	ErrPrepaymentOf = errs.Invalid("invalid_prepayment", "A prepayment names a customer and no invoice.")
+	// ErrOtherAccount means that the invoice is another customer's.
+	ErrOtherAccount = errs.Invalid("account_differs", "The invoice belongs to another customer.")
 )

@@ -17,12 +17,33 @@ const (
 	EventApprovalRecorded = "payment.approval_recorded" // one of two approvals is there
 	EventApproved         = "payment.approved"
 	EventRejected         = "payment.rejected"
+	EventAuthorized       = "payment.authorized" // the money is held
+	EventFailed           = "payment.failed"
+	EventExpired          = "payment.expired"
+	EventAnomaly          = "payment.anomaly"       // something was said of it that was not believed
+	EventGatewayAlarm     = "payment.gateway_alarm" // the gateway does not accept the tenant's configuration
 	EventCancelled        = "payment.cancelled"
 	EventSucceeded        = "payment.succeeded"
 	EventDeleted          = "payment.deleted"
 	EventSetAside         = "payment.set_aside" // the settlement could not take it
 	EventResumed          = "payment.resumed"
 )
+
+// eventOf is how a change to a status is told, which a provider has caused.
+func eventOf(s Status) string {
+	switch s {
+	case StatusAuthorized:
+		return EventAuthorized
+	case StatusFailed:
+		return EventFailed
+	case StatusCancelled:
+		return EventCancelled
+	case StatusExpired:
+		return EventExpired
+	default:
+		return EventUpdated
+	}
+}
 
 // Snapshot is the payload of a payment's events: ids, states and amounts, never a reference or a text.
 type Snapshot struct {
@@ -89,6 +110,9 @@ func (p *Payment) state() map[string]any {
 	}
 	if p.AppliedMinor != nil {
 		m["applied_minor"], m["excess_minor"] = *p.AppliedMinor, *p.ExcessMinor
+	}
+	if p.RevenueMinor != nil {
+		m["revenue_minor"] = *p.RevenueMinor
 	}
 	if p.FailureCode != "" {
 		m["failure_code"] = p.FailureCode

@@ -144,3 +144,10 @@ func (p *Payment) Place() keyring.Place { return p.place() }
 
 // MaxSearched is how many payments a search reads without an index.
 const MaxSearched = maxSearched
+
+// Pausing gives the service as Deps.Pause makes it.
+func (s *Service) Pausing(pause func(ctx context.Context, point string)) *Service {
+	c := *s
+	c.pause = pause
+	return &c
+}

@@ -30,6 +30,7 @@ type Facts struct {
 	Decisions   []decisions.Decision
 	Signals     []Signal
 	Requirement decisions.Requirement
+	Anomalies   []Anomaly
 	Digest      decisions.Digest
 	threshold   decisions.Threshold
 	ladder      []decisions.Policy
@@ -107,7 +108,7 @@ func (s *Service) facts(ctx context.Context, send sender, k *known, list ...*Pay
 	out := make([]*Facts, len(list))
 	for i, p := range list {
 		s.open(ctx, p)
-		f := &Facts{Payment: p, Account: k.accounts[p.AccountID], Invoice: k.invoices[p.InvoiceID], Files: k.filesOf(p), Signals: k.signals(p), ladder: k.ladder, people: k.people,
+		f := &Facts{Payment: p, Account: k.accounts[p.AccountID], Invoice: k.invoices[p.InvoiceID], Files: k.filesOf(p), Signals: k.signals(p), Anomalies: k.anomalies[p.ID], ladder: k.ladder, people: k.people,
 			threshold: decisions.Threshold{Above: k.tenant.TwoApprovalThresholdMinor, Currency: k.tenant.DefaultCurrency}}
 		for _, d := range k.decisions {
 			if d.SubjectID == p.ID {

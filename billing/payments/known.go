@@ -22,6 +22,7 @@ import (
 type known struct {
 	links     map[uuid.UUID][]uuid.UUID // evidence, by payment
 	decisions []decisions.Decision
+	anomalies map[uuid.UUID][]Anomaly
 	ladder    []decisions.Policy
 	tenant    tenancy.Tenant
 
@@ -45,7 +46,7 @@ type sighting struct {
 }
 
 func newKnown() *known {
-	return &known{links: map[uuid.UUID][]uuid.UUID{}, accounts: map[uuid.UUID]*accounts.Account{}, invoices: map[uuid.UUID]*invoices.Invoice{},
+	return &known{anomalies: map[uuid.UUID][]Anomaly{}, links: map[uuid.UUID][]uuid.UUID{}, accounts: map[uuid.UUID]*accounts.Account{}, invoices: map[uuid.UUID]*invoices.Invoice{},
 		people: map[uuid.UUID]*accounts.Person{}, files: map[uuid.UUID]*evidence.Evidence{}, users: map[uuid.UUID][]uuid.UUID{},
 		sightings: map[uuid.UUID]sighting{}, numbers: map[string]uuid.UUID{}}
 }
@@ -68,6 +69,7 @@ func (k *known) aboutIDs(ctx context.Context, ids ...uuid.UUID) []database.State
 		decisions.SelectOf(ctx, &k.decisions, decisions.SubjectPayment, ids...),
 		decisions.SelectLadder(ctx, &k.ladder, decisions.SubjectPayment),
 		tenancy.SelectCurrent(ctx, &k.tenant),
+		selectAnomalies(ctx, k.anomalies, ids...),
 	}
 }
 

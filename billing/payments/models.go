@@ -56,7 +56,7 @@ type Payment struct {
 
 	TenantID             uuid.UUID              `bun:"tenant_id,pk"`
 	ID                   uuid.UUID              `bun:"id,pk"`
-	AccountID            uuid.UUID              `bun:"account_id"`
+	AccountID            uuid.UUID              `bun:"account_id,nullzero"` // zero: a customer who is not known here
 	InvoiceID            uuid.UUID              `bun:"invoice_id,nullzero"`
 	ExternalID           string                 `bun:"external_id,nullzero"`
 	Method               paymentmethods.Method  `bun:"method"`
@@ -65,6 +65,7 @@ type Payment struct {
 	ReceivedMinor        *int64                 `bun:"received_minor"` // as the approver states; nil until approved
 	AppliedMinor         *int64                 `bun:"applied_minor"`  // went to the invoice; nil until settled
 	ExcessMinor          *int64                 `bun:"excess_minor"`   // went to the customer's credit
+	RevenueMinor         *int64                 `bun:"revenue_minor"`  // went to revenue, for want of an invoice; nil: nothing
 	Currency             money.Currency         `bun:"currency"`
 	RefundedMinor        int64                  `bun:"refunded_minor"`
 	Status               Status                 `bun:"status"`
@@ -81,6 +82,8 @@ type Payment struct {
 	SubmittedBy          uuid.UUID              `bun:"submitted_by,nullzero"`
 	RetryOf              uuid.UUID              `bun:"retry_of,nullzero"`
 	SetAside             string                 `bun:"set_aside"`
+	Prepayment           bool                   `bun:"prepayment"` // without an invoice, for the customer's credit and not for revenue
+	ReceiptNumber        string                 `bun:"receipt_number,nullzero"`
 	Version              int                    `bun:"version"`
 	CreatedAt            time.Time              `bun:"created_at,nullzero"`
 	UpdatedAt            time.Time              `bun:"updated_at,nullzero"`

@@ -22,10 +22,10 @@ import (
 
 const zeroID = `'00000000-0000-0000-0000-000000000000'`
 
-const paymentColumns = `id, account_id, coalesce(invoice_id, ` + zeroID + `), coalesce(external_id, ''), method, gateway, amount_minor, received_minor, applied_minor, excess_minor,
+const paymentColumns = `id, coalesce(account_id, ` + zeroID + `), coalesce(invoice_id, ` + zeroID + `), coalesce(external_id, ''), method, gateway, amount_minor, received_minor, applied_minor, excess_minor,
   currency, refunded_minor, status, settlement_status, reconciliation_status, reference, reference_norm, details, sensitive, notes, failure_code, failure_reason,
   paid_at, coalesce(submitted_by, ` + zeroID + `), coalesce(retry_of, ` + zeroID + `), set_aside, version, created_at, updated_at,
-  approved_at, processed_at, failed_at, cancelled_at, expired_at, refunded_at`
+  approved_at, processed_at, failed_at, cancelled_at, expired_at, refunded_at, revenue_minor, prepayment, coalesce(receipt_number, '')`
 
 // Members see their own account's payments only: $3 is that account.
 const (
@@ -44,7 +44,8 @@ func (p *Payment) scan(row database.Row, more ...any) error {
 	err := row.Scan(append([]any{&p.ID, &p.AccountID, &p.InvoiceID, &p.ExternalID, &p.Method, &p.Gateway,
 		&p.AmountMinor, &p.ReceivedMinor, &p.AppliedMinor, &p.ExcessMinor, (*string)(&p.Currency), &p.RefundedMinor, &p.Status, &p.SettlementStatus, &p.ReconciliationStatus,
 		&p.Reference, &p.ReferenceNorm, &p.Details, &p.Sensitive, &p.Notes, &p.FailureCode, &p.FailureReason, &paid, &p.SubmittedBy, &p.RetryOf, &p.SetAside, &p.Version,
-		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled, &expired, &refunded}, more...)...)
+		&p.CreatedAt, &p.UpdatedAt, &approved, &processed, &failed, &cancelled, &expired, &refunded,
+		&p.RevenueMinor, &p.Prepayment, &p.ReceiptNumber}, more...)...)
 	p.PaidAt, p.ApprovedAt, p.ProcessedAt, p.FailedAt, p.CancelledAt = paid.Time, approved.Time, processed.Time, failed.Time, cancelled.Time
 	p.ExpiredAt, p.RefundedAt = expired.Time, refunded.Time
 	return err
@@ -165,7 +166,7 @@ func listSpec(words map[string]selection) *web.ListSpec {
 		methods[string(m)] = m
 	}
 	gateways := map[string]string{}
-	for _, g := range []string{"stripe", "click", "payme", "octo", "cash", "integrator", "paypal", "manual", "voucher", "bkash", "nagad", "rocket", "dbbl", "sslcommerz"} {
+	for _, g := range []string{"stripe", "click", "payme", "octo", "cash", "integrator", "paypal", "manual", "voucher", "bkash", "nagad", "rocket", "dbbl", "sslcommerz", "sandbox"} {
 		gateways[g] = g
 	}
 	return &web.ListSpec{

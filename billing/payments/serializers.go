@@ -163,7 +163,7 @@ type Response struct {
 	ID                   string                 `json:"id"`
 	PaymentID            string                 `json:"payment_id"`
 	ExternalID           *string                `json:"external_id"`
-	AccountID            string                 `json:"account_id"`
+	AccountID            *string                `json:"account_id"`
 	InvoiceID            *string                `json:"invoice_id"`
 	InvoiceNumber        *string                `json:"invoice_number"`
 	Amount               string                 `json:"amount"`
@@ -174,6 +174,8 @@ type Response struct {
 	AppliedAmountMinor   *int64                 `json:"applied_amount_minor"`
 	CreditAmount         *string                `json:"credit_amount"`
 	CreditAmountMinor    *int64                 `json:"credit_amount_minor"`
+	RevenueAmount        *string                `json:"revenue_amount"`
+	RevenueAmountMinor   *int64                 `json:"revenue_amount_minor"`
 	RefundedAmount       string                 `json:"refunded_amount"`
 	RefundedAmountMinor  int64                  `json:"refunded_amount_minor"`
 	Currency             string                 `json:"currency"`
@@ -188,6 +190,7 @@ type Response struct {
 	FailureCode          *string                `json:"failure_code"`
 	FailureReason        *string                `json:"failure_reason"`
 	RetryOf              *string                `json:"retry_of"`
+	ReceiptNumber        *string                `json:"receipt_number"`
 	PaidAt               *string                `json:"paid_at"`
 	CreatedAt            string                 `json:"created_at"`
 	UpdatedAt            string                 `json:"updated_at"`
@@ -196,21 +199,26 @@ type Response struct {
 	ProcessedAt          *string                `json:"processed_at"`
 	FailedAt             *string                `json:"failed_at"`
 	CancelledAt          *string                `json:"cancelled_at"`
+	ExpiredAt            *string                `json:"expired_at"`
 	RefundedAt           *string                `json:"refunded_at"`
 }
 
 // newResponse shows p; inv is its invoice, nil without one.
 func newResponse(p *Payment, inv *invoices.Invoice) Response {
-	r := Response{ID: p.ID.String(), PaymentID: p.ID.String(), ExternalID: optional(p.ExternalID), AccountID: p.AccountID.String(),
+	r := Response{ID: p.ID.String(), PaymentID: p.ID.String(), ExternalID: optional(p.ExternalID),
 		Amount: p.Amount().String(), AmountMinor: p.AmountMinor,
 		ReceivedAmountMinor: p.ReceivedMinor, AppliedAmountMinor: p.AppliedMinor, CreditAmountMinor: p.ExcessMinor,
 		ReceivedAmount: decimalOf(p.ReceivedMinor, p.Currency), AppliedAmount: decimalOf(p.AppliedMinor, p.Currency), CreditAmount: decimalOf(p.ExcessMinor, p.Currency),
+		RevenueAmountMinor: p.RevenueMinor, RevenueAmount: decimalOf(p.RevenueMinor, p.Currency), ReceiptNumber: optional(p.ReceiptNumber),
 		RefundedAmount: money.New(p.RefundedMinor, p.Currency).String(), RefundedAmountMinor: p.RefundedMinor, Currency: string(p.Currency),
 		PaymentMethod: string(p.Method), Gateway: p.Gateway, Status: string(p.Status), SettlementStatus: p.SettlementStatus, ReconciliationStatus: p.ReconciliationStatus,
 		TransactionReference: p.Reference, Details: p.Details, Notes: p.Notes, FailureCode: optional(p.FailureCode), FailureReason: optional(p.FailureReason),
 		PaidAt: web.OptionalTime(p.PaidAt), CreatedAt: web.Time(p.CreatedAt), UpdatedAt: web.Time(p.UpdatedAt), SubmittedAt: web.Time(p.CreatedAt),
 		ApprovedAt: web.OptionalTime(p.ApprovedAt), ProcessedAt: web.OptionalTime(p.ProcessedAt), FailedAt: web.OptionalTime(p.FailedAt),
-		CancelledAt: web.OptionalTime(p.CancelledAt), RefundedAt: web.OptionalTime(p.RefundedAt)}
+		CancelledAt: web.OptionalTime(p.CancelledAt), ExpiredAt: web.OptionalTime(p.ExpiredAt), RefundedAt: web.OptionalTime(p.RefundedAt)}
+	if p.AccountID != uuid.Nil {
+		r.AccountID = optional(p.AccountID.String())
+	}
 	if p.InvoiceID != uuid.Nil {
 		r.InvoiceID = optional(p.InvoiceID.String())
 	}
@@ -249,6 +257,26 @@ type Detail struct {
 	EvidenceRequired  bool               `json:"evidence_required"`
 	InvoiceCredits    int64              `json:"invoice_credits"` // service credits that the invoice grants once it is paid
 	Approvals         []ApprovalResponse `json:"approvals"`
+	Anomalies         []AnomalyResponse  `json:"anomalies"`
+}
+
+// AnomalyResponse is something that was said of a payment and not believed.
+type AnomalyResponse struct {
+	ID         string                 `json:"id"`
+	Kind       string                 `json:"kind"`
+	Source     string                 `json:"source"`
+	Details    paymentmethods.Details `json:"details"`
+	Note       string                 `json:"note"`
+	CreatedAt  string                 `json:"created_at"`
+	ResolvedAt *string                `json:"resolved_at"`
+}
+
+func newAnomalies(list []Anomaly) []AnomalyResponse {
+	out := make([]AnomalyResponse, len(list))
+	for i, a := range list {
+		out[i] = AnomalyResponse{ID: a.ID.String(), Kind: a.Kind, Source: a.Source, Details: a.Details, Note: a.Note, CreatedAt: web.Time(a.CreatedAt), ResolvedAt: web.OptionalTime(a.ResolvedAt)}
+	}
+	return out
 }
 
 // EvidenceResponse is one file that proves the claim.
@@ -280,7 +308,7 @@ func newDetail(f *Facts) (Detail, error) {
 	}
 	p := f.Payment
 	d := Detail{Response: newResponse(p, f.Invoice), SetAside: optional(p.SetAside), Digest: digest.String(), Signals: f.Signals,
-		Evidence: []EvidenceResponse{}, ApprovalsRequired: f.Requirement.Approvals, EvidenceRequired: f.Requirement.RequiresEvidence, Approvals: []ApprovalResponse{}}
+		Evidence: []EvidenceResponse{}, ApprovalsRequired: f.Requirement.Approvals, EvidenceRequired: f.Requirement.RequiresEvidence, Approvals: []ApprovalResponse{}, Anomalies: newAnomalies(f.Anomalies)}
 	if f.Invoice != nil {
 		d.InvoiceCredits = f.Invoice.Credits
 	}

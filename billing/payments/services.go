@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/evidence"
+	"countersign/billing/gateways"
 	"countersign/billing/invoices"
 	"countersign/internal/batch"
 	"countersign/internal/database"
@@ -17,17 +19,20 @@ import (
 	"countersign/internal/outbox"
 )
 
-// Deps are what the service works with; all are required.
+// Deps are what the service works with; all but Pause are required.
 type Deps struct {
 	DB       *bun.DB
 	Outbox   *outbox.Outbox
 	Invoices *invoices.Service
 	Evidence *evidence.Service
+	Gateways *gateways.Service
 	// Secret keys the fingerprints by which references are recognised across tenants without being told. Changing it
 	// forgets what was seen.
 	Secret []byte
 	Keys   *keyring.Keyring // seals what is personal in details
 	Now    func() time.Time
+	// Pause, which only tests set, is called at the points between a key that is claimed and its answer.
+	Pause func(ctx context.Context, point string)
 }
 
 // Service changes payments. The API, the console, the worker and commands all call it.
@@ -36,6 +41,8 @@ type Service struct {
 	outbox    *outbox.Outbox
 	invoices  *invoices.Service
 	evidence  *evidence.Service
+	gateways  *gateways.Service
+	pause     func(ctx context.Context, point string)
 	secret    []byte
 	keys      *keyring.Keyring
 	now       func() time.Time
@@ -56,6 +63,8 @@ func New(d Deps) *Service {
 		panic("payments: Deps.Invoices is missing")
 	case d.Evidence == nil:
 		panic("payments: Deps.Evidence is missing")
+	case d.Gateways == nil:
+		panic("payments: Deps.Gateways is missing")
 	case len(d.Secret) == 0:
 		panic("payments: Deps.Secret is missing")
 	case d.Keys == nil:
@@ -63,7 +72,7 @@ func New(d Deps) *Service {
 	case d.Now == nil:
 		panic("payments: Deps.Now is missing")
 	}
-	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, secret: d.Secret, keys: d.Keys, now: d.Now}
+	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, gateways: d.Gateways, pause: d.Pause, secret: d.Secret, keys: d.Keys, now: d.Now}
 	s.settling = make(chan struct{}, runtime.GOMAXPROCS(0)+1) // one more than cores: while one waits for the disk, another works
 	s.reads = batch.NewGroup(maxTogether, enoughReads, s.readTogether)
 	s.claims = batch.NewGroup(maxTogether, enoughWrites, s.submitTogether)

@@ -13,7 +13,6 @@ import (
 	"countersign/billing/money"
 	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
-	"countersign/internal/database"
 	"countersign/internal/idempotency"
 	"countersign/tenancy"
 )
@@ -52,28 +51,6 @@ func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Respo
 		return Response{}, ErrPaidInFuture.At("paid_at")
 	}
 	return s.submit(ctx, manualClaim{in, norm, sign(ctx)})
-}
-
-// Withdraw takes an undecided claim back. The submitter may withdraw his own; staff with billing.cancel any.
-// Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending.
-func (s *Service) Withdraw(ctx context.Context, id uuid.UUID, once *idempotency.Once) (Response, error) {
-	return s.change(ctx, id, once, func(ctx context.Context, tx bun.Tx, p locked) error {
-		principal, _ := auth.From(ctx)
-		if p.SubmittedBy != principal.UserID && !principal.Can(auth.BillingCancel) {
-			return ErrNotSubmitter
-		}
-		if p.Status != StatusPendingApproval {
-			return ErrNotPending
-		}
-		before := p.state()
-		invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
-		if err := p.move(ctx, StatusCancelled); err != nil {
-			return err
-		}
-		var h history
-		h.changed(EventCancelled, "payment.cancel", before, p.Payment, "")
-		return h.write(ctx, s.outbox)
-	})
 }
 
 // EditNotes changes the notes of an undecided claim. Only its submitter may. What an approver has seen before is then
@@ -134,42 +111,18 @@ func (s *Service) change(ctx context.Context, id uuid.UUID, once *idempotency.On
 			if err := step(ctx, tx, p); err != nil {
 				return Response{}, err
 			}
-			invs, err := invoices.ByIDs(ctx, tx, p.InvoiceID)
-			if err != nil {
-				return Response{}, err
-			}
-			return newResponse(p.Payment, invs[p.InvoiceID]), nil
+			return s.shown(ctx, tx, p.Payment)
 		})
 		return err
 	})
 	return answer, err
 }
 
-var movePayments = database.NewRows("move payments", `
-UPDATE payments AS p SET status = m.status, received_minor = m.received, failure_code = m.code, failure_reason = m.reason,
-  approved_at = CASE WHEN m.status = 'processing' THEN m.at ELSE p.approved_at END,
-  failed_at = CASE WHEN m.status = 'failed' THEN m.at ELSE p.failed_at END,
-  cancelled_at = CASE WHEN m.status = 'cancelled' THEN m.at ELSE p.cancelled_at END,
-  version = p.version + 1, updated_at = m.at
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) AS m(tenant, id, status, received, code, reason, at)
-WHERE p.tenant_id = m.tenant AND p.id = m.id`)
-
-// move takes a locked payment along an edge of the state diagram, which the database checks once more. The change travels
-// with COMMIT.
-func (p locked) move(ctx context.Context, next Status) error {
-	if !p.Status.CanBecome(next) {
-		return fmt.Errorf("a payment cannot go from %s to %s", p.Status, next)
+// shown is a payment as its submitter sees it.
+func (s *Service) shown(ctx context.Context, tx bun.Tx, p *Payment) (Response, error) {
+	invs, err := invoices.ByIDs(ctx, tx, p.InvoiceID)
+	if err != nil {
+		return Response{}, err
 	}
-	database.SendRowWithCommit(ctx, movePayments, p.TenantID, p.ID, next, p.ReceivedMinor, p.FailureCode, p.FailureReason, p.at)
-	p.Status, p.UpdatedAt = next, p.at
-	p.Version++
-	switch next {
-	case StatusProcessing:
-		p.ApprovedAt = p.at
-	case StatusFailed:
-		p.FailedAt = p.at
-	case StatusCancelled:
-		p.CancelledAt = p.at
-	}
-	return nil
+	return newResponse(p, invs[p.InvoiceID]), nil
 }

@@ -8,15 +8,32 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
 	"countersign/internal/errs"
+	"countersign/internal/idempotency"
 	"countersign/internal/web"
 )
 
 func (v *Views) urls() []web.Route {
 	const tag = "Payments"
 	decision := []*errs.Error{decisions.ErrDigestRequired, ErrChanged, ErrNotPending, ErrFourEyes, ErrPasswordReset, decisions.ErrAlreadyDecided, ErrEvidenceRequired}
+	charging := []*errs.Error{ErrCardDeclined, ErrInsufficientFunds, ErrExpiredCard, ErrInvalidSource, ErrPaymentDeclined, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured,
+		ErrNeverReached, idempotency.ErrReused, idempotency.ErrInProgress}
 	return []web.Route{
+		{Method: http.MethodPost, Path: "/billing/charges/", Permission: auth.BillingCreate, Handler: v.charge,
+			Tag: "Charges", Summary: "Ask a provider for money, once for each idempotency key", Request: ChargeRequest{}, Response: ChargeResponse{}, Status: http.StatusCreated, Later: true,
+			Errors: append([]*errs.Error{idempotency.ErrRequired, idempotency.ErrKeysDiffer, ErrUnsupportedMethod, ErrInvoiceNotFound, invoices.ErrAlreadyPaid, ErrPending, ErrAmountLimit, ErrTooMany,
+				ErrPossibleDuplicate}, charging...)},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/capture/", Staff: true, Permission: auth.BillingCreate, Handler: v.capture,
+			Tag: "Charges", Summary: "Take what is held, or a part of it", Request: CaptureRequest{}, Response: ChargeResponse{}, Later: true,
+			Errors: append([]*errs.Error{idempotency.ErrRequired, ErrIllegalTransition, ErrCaptureTooLarge, ErrCannotCapture, ErrOperationPending}, charging...)},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/release/", Staff: true, Permission: auth.BillingCancel, Handler: v.release,
+			Tag: "Charges", Summary: "Give up what is held, or what the payer has not finished", Response: ChargeResponse{}, Later: true,
+			Errors: append([]*errs.Error{ErrIllegalTransition, ErrOperationPending}, charging...)},
 		{Method: http.MethodGet, Path: "/billing/payments/", Permission: auth.BillingView, Handler: v.list,
 			Tag: tag, Summary: "Payments, newest first", List: listSpec(words()), Response: Response{}},
+		{Method: http.MethodPost, Path: "/billing/payments/", Staff: true, Permission: auth.BillingCreate, Handler: v.create,
+			Tag: tag, Summary: "Record cash, submit a transfer, or ask a provider, whatever the gateway is", Request: CreateRequest{}, Response: ChargeResponse{}, Status: http.StatusCreated, Later: true,
+			Errors: append([]*errs.Error{ErrUnsupportedMethod, ErrInvoiceNotFound, invoices.ErrAlreadyPaid, ErrPending, ErrReferenceRequired, ErrReferenceCounted, ErrAmountLimit, ErrTooMany,
+				ErrPossibleDuplicate, paymentmethods.ErrDetailsTooLarge}, charging...)},
 		{Method: http.MethodGet, Path: "/billing/payments/count/", Permission: auth.BillingView, Handler: v.count,
 			Tag: tag, Summary: "How many payments a filter matches", Query: listSpec(words()), Response: CountResponse{}},
 		{Method: http.MethodPost, Path: "/billing/payments/search/", Permission: auth.BillingView, Handler: v.search,
@@ -41,7 +58,9 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/reject/", Staff: true, Permission: auth.BillingApprove, Handler: v.reject,
 			Tag: tag, Summary: "Reject what you saw, with a reason", Request: RejectRequest{}, Response: Detail{}, Errors: append([]*errs.Error{ErrReasonRequired}, decision...)},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/cancel/", Permission: auth.BillingCreate, Handler: v.cancel,
-			Tag: tag, Summary: "Withdraw an undecided payment", Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
+			Tag: tag, Summary: "Take back a payment that has not taken money", Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
+		{Method: http.MethodPost, Path: "/billing/payments/{id}/complete/", Staff: true, Permission: auth.BillingCreate, Handler: v.complete,
+			Tag: tag, Summary: "Say that cash which somebody else has taken is there", Response: Response{}, Errors: []*errs.Error{ErrFourEyes, ErrIllegalTransition}},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/resume/", Staff: true, Permission: auth.BillingJobsManage, Handler: v.resume,
 			Tag: tag, Summary: "Give a payment that was set aside back to the worker", Response: Response{}, Errors: []*errs.Error{ErrNotSetAside}},
 		{Method: http.MethodGet, Path: "/billing/invoices/{id}/payments/", Permission: auth.BillingView, Handler: v.ofInvoice,

@@ -40,6 +40,9 @@ func TestForeignIDs(t *testing.T) {
 		{"POST", "/payments/%s/approve/", body("digest", digest), true},
 		{"POST", "/payments/%s/reject/", body("digest", digest, "reason", "no"), true},
 		{"POST", "/payments/%s/resume/", "", true},
+		{"POST", "/payments/%s/capture/", body(), true},
+		{"POST", "/payments/%s/release/", "", true},
+		{"POST", "/payments/%s/complete/", "", true},
 		{"GET", "/transactions/%s/", nil, false},
 		{"GET", "/invoices/%s/payments/", nil, false},
 	}
@@ -50,7 +53,7 @@ func TestForeignIDs(t *testing.T) {
 	for _, r := range routes {
 		covered[r.method+" /billing"+strings.Replace(r.path, "%s", "{id}", 1)] = true
 		call := func(p *billingtest.Person, id string) testkit.Answer {
-			c, path := w.As(p), base+fmt.Sprintf(r.path, id)
+			c, path := w.As(p).With("Idempotency-Key", "sweep"), base+fmt.Sprintf(r.path, id)
 			switch r.method {
 			case "GET":
 				return c.Get(path)

@@ -250,7 +250,7 @@ func (v *Views) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := v.service.Withdraw(r.Context(), id, once)
+	p, err := v.service.Cancel(r.Context(), id, once)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,15 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"PATCH /billing/payment-methods/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), e.First.Method, map[string]any{"display_name": "Changed"}}
 	},
+	"POST /billing/charges/": func(_ *testing.T, e *estate) sound { return sound{e.As(e.Owner), "", charge("tok_visa")} },
+	"POST /billing/payments/": func(_ *testing.T, e *estate) sound {
+		body := e.cash(e.First)
+		delete(body, "account_id")
+		return sound{e.As(e.Owner), "", body}
+	},
+	"POST /billing/payments/{id}/capture/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.held(e.First), map[string]any{"idempotency_key": uuid.NewString()}}
+	},
 	"POST /billing/payments/manual/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), "", map[string]any{"invoice_id": e.finalized(e.First), "payment_method": "bank_transfer", "transaction_reference": e.Reference()}}
 	},

@@ -114,6 +114,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 			"audit_unsealed: id tenant_id",
 			"integrity_results: check_id found ran_at tenant_id",
 			"outbox: created_at dead_at done_at id next_at task tenant_id",
+			"payment_orders: next_ask_at tenant_id",
 			"payments: approved_at created_at id in_flight set_aside status tenant_id undecided",
 			"sandbox_callbacks: next_at tenant_id",
 			"settlement_queue: approved_at tenant_id",

@@ -249,7 +249,7 @@ func (d *demoStage) withdrawn(account int) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.billing.Payments.Withdraw(d.customer[account], id, nil)
+	_, err = d.billing.Payments.Cancel(d.customer[account], id, nil)
 	return err
 }
 

@@ -36,7 +36,8 @@ type declared struct {
 
 var kindsByName = map[string]errs.Kind{"Invalid": errs.KindInvalid, "Unauthenticated": errs.KindUnauthenticated, "Forbidden": errs.KindForbidden,
 	"NotFound": errs.KindNotFound, "MethodNotAllowed": errs.KindMethodNotAllowed, "Conflict": errs.KindConflict, "TooLarge": errs.KindTooLarge,
-	"UnsupportedMedia": errs.KindUnsupportedMedia, "RateLimited": errs.KindRateLimited, "Unavailable": errs.KindUnavailable}
+	"UnsupportedMedia": errs.KindUnsupportedMedia, "RateLimited": errs.KindRateLimited, "Unavailable": errs.KindUnavailable,
+	"PaymentRequired": errs.KindPaymentRequired, "BadGateway": errs.KindBadGateway}
 
 // sources parses every file of the program.
 func sources(t *testing.T, each func(*token.FileSet, *ast.File)) {

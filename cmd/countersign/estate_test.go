@@ -19,6 +19,7 @@ import (
 	"countersign/billing/gateways"
 	"countersign/billing/money"
 	"countersign/internal/apps"
+	"countersign/internal/auth"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
@@ -35,12 +36,14 @@ type estate struct {
 	// and Record are the newest event and the oldest record of the audit log.
 	Config, Job, Task, Event, Record string
 	First, Second                    holding
+	till                             *billingtest.Person // a cashier
 }
 
 // holding is what one customer has; all are ids.
 type holding struct {
 	person                                  *billingtest.Person
 	Account, User, Method, Evidence, Ledger string
+	Odd                                     string // a charge of which the provider says what cannot be
 	Sandbox                                 string // an order of the sandbox's, which waits for its payer
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
 	Undecided, Settled, Withdrawn           string // payments, the last one of Free
@@ -65,6 +68,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	if _, err := e.Gateways.Receive(e.System, sandbox, gateways.Callback{Body: []byte("{}")}, gateways.Message{ReplayKey: "estate"}); err != nil {
 		t.Fatal(err)
 	}
+	e.till = e.Join("till", auth.RoleCashier, nil)
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
 	e.SettleAll()
 	e.lower(&e.First)
@@ -103,6 +107,28 @@ func (e *estate) config(country string) string {
 		Expect(http.StatusCreated).Text("data.id")
 }
 
+// charge is the body of seed 001, each with a key of its own.
+func charge(source string) map[string]any {
+	return map[string]any{"idempotency_key": uuid.NewString(), "amount_cents": 1000, "currency": "USD", "payment_source": source}
+}
+
+// cash is 10.00 on the counter, each with a receipt of its own.
+func (e *estate) cash(h holding) map[string]any {
+	return map[string]any{"gateway": "cash", "amount": "10.00", "currency": "USD", "account_id": h.Account, "reference": e.Reference()}
+}
+
+// pendingCash is cash that a cashier has taken whom no other test needs.
+func (e *estate) pendingCash(h holding) string {
+	return e.As(e.till).Post(base+"/payments/", e.cash(h)).Expect(http.StatusCreated).Text("data.id")
+}
+
+// held is money that is held and not captured.
+func (e *estate) held(h holding) string {
+	body := charge("tok_visa")
+	body["capture"], body["account_id"] = false, h.Account
+	return e.As(e.Owner).Post(base+"/charges/", body).Expect(http.StatusCreated).Text("data.id")
+}
+
 // deadJob is a background job that was given up.
 func (e *estate) deadJob(t *testing.T) string {
 	t.Helper()
@@ -124,6 +150,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 		Expect(http.StatusCreated).Text("data.id")
 	h.Evidence = customer.PostFile(base+"/evidence/", "file", "receipt.png", picture(t), nil).Expect(http.StatusCreated).Text("data.id")
 	h.Sandbox = e.sandboxOrder(t)
+	h.Odd = e.As(member).Post(base+"/charges/", charge("tok_wrong_amount")).Expect(http.StatusAccepted).Text("data.id")
 	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}, "details": map[string]any{"sender_number": "01711-223344", "bank_name": "City"}}).Expect(http.StatusCreated).Text("data.id")

@@ -69,6 +69,11 @@ func (p *project) handler() (http.Handler, error) {
 	r := web.NewRouter()
 	r.Use(m.Middleware)
 	r.Mount(apiPrefix, p.api())
+	for _, app := range p.apps {
+		for _, c := range app.Callbacks { // before credentials are looked at: what a provider sends in their place is its own
+			r.Post(apiPrefix+c.Pattern, c.Handler)
+		}
+	}
 	r.Get("/api/schema/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
 		w.Write(schema)

@@ -25,7 +25,7 @@ var shared = []string{"tenants", "users", "login_throttle", "reference_sightings
 // that is the "tenant"'s, or the rows of his account, which the column names.
 var walls = map[string]string{
 	"accounts": "id", "memberships": "account_id", "invoices": "account_id", "line_items": "account_id", "invoice_adjustments": "account_id", "credit_notes": "account_id", "payments": "account_id",
-	"payment_evidence": "account_id", "settlement_queue": "account_id", "payment_terms": "account_id", "evidence": "account_id", "account_payment_methods": "account_id", "events": "account_id",
+	"payment_evidence": "account_id", "payment_orders": "account_id", "payment_terms": "account_id", "payment_anomalies": "none", "settlement_queue": "account_id", "evidence": "account_id", "account_payment_methods": "account_id", "events": "account_id",
 	"idempotency_keys": "owner_id", "ledger_accounts": "customer_id", "ledger_transactions": "customer_id", "ledger_balances": "customer_id",
 	"fx_rates": "none", "fx_conversions": "account_id", "fx_reversals": "account_id",
 	"ledger_entries": "none of others", // by the ledger account it is posted to

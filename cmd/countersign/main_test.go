@@ -5,7 +5,6 @@ import (
 	"flag"
 	"net/http"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 // program serves w's tenant as `countersign serve` does: all routes, middlewares, console and documents.
 func program(t *testing.T, w *billingtest.World) *project {
 	t.Helper()
-	p, err := wire(settings.Settings{DataDir: t.TempDir(), SecretKey: base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
+	p, err := wire(settings.Settings{DataDir: t.TempDir(), SecretKey: base64.StdEncoding.EncodeToString(billingtest.Secret()),
 		RequestTimeout: 30 * time.Second}, w.DB, w.Clock.Now, false)
 	if err != nil {
 		t.Fatal(err)

@@ -183,7 +183,8 @@ func TestOpenAPI(t *testing.T) {
 
 // nullables are the fields of a payment that have no value at first.
 var nullables = []string{"external_id", "invoice_id", "invoice_number", "received_amount", "received_amount_minor", "applied_amount", "applied_amount_minor",
-	"credit_amount", "credit_amount_minor", "failure_code", "failure_reason", "retry_of", "paid_at", "approved_at", "processed_at", "failed_at", "cancelled_at", "refunded_at"}
+	"credit_amount", "credit_amount_minor", "failure_code", "failure_reason", "retry_of", "paid_at", "approved_at", "processed_at", "failed_at", "cancelled_at", "refunded_at",
+	"account_id", "revenue_amount", "revenue_amount_minor", "receipt_number", "expired_at"}
 
 // everyRoute calls every route at least once with success and once without a credential, as a program would.
 func (e *estate) everyRoute(t *testing.T) {
@@ -292,6 +293,19 @@ func (e *estate) everyRoute(t *testing.T) {
 	owner.Post(base+"/fx/conversions/", h.convertible()).Refused(http.StatusBadRequest, "idempotency_key_required")
 	ok(owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}))
 	owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}).Refused(http.StatusConflict, "already_reversed")
+
+	ok(member.Post(base+"/charges/", charge("tok_visa")))
+	ok(member.Post(base+"/charges/", charge("tok_async")))
+	member.Post(base+"/charges/", charge("tok_decline")).Refused(http.StatusPaymentRequired, "card_declined")
+	ok(owner.Post(base+"/payments/", e.cash(h)))
+	owner.Post(base+"/payments/", charge("tok_visa")).Expect(http.StatusBadRequest)
+	held := e.held(h)
+	ok(keyed(owner).Post(base+"/payments/"+held+"/capture/", map[string]any{"amount": "4.00"}))
+	keyed(owner).Post(base+"/payments/"+held+"/capture/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
+	ok(owner.Post(base+"/payments/"+e.held(h)+"/release/", map[string]any{}))
+	owner.Post(base+"/payments/"+held+"/release/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
+	ok(owner.Post(base+"/payments/"+e.pendingCash(h)+"/complete/", map[string]any{}))
+	owner.Post(base+"/payments/"+held+"/complete/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
 
 	ok(owner.Post(base+"/ledger/rebuild/", map[string]any{}))
 	ok(owner.Post(base+"/jobs/"+e.Job+"/restart/", map[string]any{}))

@@ -152,6 +152,15 @@ var calls = map[string]change{
 		id := c.own.claimed(t)
 		return prepared{id: id, body: map[string]any{"digest": c.own.Digest(uuid.MustParse(id)), "reason": "No such transfer"}}
 	}},
+	"POST /billing/charges/":  {status: http.StatusCreated, live: func(*testing.T, *caller) prepared { return prepared{body: charge("tok_visa")} }},
+	"POST /billing/payments/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared { return prepared{body: c.own.cash(c.own.First)} }},
+	"POST /billing/payments/{id}/capture/": {body: map[string]any{"idempotency_key": "sealed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.held(c.own.First), body: map[string]any{"idempotency_key": uuid.NewString()}}
+	}},
+	"POST /billing/payments/{id}/release/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared { return prepared{id: c.own.held(c.own.First)} }},
+	"POST /billing/payments/{id}/complete/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.pendingCash(c.own.First)}
+	}},
 	"PATCH /billing/payments/{id}/":       {body: map[string]any{"notes": "Changed"}, status: http.StatusOK, live: submitted},
 	"POST /billing/payments/{id}/cancel/": {status: http.StatusOK, live: submitted},
 	"DELETE /billing/payments/{id}/":      {status: http.StatusConflict, code: "payment_not_deletable", live: submitted},
@@ -288,6 +297,27 @@ func references(t *testing.T, e *estate) map[string]reference {
 		}
 	}
 	return map[string]reference{
+		"POST /billing/charges/ invoice_id": {id: func(h holding) string { return h.Free }, do: post("/billing/charges/", func(id string) map[string]any {
+			body := charge("tok_visa")
+			body["invoice_id"] = id
+			return body
+		})},
+		"POST /billing/charges/ account_id": {id: account, do: post("/billing/charges/", func(id string) map[string]any {
+			body := charge("tok_visa")
+			body["account_id"] = id
+			return body
+		})},
+		"POST /billing/payments/ invoice_id": {id: func(h holding) string { return h.Free }, do: post("/billing/payments/", func(id string) map[string]any {
+			body := e.cash(e.First)
+			delete(body, "account_id")
+			body["invoice_id"] = id
+			return body
+		})},
+		"POST /billing/payments/ account_id": {id: account, do: post("/billing/payments/", func(id string) map[string]any {
+			body := e.cash(e.First)
+			body["account_id"] = id
+			return body
+		})},
 		"POST /billing/payments/manual/ invoice_id":   {id: func(h holding) string { return h.Free }, do: claim("invoice_id", false)},
 		"POST /billing/payments/manual/ evidence_ids": {id: func(h holding) string { return h.Evidence }, do: claim("evidence_ids", true)},
 		"POST /billing/payments/manual/ retry_of":     {id: func(h holding) string { return h.Withdrawn }, do: claim("retry_of", false)},

@@ -18,6 +18,7 @@ import (
 type App struct {
 	Name      string
 	URLs      []web.Route // below /api/v1/
+	Callbacks []web.Callback
 	Admin     []admin.Section
 	Tasks     []Task
 	Doorbells []Doorbell

@@ -30,6 +30,7 @@ const (
 	KindUnsupportedMedia             // 415
 	KindRateLimited                  // 429: wait RetryAfter
 	KindUnavailable                  // 503: try again later
+	KindBadGateway                   // 502: somebody outside failed
 )
 
 // Problem is one sentence for humans under a stable code. Text is English and may hold {{.name}} placeholders, which
@@ -49,7 +50,9 @@ type Error struct {
 	Fields map[string][]Problem
 	// RetryAfter is how long to wait before trying again; zero means nothing is promised.
 	RetryAfter time.Duration
-	cause      error
+	// Data is what the caller is given beside the error, such as the payment that was declined; nil: nothing.
+	Data  any
+	cause error
 }
 
 func newError(kind Kind, code, text string) *Error {
@@ -85,6 +88,12 @@ func RateLimited(code, text string) *Error { return newError(KindRateLimited, co
 
 // Unavailable means that something the request needs does not answer right now.
 func Unavailable(code, text string) *Error { return newError(KindUnavailable, code, text) }
+
+// PaymentRequired means that the payer's side has declined: another card may do.
+func PaymentRequired(code, text string) *Error { return newError(KindPaymentRequired, code, text) }
+
+// BadGateway means that a provider has failed, or does not work with us.
+func BadGateway(code, text string) *Error { return newError(KindBadGateway, code, text) }
 
 // Error gives the code, the sentence and the cause, for logs.
 func (e *Error) Error() string {
@@ -136,6 +145,13 @@ func (e *Error) At(field string) *Error {
 func (e *Error) After(d time.Duration) *Error {
 	c := *e
 	c.RetryAfter = d
+	return &c
+}
+
+// Carry returns a copy that gives the caller data beside the error.
+func (e *Error) Carry(data any) *Error {
+	c := *e
+	c.Data = data
 	return &c
 }
 

@@ -29,6 +29,8 @@ var (
 	ErrInProgress = errs.Conflict("idempotency_in_progress", "A request with this idempotency key is still running. Wait and repeat it.").After(time.Second)
 	// ErrRequired means that a call which moves money was made without a key.
 	ErrRequired = errs.Invalid("idempotency_key_required", "This call moves money. Send an Idempotency-Key header, and repeat the call only with the same key.")
+	// ErrKeysDiffer means that the header and the body name different keys.
+	ErrKeysDiffer = errs.Invalid("idempotency_keys_differ", "The Idempotency-Key header and the field idempotency_key must be the same when both are given.")
 	// ErrInvalidKey means that the key is empty, longer than 255 characters or holds invisible ones (S1-17).
 	ErrInvalidKey = errs.Invalid("invalid_idempotency_key", "An idempotency key has 1 to 255 visible characters.")
 )
@@ -44,7 +46,26 @@ type Once struct {
 // FromRequest reads the Idempotency-Key header. scope names the operation, and target the object in the path; request
 // is the decoded body, so that two spellings of one body are the same.
 func FromRequest(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
+	return named(r.Header.Values("Idempotency-Key"), scope, target, request)
+}
+
+// FromBody is FromRequest for calls that may have their key in the body as well, which request then does not hold. An
+// empty one is none.
+func FromBody(r *http.Request, key, scope string, target uuid.UUID, request any) (*Once, error) {
 	keys := r.Header.Values("Idempotency-Key")
+	if len(keys) == 1 && keys[0] == "" {
+		keys = nil
+	}
+	switch {
+	case key != "" && len(keys) == 0:
+		keys = []string{key}
+	case key != "" && key != keys[0] && !carddata.Holds(keys[0]):
+		return nil, ErrKeysDiffer.At("idempotency_key")
+	}
+	return named(keys, scope, target, request)
+}
+
+func named(keys []string, scope string, target uuid.UUID, request any) (*Once, error) {
 	if len(keys) == 0 {
 		return &Once{}, nil
 	}
@@ -69,6 +90,9 @@ func Required(r *http.Request, scope string, target uuid.UUID, request any) (*On
 	}
 	return once, err
 }
+
+// IsEmpty says that the client has named no key.
+func (o *Once) IsEmpty() bool { return o == nil || o.key == "" }
 
 func visible(key string) bool {
 	if len(key) == 0 || len(key) > 255 {
@@ -175,10 +199,15 @@ func read[T any](k kept) (answer T, err error) {
 
 // Answer writes data with status; a replay says so in its header.
 func (o *Once) Answer(w http.ResponseWriter, status int, data any, message string) error {
+	o.Mark(w)
+	return web.Answer(w, status, data, message)
+}
+
+// Mark says in the header of an answer that it is a replay, if it is one.
+func (o *Once) Mark(w http.ResponseWriter) {
 	if o.replayed {
 		w.Header().Set("Idempotent-Replayed", "true")
 	}
-	return web.Answer(w, status, data, message)
 }
 
 // Replayed says whether the answer was given before.

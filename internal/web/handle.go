@@ -67,6 +67,8 @@ func Status(k errs.Kind) int {
 		return http.StatusTooManyRequests
 	case errs.KindUnavailable:
 		return http.StatusServiceUnavailable
+	case errs.KindBadGateway:
+		return http.StatusBadGateway
 	default:
 		return http.StatusInternalServerError
 	}
@@ -114,7 +116,7 @@ func NewErrorBody(r *http.Request, err error) ErrorBody { return newErrorBody(r,
 
 func newErrorBody(r *http.Request, e *errs.Error) ErrorBody {
 	lang := i18n.From(r.Context())
-	return ErrorBody{Code: e.Code, Error: sentence(lang, e.Problem), Errors: translate(lang, e.Fields)}
+	return ErrorBody{Code: e.Code, Error: sentence(lang, e.Problem), Errors: translate(lang, e.Fields), Data: e.Data}
 }
 
 func translate(lang string, fields map[string][]errs.Problem) map[string][]string {
@@ -147,6 +149,7 @@ type ErrorBody struct {
 	Code      string              `json:"code"`
 	Error     string              `json:"error"`
 	Errors    map[string][]string `json:"errors"`
+	Data      any                 `json:"data,omitempty"` // what is there all the same, such as the payment that was declined
 	RequestID string              `json:"request_id"`
 }
 

@@ -152,6 +152,9 @@ func addAnswer(op openapi.OperationContext, route Route) {
 			reflect.ValueOf(body).Elem().FieldByName("Data").Set(reflect.ValueOf(jsonschema.AnyOf(route.Response, route.MemberResponse)))
 		}
 		op.AddRespStructure(body, openapi.WithHTTPStatus(status))
+		if route.Later {
+			op.AddRespStructure(body, openapi.WithHTTPStatus(http.StatusAccepted))
+		}
 	}
 }
 

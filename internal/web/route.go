@@ -41,10 +41,19 @@ type Route struct {
 	Query *ListSpec
 	// Status is the success status; zero means 200.
 	Status int
+	// Later says that the route may also answer 202, with the same in "data": the outcome is not known yet.
+	Later bool
 	// Errors are the refusals a caller should expect besides those that every route shares.
 	Errors []*errs.Error
 	// Unwrapped routes answer in a shape of their own: a file, or what a monitoring system expects.
 	Unwrapped string // media types of the answer, separated by a comma and a space
+}
+
+// Callback is an address below /api/v1/ where providers call. They have no credential of ours and no envelope: whoever
+// handles it knows how they prove who they are, and what they want to read.
+type Callback struct {
+	Pattern string // chi's
+	Handler http.HandlerFunc
 }
 
 // Mount adds the routes to r. Each checks its permission before its handler runs.

@@ -15,7 +15,8 @@ import (
 // The sentences for validator tags. A tag that is not here would reach the caller as invalid_value; a test keeps the
 // tags that are used and this list together.
 var (
-	errRequired = errs.Invalid("required", "This field is required.")
+	// ErrRequired names a field that is missing.
+	ErrRequired = errs.Invalid("required", "This field is required.")
 	errTooLong  = errs.Invalid("too_long", "This is too long: at most {{.limit}}.")
 	errTooShort = errs.Invalid("too_short", "This is too short: at least {{.limit}}.")
 	errTooSmall = errs.Invalid("too_small", "This must be at least {{.limit}}.")
@@ -75,7 +76,7 @@ func problem(f validator.FieldError) *errs.Error {
 	sized := f.Kind() == reflect.String || f.Kind() == reflect.Slice || f.Kind() == reflect.Map
 	switch f.Tag() {
 	case "required", "required_without", "required_if":
-		return errRequired
+		return ErrRequired
 	case "max", "lte":
 		if sized {
 			return errTooLong.With("limit", f.Param())

@@ -1,0 +1,142 @@
+package payments
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/gateways"
+	"countersign/tenancy"
+)
+
+// operation is what a provider is asked to do, until its answer is known.
+type operation string
+
+const (
+	noOperation operation = ""
+	opBegin     operation = "begin"
+	opCapture   operation = "capture"
+	opRelease   operation = "release"
+)
+
+// order is what is asked of a provider for a payment: written before it is asked, so that nothing that the provider knows
+// is unknown here (W-13). Whoever holds its lease, BusyUntil, is the only one who asks.
+type order struct {
+	bun.BaseModel `bun:"table:payment_orders,alias:po"`
+
+	TenantID       uuid.UUID          `bun:"tenant_id,pk,type:uuid"`
+	PaymentID      uuid.UUID          `bun:"payment_id,pk,type:uuid"`
+	AccountID      uuid.UUID          `bun:"account_id,type:uuid,nullzero"`
+	Name           string             `bun:"name"`                 // the gateway's, or the tenant's own for an integrator
+	ProviderID     string             `bun:"provider_id,nullzero"` // from the provider's first answer on
+	Source         string             `bun:"source"`
+	Hold           bool               `bun:"hold"`
+	Redirect       *gateways.Redirect `bun:"redirect,type:jsonb,nullzero"`
+	Operation      operation          `bun:"operation"`
+	OperationID    uuid.UUID          `bun:"operation_id,type:uuid,nullzero"`
+	OperationMinor *int64             `bun:"operation_minor"`
+	BusyUntil      time.Time          `bun:"busy_until,nullzero"`
+	Asked          int                `bun:"asked"`
+	NextAskAt      time.Time          `bun:"next_ask_at,nullzero"`
+	CreatedAt      time.Time          `bun:"created_at,nullzero"`
+}
+
+const (
+	// leaseTime is longer than a provider is ever waited for: who has not given his lease back by then is dead.
+	leaseTime = time.Minute
+	// callTime is how long a provider is waited for with all attempts, and the outcome is written.
+	callTime = 40 * time.Second
+)
+
+// end forgets an operation that is answered.
+func (o *order) end() { o.Operation, o.OperationID, o.OperationMinor = noOperation, uuid.Nil, nil }
+
+// keep writes what has changed of a locked order.
+func (o *order) keep(ctx context.Context, tx bun.Tx) error {
+	_, err := tx.NewUpdate().Model(o).Column("provider_id", "redirect", "operation", "operation_id", "operation_minor", "busy_until", "asked", "next_ask_at").
+		Where("po.tenant_id = ?", o.TenantID).Where("po.payment_id = ?", o.PaymentID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("change the order of payment %s: %w", o.PaymentID, err)
+	}
+	return nil
+}
+
+// lockOrder gives the order of a locked payment; nil when no provider is asked for it.
+func lockOrder(ctx context.Context, tx bun.Tx, payment uuid.UUID) (*order, error) {
+	o := &order{}
+	err := tx.NewSelect().Model(o).Where("po.tenant_id = ?", tenancy.ID(ctx)).Where("po.payment_id = ?", payment).For("UPDATE").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the order of payment %s: %w", payment, err)
+	}
+	return o, nil
+}
+
+// take gets the lease of an order if nobody else has it. ctx is the system's.
+func (s *Service) take(ctx context.Context, payment uuid.UUID) (taken bool, err error) {
+	now := s.now()
+	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewUpdate().Model((*order)(nil)).Set("busy_until = ?", now.Add(leaseTime)).Where("po.tenant_id = ?", tenancy.ID(ctx)).
+			Where("po.payment_id = ?", payment).Where("coalesce(po.busy_until, '-infinity') <= ?", now).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("take the order of payment %s: %w", payment, err)
+		}
+		n, err := res.RowsAffected()
+		taken = n == 1
+		return err
+	})
+	return taken, err
+}
+
+// giveBack gives up a lease without having asked anybody.
+func (s *Service) giveBack(ctx context.Context, payment uuid.UUID) error {
+	ctx, cancel := asSystem(ctx, "payments.ask")
+	defer cancel()
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*order)(nil)).Set("busy_until = NULL").Where("po.tenant_id = ?", tenancy.ID(ctx)).Where("po.payment_id = ?", payment).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("give back the order of payment %s: %w", payment, err)
+		}
+		return nil
+	})
+}
+
+// The rhythm in which a provider is asked where an order stands that has not come to its end.
+const (
+	askFor   = 48 * time.Hour // what is not known by then is given up
+	askHolds = 30 * 24 * time.Hour
+)
+
+// schedule says when the order is asked for next. Now and then is spread, so that what began together is not asked for
+// together.
+// Who cannot be asked is waited for.
+func (o *order) schedule(p Status, now time.Time, answers bool) {
+	age := now.Sub(o.CreatedAt)
+	var wait time.Duration
+	switch p {
+	case StatusCreated, StatusPending, StatusProcessing, StatusAuthorized:
+		switch {
+		case !answers && o.Operation == noOperation:
+		case age < 15*time.Minute:
+			wait = time.Minute
+		case age < 2*time.Hour:
+			wait = 5 * time.Minute
+		case age < askFor:
+			wait = time.Hour
+		case p == StatusAuthorized && age < askHolds:
+			wait = 24 * time.Hour
+		}
+	}
+	o.NextAskAt = time.Time{}
+	if wait > 0 {
+		o.NextAskAt = now.Add(wait + rand.N(wait/10))
+	}
+}

@@ -1,0 +1,268 @@
+package payments
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/gateways"
+	"countersign/billing/invoices"
+	"countersign/billing/ledger"
+	"countersign/billing/money"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/carddata"
+	"countersign/internal/database"
+	"countersign/internal/errs"
+)
+
+// apply believes what a provider says of a payment as far as it fits to what is known, and keeps the rest as an anomaly
+// (5.9). It may be told the same any number of times. Payment and order are locked, and ctx is the system's.
+func (s *Service) apply(ctx context.Context, tx bun.Tx, p locked, o *order, said gateways.Result, source string) error {
+	if o.ProviderID == "" && said.Reference != "" {
+		o.ProviderID = said.Reference
+	}
+	if kind := contradiction(p.Payment, o, said); kind != "" {
+		return s.disbelieve(ctx, tx, p, o, kind, source, said)
+	}
+	if err := s.keepDetails(ctx, p, said.Details); err != nil {
+		return err
+	}
+	if said.Redirect != nil {
+		o.Redirect = said.Redirect
+	}
+	next, reason := p.after(said)
+	if next == "" || next == p.Status {
+		return nil
+	}
+	before := p.state()
+	var h history
+	switch next {
+	case StatusSucceeded:
+		received := p.AmountMinor
+		if o.Operation == opCapture {
+			received = *o.OperationMinor
+		}
+		if said.Captured.Currency != "" {
+			received = said.Captured.Minor
+		}
+		if err := s.collect(ctx, tx, p, ledger.Clearing(o.Name, p.Currency), received, source, &h); err != nil {
+			return err
+		}
+	case StatusFailed:
+		p.FailureCode, p.FailureReason = reason.Code, carddata.Mask(reason.Reason)
+		fallthrough
+	default:
+		if err := p.move(ctx, next); err != nil {
+			return err
+		}
+		h.changed(eventOf(next), "payment."+source, before, p.Payment, "")
+	}
+	return h.write(ctx, s.outbox)
+}
+
+// contradiction says in which way a provider's word cannot be true, given what is known; empty: it may be.
+func contradiction(p *Payment, o *order, said gateways.Result) string {
+	took := said.State == gateways.StatePaid || said.State == gateways.StatePartiallyRefunded || said.State == gateways.StateRefunded
+	collected := p.Status == StatusSucceeded || p.Status == StatusPartiallyRefunded || p.Status == StatusRefunded
+	ended := p.Status == StatusFailed || p.Status == StatusCancelled || p.Status == StatusExpired
+	switch {
+	case said.Reference != "" && said.Reference != o.ProviderID:
+		return anomalyReference
+	case took && ended:
+		return anomalyPaidAfterEnd
+	case took && said.Captured.Currency != "" && said.Captured.Currency != p.Currency || said.State == gateways.StateAuthorised && said.Authorised.Currency != "" && said.Authorised.Currency != p.Currency:
+		return anomalyCurrency
+	case took && said.Captured.Currency != "" && said.Captured.Minor != expected(p, o, said.Captured.Minor):
+		return anomalyAmount
+	case said.State == gateways.StateAuthorised && said.Authorised.Currency != "" && said.Authorised.Minor != p.AmountMinor:
+		return anomalyAmount
+	case took && said.Refunded.Minor > p.RefundedMinor:
+		return anomalyRefunded
+	case collected && (said.State == gateways.StateFailed || said.State == gateways.StateCancelled || said.State == gateways.StateExpired):
+		return anomalyFailed
+	case (collected || ended || p.Status == StatusAuthorized) && (said.State == gateways.StateAwaitingCustomer || said.State == gateways.StateProcessing) ||
+		(collected || ended) && said.State == gateways.StateAuthorised:
+		return anomalyLate
+	}
+	return ""
+}
+
+// expected is what must have been captured: what was asked for, or of a hold that somebody has captured elsewhere, any
+// part.
+func expected(p *Payment, o *order, captured int64) int64 {
+	switch {
+	case p.ReceivedMinor != nil:
+		return *p.ReceivedMinor
+	case o.Operation == opCapture:
+		return *o.OperationMinor
+	case o.Hold && captured > 0 && captured < p.AmountMinor:
+		return captured
+	}
+	return p.AmountMinor
+}
+
+// after is where a provider's word leads, and why a payment failed; an empty status means that it changes nothing.
+func (p locked) after(said gateways.Result) (Status, gateways.Failure) {
+	switch said.State {
+	case gateways.StateAwaitingCustomer:
+		if p.Status == StatusCreated {
+			return StatusPending, gateways.Failure{}
+		}
+	case gateways.StateProcessing, gateways.StateUnknown:
+		if p.Status == StatusCreated || p.Status == StatusPending && said.State == gateways.StateProcessing {
+			return StatusProcessing, gateways.Failure{}
+		}
+	case gateways.StateAuthorised:
+		return StatusAuthorized, gateways.Failure{}
+	case gateways.StatePaid, gateways.StatePartiallyRefunded, gateways.StateRefunded:
+		if p.ReceivedMinor == nil {
+			return StatusSucceeded, gateways.Failure{}
+		}
+	case gateways.StateFailed:
+		if said.Failure == nil {
+			return p.ending(StatusFailed), gateways.Failure{Code: codeDeclined}
+		}
+		return p.ending(StatusFailed), gateways.Failure{Code: cmp.Or(said.Failure.Code, codeDeclined), Reason: said.Failure.Reason}
+	case gateways.StateCancelled:
+		return p.ending(StatusCancelled), gateways.Failure{Code: "cancelled"}
+	case gateways.StateExpired:
+		return p.ending(StatusExpired), gateways.Failure{Code: "expired"}
+	}
+	return "", gateways.Failure{}
+}
+
+// ending is how a payment ends that somebody else has ended: what is in flight can only fail, and what has ended stays.
+func (p locked) ending(next Status) Status {
+	switch p.Status {
+	case StatusFailed, StatusCancelled, StatusExpired:
+		return ""
+	case StatusProcessing:
+		return StatusFailed
+	}
+	return next
+}
+
+// collect is what follows from money that has come in: it is posted once, to the invoice as far as that owes something and
+// for the rest to the customer's credit, or without an invoice to revenue, or to the credit of a customer who pays in
+// advance (model.md 5.6). into is the account where the money is. ctx is no member's.
+func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.Ref, received int64, source string, h *history) error {
+	before, now := p.state(), s.now()
+	record := uuid.Must(uuid.NewV7())
+	var applied, excess, revenue int64
+	send := []database.Statement{}
+	postings := []ledger.Posting{}
+	switch {
+	case p.InvoiceID != uuid.Nil:
+		locked, err := invoices.LockOwed(ctx, tx, p.InvoiceID)
+		if err != nil {
+			return err
+		}
+		inv := locked[p.InvoiceID]
+		if inv == nil || inv.Currency != p.Currency {
+			return fmt.Errorf("collect payment %s: its invoice is gone, or in another currency", p.ID)
+		}
+		if invoices.CheckPayable(inv) == nil {
+			applied = min(received, inv.BalanceMinor)
+		}
+		excess = received - applied
+		outcome, err := s.invoices.ApplyPayments(ctx, locked, []invoices.Application{{InvoiceID: inv.ID, AppliedMinor: applied}}, record, now)
+		if err != nil {
+			return err
+		}
+		send, postings = append(send, outcome.Change), outcome.Grants
+	case p.Prepayment:
+		excess = received
+	default:
+		revenue = received
+		p.RevenueMinor = &revenue
+	}
+	entries := []ledger.Entry{{Account: into, AmountMinor: received}}
+	for _, e := range []struct {
+		minor int64
+		to    func() ledger.Ref
+	}{{applied, func() ledger.Ref { return ledger.Receivable(p.AccountID, p.Currency) }},
+		{excess, func() ledger.Ref { return ledger.CustomerCredit(p.AccountID, p.Currency) }},
+		{revenue, func() ledger.Ref { return ledger.Revenue(p.Currency) }}} {
+		if e.minor > 0 {
+			entries = append(entries, ledger.Entry{Account: e.to(), AmountMinor: -e.minor})
+		}
+	}
+	post, err := ledger.Statement(ctx, append(postings, ledger.Posting{Cause: "payment:" + p.ID.String() + ":settle", Kind: "payment_settled", CustomerID: p.AccountID,
+		InvoiceID: p.InvoiceID, PaymentID: p.ID, Entries: entries})...)
+	if err != nil {
+		return err
+	}
+	p.ReceivedMinor, p.AppliedMinor, p.ExcessMinor = &received, &applied, &excess
+	if err := p.move(ctx, StatusSucceeded); err != nil {
+		return err
+	}
+	if err := ledger.Refusal(database.Send(ctx, append(send, post)...)); err != nil {
+		return err
+	}
+	h.changed(EventSucceeded, "payment."+source, before, p.Payment, "")
+	h.records[len(h.records)-1].ID = record
+	return nil
+}
+
+const keepDetails = `UPDATE payments SET details = $3::jsonb, sensitive = $4 WHERE tenant_id = $1 AND id = $2`
+
+// keepDetails keeps what a provider says of a payment as far as the gateway's shape knows it, without card numbers, which
+// processors of a tenant's own might send.
+func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any) error {
+	if len(said) == 0 {
+		return nil
+	}
+	raw, err := json.Marshal(said)
+	if err != nil {
+		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
+	}
+	var plain paymentmethods.Details
+	if err := plain.Scan(raw); err != nil {
+		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
+	}
+	var left errs.Fields
+	terms, err := s.addDetails(ctx, p.Payment, masked(map[string]any(plain)).(map[string]any), &left)
+	if err != nil {
+		return err
+	}
+	if err := left.Err(); err != nil {
+		slog.InfoContext(ctx, "some details of a provider are not kept", "payment_id", p.ID, "error", err)
+	}
+	database.SendWithCommit(ctx, database.Change("keep the details of a payment", keepDetails, p.TenantID, p.ID, p.Details, p.Sensitive))
+	p.sendTerms(ctx, terms)
+	return nil
+}
+
+// masked gives JSON without card numbers.
+func masked(value any) any {
+	switch v := value.(type) {
+	case string:
+		return carddata.Mask(v)
+	case json.Number:
+		if carddata.Holds(v.String()) {
+			return carddata.Mask(v.String())
+		}
+	case []any:
+		for i := range v {
+			v[i] = masked(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = masked(v[key])
+		}
+	}
+	return value
+}
+
+// amountOr is an amount that a provider has told, for people; empty when it has told none.
+func amountOr(m money.Money) string {
+	if m.Currency == "" {
+		return ""
+	}
+	return m.String() + " " + string(m.Currency)
+}

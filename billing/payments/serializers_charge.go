@@ -1,0 +1,62 @@
+package payments
+
+import (
+	"countersign/billing/money"
+	"countersign/internal/errs"
+	"countersign/internal/idempotency"
+	"countersign/internal/web"
+)
+
+// ChargeRequest is the body of POST charges/ (seed 001). amount_cents and amount_minor are the same; amount is a decimal.
+type ChargeRequest struct {
+	IdempotencyKey string     `json:"idempotency_key"` // or the header Idempotency-Key
+	AmountCents    *int64     `json:"amount_cents"`
+	AmountMinor    *int64     `json:"amount_minor"`
+	Amount         web.Number `json:"amount"`
+	Currency       string     `json:"currency" validate:"required,len=3"`
+	PaymentSource  string     `json:"payment_source" validate:"max=255"`
+	Gateway        string     `json:"gateway" validate:"max=40"`
+	Capture        *bool      `json:"capture"` // false: hold only; absent: true
+	InvoiceID      string     `json:"invoice_id" validate:"max=100"`
+	AccountID      string     `json:"account_id" validate:"max=100"`
+	Prepayment     bool       `json:"prepayment"`
+	Description    string     `json:"description" validate:"max=1000"`
+	Force          bool       `json:"force"`
+}
+
+func (req ChargeRequest) input(once *idempotency.Once) (ChargeInput, error) {
+	in := ChargeInput{Account: req.AccountID, Invoice: req.InvoiceID, Source: req.PaymentSource, Gateway: req.Gateway, Hold: req.Capture != nil && !*req.Capture,
+		Prepayment: req.Prepayment, Force: req.Force, Description: req.Description, Once: once}
+	var fields errs.Fields
+	var err error
+	if in.Currency, err = money.ParseCurrency(req.Currency); err != nil {
+		fields.Add("currency", errs.As(err))
+	}
+	minor, field := req.AmountMinor, "amount"
+	switch {
+	case req.AmountCents == nil:
+	case minor != nil && *minor != *req.AmountCents:
+		fields.Add("amount_cents", ErrAmountsDiffer)
+		fields.Add("amount_minor", ErrAmountsDiffer)
+	default:
+		minor = req.AmountCents
+		if req.Amount == "" {
+			field = "amount_cents"
+		}
+	}
+	if req.Amount == "" && minor == nil {
+		fields.Add("amount_cents", web.ErrRequired)
+	}
+	if minor != nil && *minor <= 0 {
+		fields.Add(field, ErrAmountNotPositive)
+	}
+	in.Amount = amountOf(field, req.Amount, minor)
+	return in, fields.Err()
+}
+
+// CaptureRequest is the body of POST payments/{id}/capture/: an amount, or all that is held.
+type CaptureRequest struct {
+	IdempotencyKey string     `json:"idempotency_key"` // or the header Idempotency-Key
+	Amount         web.Number `json:"amount"`
+	AmountMinor    *int64     `json:"amount_minor"`
+}

@@ -1,0 +1,135 @@
+package payments
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/ledger"
+	"countersign/billing/money"
+	"countersign/billing/paymentmethods"
+	"countersign/internal/auth"
+	"countersign/internal/idempotency"
+	"countersign/tenancy"
+)
+
+// CashInput is money that somebody has put on the counter.
+type CashInput struct {
+	Account    string // id or external id; empty: the invoice's, or nobody who is known here
+	Invoice    string
+	Amount     func(money.Currency) (*money.Money, error)
+	Currency   money.Currency
+	Reference  string // of the receipt or the cheque (S0D-12)
+	Details    map[string]any
+	Notes      string
+	PaidAt     time.Time // zero: not said
+	Prepayment bool
+	Force      bool
+	Once       *idempotency.Once
+}
+
+// TakeCash records cash, with a receipt number (S0-39). Nobody outside is asked (S0-40). Who may approve payments has
+// decided with that, and it is posted at once; for others it is pending until somebody else completes it (C-09). The
+// caller is staff with billing.create. Errors: those of Charge that need no provider, ErrReferenceRequired and
+// ErrReferenceCounted.
+func (s *Service) TakeCash(ctx context.Context, in CashInput) (Response, error) {
+	norm := normalise(in.Reference)
+	switch {
+	case in.Reference == "":
+		return Response{}, ErrReferenceRequired.At("reference")
+	case norm == "":
+		return Response{}, ErrReferenceEmpty.At("reference")
+	case in.PaidAt.After(s.now().Add(time.Hour)):
+		return Response{}, ErrPaidInFuture.At("paid_at")
+	}
+	var answer Response
+	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		answer, err = idempotency.Do(ctx, tx, in.Once, func() (Response, error) {
+			p := &Payment{TenantID: tenancy.ID(ctx), ID: uuid.Must(uuid.NewV7()), Gateway: string(paymentmethods.GatewayCash), Method: paymentmethods.Cash, Currency: in.Currency,
+				Status: StatusCreated, Reference: in.Reference, ReferenceNorm: norm, Notes: in.Notes, PaidAt: in.PaidAt, Prepayment: in.Prepayment}
+			return s.takeCash(ctx, tx, p, in)
+		})
+		return err
+	})
+	return answer, idempotency.InProgress(err, in.Once)
+}
+
+func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashInput) (Response, error) {
+	if err := s.address(ctx, tx, p, in.Account, in.Invoice); err != nil {
+		return Response{}, err
+	}
+	if err := p.demand(in.Amount); err != nil {
+		return Response{}, err
+	}
+	if err := s.limit(ctx, tx, p, in.Force); err != nil {
+		return Response{}, err
+	}
+	t, err := tenancy.Current(ctx, tx)
+	if err != nil {
+		return Response{}, err
+	}
+	year := s.now().In(t.Location()).Year()
+	n, err := tenancy.NextNumber(ctx, tx, "receipt", year)
+	if err != nil {
+		return Response{}, err
+	}
+	p.ReceiptNumber = fmt.Sprintf("R-%d-%06d", year, n)
+	if err := s.insertPayment(ctx, p, in.Details); err != nil {
+		return Response{}, err
+	}
+	var h history
+	h.created(p, "payment.take_cash")
+	taken := locked{p, p.CreatedAt}
+	if by, _ := auth.From(ctx); by.Can(auth.BillingApprove) {
+		err = s.collect(ctx, tx, taken, ledger.Cash(p.Currency), p.AmountMinor, "take_cash", &h)
+	} else {
+		before := p.state()
+		err = taken.move(ctx, StatusPending)
+		h.changed(EventUpdated, "payment.take_cash", before, p, "")
+	}
+	if err != nil {
+		return Response{}, err
+	}
+	if err := h.write(ctx, s.outbox); err != nil {
+		return Response{}, err
+	}
+	return s.shown(ctx, tx, p)
+}
+
+// Complete says that cash which somebody else has taken is there, and posts it (S0-10, S0-89). The caller is staff who may
+// approve, or a cashier, and has not taken it himself: four eyes. Errors: ErrNotFound, ErrFourEyes, ErrIllegalTransition.
+func (s *Service) Complete(ctx context.Context, id uuid.UUID, once *idempotency.Once) (Response, error) {
+	by, _ := auth.From(ctx)
+	if !by.Can(auth.BillingApprove) && by.Role != auth.RoleCashier {
+		return Response{}, auth.ErrForbidden.With("permission", auth.BillingApprove)
+	}
+	var illegally error
+	answer, err := s.change(ctx, id, once, func(ctx context.Context, tx bun.Tx, p locked) error {
+		illegally = nil
+		if p.Gateway != string(paymentmethods.GatewayCash) || p.Status != StatusPending {
+			illegally = illegal(p.Payment, StatusSucceeded)
+			return illegally
+		}
+		if p.SubmittedBy == by.UserID {
+			return ErrFourEyes
+		}
+		var h history
+		if err := s.collect(ctx, tx, p, ledger.Cash(p.Currency), p.AmountMinor, "complete", &h); err != nil {
+			return err
+		}
+		return h.write(ctx, s.outbox)
+	})
+	if illegally != nil {
+		return answer, s.trace(ctx, id, illegally)
+	}
+	return answer, err
+}
+
+// freeDetails are the gateways whose payments take any JSON object with them (S0-44); others have none of the sender's.
+func freeDetails(gateway string) bool {
+	return slices.Contains([]string{"cash", "integrator"}, gateway)
+}

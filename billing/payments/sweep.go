@@ -1,0 +1,136 @@
+package payments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/gateways"
+	"countersign/internal/apps"
+	"countersign/tenancy"
+)
+
+// sweepSize is how many orders are looked up before it is looked again which are due.
+const sweepSize = 50
+
+// askDoorbell asks providers where orders stand that have not come to their end (S0D-21).
+func (s *Service) askDoorbell() apps.Doorbell {
+	return apps.Doorbell{Name: "payments.ask", Timeout: 5 * time.Minute, Waiting: tenantsAsking, Run: s.AskAgain}
+}
+
+// tenantsAsking gives the tenants with orders that are due. It runs as the observer, once a second.
+func tenantsAsking(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	var tenants []uuid.UUID
+	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
+		SELECT FROM payment_orders AS o WHERE o.tenant_id = t.id AND o.next_ask_at <= now())`).Scan(ctx, &tenants)
+	if err != nil {
+		return nil, fmt.Errorf("look for payments at providers: %w", err)
+	}
+	return tenants, nil
+}
+
+// AskAgain looks up what is due in the tenant of ctx, one order after the other, until nothing is: each minute in an order's
+// first quarter of an hour, then every five minutes, after two hours each hour, and after two days for the last time. It
+// only looks, and begins nothing anew; what a provider has never heard of has failed, and who repeats his request with
+// the same key is told so.
+func (s *Service) AskAgain(ctx context.Context) error {
+	for {
+		var due []uuid.UUID
+		now := s.now()
+		err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+			due = nil
+			return tx.NewSelect().Model((*order)(nil)).Column("payment_id").Where("po.tenant_id = ?", tenancy.ID(ctx)).Where("po.next_ask_at <= ?", now).
+				Where("coalesce(po.busy_until, '-infinity') <= ?", now).OrderExpr("po.next_ask_at, po.payment_id").Limit(sweepSize).Scan(ctx, &due)
+		})
+		if err != nil {
+			return fmt.Errorf("read which payments to ask for: %w", err)
+		}
+		for _, id := range due {
+			taken, err := s.take(ctx, id)
+			if err == nil && taken {
+				err = s.lookUp(ctx, id)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(due) < sweepSize {
+			return nil
+		}
+	}
+}
+
+// lookUp asks for one order, whose lease the caller has. Who cannot be asked is called again with the same key. That a
+// provider is not reached is no error here: it is asked again in its time.
+func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
+	ctx, cancel := asSystem(ctx, "payments.ask")
+	defer cancel()
+	p, o, err := s.atProvider(ctx, id)
+	if err != nil {
+		return err
+	}
+	a, err := s.gateways.Reopen(ctx, o.Name)
+	if err != nil {
+		err = errors.Join(gateways.ErrConfiguration, err)
+	}
+	var said gateways.Result
+	switch {
+	case err != nil:
+	case a.Gateway.Capabilities().FetchStatus:
+		said, err = attempt(ctx, func() (gateways.Result, error) {
+			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
+		})
+	default:
+		said, _, err = ask(ctx, a, p, o, true)
+	}
+	_, err = s.conclude(ctx, id, o.OperationID, said, err, sourceSweep)
+	if errors.Is(err, ErrGatewayUnavailable) || errors.Is(err, ErrGatewayMisconfigured) || errors.Is(err, errOvertaken) {
+		return nil
+	}
+	return err
+}
+
+// atProvider reads a payment and what its provider was asked.
+func (s *Service) atProvider(ctx context.Context, id uuid.UUID) (p *Payment, o *order, err error) {
+	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		if p, err = Get(ctx, tx, id.String()); err != nil {
+			return err
+		}
+		o = &order{}
+		return tx.NewSelect().Model(o).Where("po.tenant_id = ?", p.TenantID).Where("po.payment_id = ?", id).Scan(ctx)
+	})
+	return p, o, err
+}
+
+// giveUp ends what has come to no end within two days, unless something was said of it that may mean money: that waits
+// for a person.
+func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order) error {
+	next := StatusExpired
+	switch p.Status {
+	case StatusCreated, StatusPending:
+	case StatusProcessing:
+		next = StatusFailed
+	default:
+		return nil
+	}
+	if s.now().Sub(o.CreatedAt) < askFor {
+		return nil
+	}
+	open, err := tx.NewSelect().Model((*Anomaly)(nil)).Where("pa.tenant_id = ?", p.TenantID).Where("pa.payment_id = ?", p.ID).Where("pa.resolved_at IS NULL").
+		Where("pa.kind <> ?", anomalyIllegal).Exists(ctx)
+	if err != nil || open {
+		return err
+	}
+	before := p.state()
+	p.FailureCode = "no_outcome"
+	if err := p.move(ctx, next); err != nil {
+		return err
+	}
+	var h history
+	h.changed(eventOf(next), "payment."+sourceSweep, before, p.Payment, "")
+	return h.write(ctx, s.outbox)
+}

@@ -1,0 +1,77 @@
+package payments
+
+import (
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"countersign/internal/idempotency"
+	"countersign/internal/web"
+)
+
+// charge asks a provider for money. Its key stands in the header or in the body, and without one nothing happens (S1-16).
+func (v *Views) charge(w http.ResponseWriter, r *http.Request) error {
+	var req ChargeRequest
+	if err := web.Decode(r, &req); err != nil {
+		return err
+	}
+	key := req.IdempotencyKey
+	req.IdempotencyKey = "" // the same request, wherever its key stands
+	once, err := idempotency.FromBody(r, key, "payments.charge", uuid.Nil, req)
+	if err != nil {
+		return err
+	}
+	if once.IsEmpty() {
+		return idempotency.ErrRequired
+	}
+	in, err := req.input(once)
+	if err != nil {
+		return err
+	}
+	reply, err := v.service.Charge(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return reply.write(w, once)
+}
+
+func (v *Views) capture(w http.ResponseWriter, r *http.Request) error {
+	var req CaptureRequest
+	if err := web.Decode(r, &req); err != nil {
+		return err
+	}
+	id, err := web.ID(r)
+	if err != nil {
+		return err
+	}
+	key := req.IdempotencyKey
+	req.IdempotencyKey = ""
+	once, err := idempotency.FromBody(r, key, "payments.capture", id, req)
+	if err != nil {
+		return err
+	}
+	if once.IsEmpty() {
+		return idempotency.ErrRequired
+	}
+	reply, err := v.service.Capture(r.Context(), CaptureInput{ID: id, Amount: amountOf("amount", req.Amount, req.AmountMinor), Once: once})
+	if err != nil {
+		return err
+	}
+	return reply.write(w, once)
+}
+
+func (v *Views) release(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.ID(r)
+	if err != nil {
+		return err
+	}
+	once, err := idempotency.FromRequest(r, "payments.release", id, nil)
+	if err != nil {
+		return err
+	}
+	reply, err := v.service.Release(r.Context(), id, once)
+	if err != nil {
+		return err
+	}
+	return reply.write(w, once)
+}
