@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -174,8 +175,12 @@ func (s *Service) Cancel(ctx context.Context, id uuid.UUID, once *idempotency.On
 	}
 	if asked {
 		reply, err := s.Release(ctx, id, once)
-		if err == nil && reply.Code != "" {
+		switch {
+		case err != nil:
+		case reply.Code != "":
 			err = refusalOf(reply.Code).Carry(reply.Charge)
+		case reply.HTTP == http.StatusAccepted: // the provider has not said yet that it is given up
+			err = ErrOperationPending
 		}
 		return reply.Charge.Response, err
 	}

@@ -104,6 +104,10 @@ func TestHolds(t *testing.T) {
 		client.Post(one(id, "release/"), "").Expect(http.StatusAccepted)
 		client.Post(one(id, "release/"), "").Expect(http.StatusOK)
 		status(t, w, id, payments.StatusCancelled)
+		other := hold(t, w, "tok_release_timeout")
+		client.Post(one(other, "cancel/"), "").Refused(http.StatusConflict, "operation_pending")
+		client.Post(one(other, "cancel/"), "").Expect(http.StatusOK)
+		status(t, w, other, payments.StatusCancelled)
 	})
 	t.Run("twenty captures at once", func(t *testing.T) {
 		t.Parallel()

@@ -58,7 +58,7 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/reject/", Staff: true, Permission: auth.BillingApprove, Handler: v.reject,
 			Tag: tag, Summary: "Reject what you saw, with a reason", Request: RejectRequest{}, Response: Detail{}, Errors: append([]*errs.Error{ErrReasonRequired}, decision...)},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/cancel/", Permission: auth.BillingCreate, Handler: v.cancel,
-			Tag: tag, Summary: "Take back a payment that has not taken money", Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
+			Tag: tag, Summary: "Take back a payment that has not taken money", Response: Response{}, Errors: append([]*errs.Error{ErrNotPending, ErrNotSubmitter, ErrIllegalTransition, ErrOperationPending}, charging...)},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/complete/", Staff: true, Permission: auth.BillingCreate, Handler: v.complete,
 			Tag: tag, Summary: "Say that cash which somebody else has taken is there", Response: Response{}, Errors: []*errs.Error{ErrFourEyes, ErrIllegalTransition}},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/resume/", Staff: true, Permission: auth.BillingJobsManage, Handler: v.resume,
