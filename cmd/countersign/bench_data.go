@@ -173,3 +173,37 @@ func (b *bench) history(ctx context.Context, t *benchTenant, rows int64) error {
 	}
 	return b.asOwner(ctx, "VACUUM ANALYZE payments", "CHECKPOINT")
 }
+
+// ledgerHistory adds old transactions of two entries to a tenant's ledger, without triggers, and brings the cached
+// balances up to date. Some move money from customers to clearing, the others between customers.
+func (b *bench) ledgerHistory(ctx context.Context, t *benchTenant, entries int) error {
+	const step = 250_000
+	n := entries / 2
+	if n == 0 {
+		return nil
+	}
+	every := max(1, n/max(1, b.Hot))
+	id := benchID("g", t.id, "h")
+	for from := 1; from <= n; from += step {
+		to := min(from+step-1, n)
+		err := b.asOwner(ctx, "SET session_replication_role = replica",
+			fmt.Sprintf(`INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, posted_by, created_at)
+				SELECT '%[1]s', %[2]s, 'bench:' || g, 'bench_history', 2, 'bench', now() - interval '30 days' FROM generate_series(%[3]d::bigint, %[4]d::bigint) g`, t.id, id, from, to),
+			fmt.Sprintf(`WITH chart AS MATERIALIZED (SELECT array_agg(a.id) AS customers, cardinality(array_agg(a.id)) AS n,
+					(SELECT c.id FROM ledger_accounts c WHERE c.tenant_id = '%[1]s' AND c.code = 'clearing' AND c.owner = 'bank_transfer') AS clearing
+					FROM ledger_accounts a WHERE a.tenant_id = '%[1]s' AND a.code = 'receivable')
+				INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency, created_at)
+				SELECT '%[1]s', %[2]s, e.line, e.account, e.amount, 'USD', now() - interval '30 days'
+				FROM chart, generate_series(%[3]d::bigint, %[4]d::bigint) g, LATERAL (VALUES
+					(1::smallint, CASE WHEN g %% %[5]d = 0 THEN chart.clearing ELSE chart.customers[1 + (g + 1) %% chart.n] END, 5000::bigint),
+					(2::smallint, chart.customers[1 + g %% chart.n], -5000::bigint)) AS e(line, account, amount)`, t.id, id, from, to, every))
+		if err != nil {
+			return err
+		}
+	}
+	return b.asOwner(ctx, fmt.Sprintf(`INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, code, amount_minor)
+			SELECT e.tenant_id, a.id, a.customer_id, a.code, sum(e.amount_minor) FROM ledger_entries e JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.ledger_account_id
+			WHERE e.tenant_id = '%s' AND a.customer_id IS NOT NULL GROUP BY e.tenant_id, a.id, a.customer_id, a.code
+			ON CONFLICT (tenant_id, ledger_account_id) DO UPDATE SET amount_minor = excluded.amount_minor`, t.id),
+		"VACUUM ANALYZE ledger_transactions", "VACUUM ANALYZE ledger_entries", "VACUUM ANALYZE ledger_balances", "CHECKPOINT")
+}
