@@ -30,7 +30,7 @@ const (
 )
 
 // Gateway is every integrator of every tenant.
-type Gateway struct{}
+type Gateway struct{ gateways.Unsupported }
 
 // New gives the gateway.
 func New() *Gateway { return &Gateway{} }
@@ -48,26 +48,6 @@ func (g *Gateway) Capabilities() gateways.Capabilities {
 // Begin asks nobody: the payment waits for the processor's callback.
 func (g *Gateway) Begin(context.Context, gateways.Credentials, gateways.Order) (gateways.Result, error) {
 	return gateways.Result{State: gateways.StateAwaitingCustomer}, nil
-}
-
-// Capture is not supported.
-func (g *Gateway) Capture(context.Context, gateways.Credentials, gateways.Operation) (gateways.Result, error) {
-	return gateways.Result{}, gateways.ErrUnsupported
-}
-
-// Release is not supported.
-func (g *Gateway) Release(context.Context, gateways.Credentials, gateways.Operation) (gateways.Result, error) {
-	return gateways.Result{}, gateways.ErrUnsupported
-}
-
-// Refund is not supported.
-func (g *Gateway) Refund(context.Context, gateways.Credentials, gateways.Operation) (gateways.Result, error) {
-	return gateways.Result{}, gateways.ErrUnsupported
-}
-
-// FetchStatus is not supported.
-func (g *Gateway) FetchStatus(context.Context, gateways.Credentials, gateways.Query) (gateways.Result, error) {
-	return gateways.Result{}, gateways.ErrUnsupported
 }
 
 // notice is the body of a callback. The payment is named by our id, or by the reference under which the processor knows
