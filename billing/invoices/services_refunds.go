@@ -61,6 +61,27 @@ func (s *Service) IssueCreditNote(ctx context.Context, tx bun.Tx, inv *Invoice, 
 	return Refunded{Note: note, Entries: note.entries(), Postings: returned}, a.tell(ctx, s.outbox, "invoice.credit", EventCredited, adj)
 }
 
+// CheckRefund says beforehand why IssueCreditNote would refuse minor of inv, which Lock has locked: ErrServiceCreditsSpent. It
+// locks the customer's balance of service credits.
+func CheckRefund(ctx context.Context, tx bun.Tx, inv *Invoice, minor int64) error {
+	after := *inv
+	after.lower(CreditNoted, minor)
+	after.unpay(minor)
+	lost := inv.granted() - after.granted()
+	if lost <= 0 {
+		return nil
+	}
+	credits := ledger.Credits(inv.AccountID)
+	balances, err := ledger.Lock(ctx, tx, credits)
+	if err != nil {
+		return err
+	}
+	if left := -balances[credits]; left < lost {
+		return ErrServiceCreditsSpent.With("credits", lost).With("left", left)
+	}
+	return nil
+}
+
 // TakeBackPayment is a refund without a credit note: the sale stands, and the customer owes again what goes back. An invoice
 // that was paid loses all service credits that it has granted. Error: ErrServiceCreditsSpent.
 func (s *Service) TakeBackPayment(ctx context.Context, tx bun.Tx, inv *Invoice, r Refund) (Refunded, error) {

@@ -44,15 +44,18 @@ FROM ledger_transactions t
 LEFT JOIN payments p ON p.tenant_id = ?0 AND p.id = t.payment_id
 WHERE t.tenant_id = ?0 AND p.id IS NULL AND (t.payment_id IS NOT NULL OR t.kind = 'payment_settled')
 ORDER BY 1`},
-	{ID: "payments.E004", What: "an invoice's paid amount is not what payments have applied to it",
+	{ID: "payments.E004", What: "an invoice's paid amount is not what payments have applied to it, and refunds have left",
 		Hint: "Compare the invoice with its payments: one of them was counted on one side only. Do not change the invoice by hand.",
 		Query: `
-SELECT i.id AS object, i.status || ', paid ' || i.paid_minor || ' ' || i.currency || ', its payments applied ' || coalesce(p.applied, 0) AS detail
+SELECT i.id AS object, i.status || ', paid ' || i.paid_minor || ' ' || i.currency || ', its payments applied ' || coalesce(p.applied, 0) || ', refunds took ' || coalesce(r.taken, 0) AS detail
 FROM invoices i
 LEFT JOIN (
   SELECT s.invoice_id AS id, sum(s.applied_minor) AS applied FROM payments s WHERE s.tenant_id = ?0 AND s.invoice_id IS NOT NULL GROUP BY s.invoice_id
 ) p ON p.id = i.id
-WHERE i.tenant_id = ?0 AND i.paid_minor <> coalesce(p.applied, 0)
+LEFT JOIN (
+  SELECT f.invoice_id AS id, sum(f.invoice_minor) AS taken FROM refunds f WHERE f.tenant_id = ?0 AND f.status = 'succeeded' GROUP BY f.invoice_id
+) r ON r.id = i.id
+WHERE i.tenant_id = ?0 AND i.paid_minor <> coalesce(p.applied, 0) - coalesce(r.taken, 0)
 ORDER BY 1`},
 	{ID: "payments.E005", What: "an invoice counts other claims than it has",
 		Hint: "While an invoice counts a claim, its due date stands still: find out what changed a payment's state past the application.",

@@ -91,6 +91,36 @@ var (
 	// ErrGatewayMisconfigured means that the provider does not accept the tenant's credentials. Staff are told.
 	ErrGatewayMisconfigured = errs.BadGateway("gateway_misconfigured", "The provider does not accept this business at the moment. Repeat this with the same key when that is mended.")
 
+	// ErrRefundNotFound is the answer for every refund that is not the tenant's.
+	ErrRefundNotFound = errs.NotFound("refund_not_found", "There is no such refund.")
+	// ErrNotRefundable means that the payment has taken no money, or that nothing of it is left to give back (S0-90).
+	ErrNotRefundable = errs.Conflict("payment_not_refundable", "There is nothing to give back of this payment.")
+	// ErrRefundExceedsPayment means that more was to be given back than is left, refunds that are under way included (S0D-04).
+	ErrRefundExceedsPayment = errs.Invalid("refund_exceeds_payment", "Only {{.rest}} of this payment can be given back.")
+	// ErrRefundWindowClosed means that the payment is older than the tenant refunds (S0D-05). With override_window it is done
+	// all the same, by who may change the tenant's settings.
+	ErrRefundWindowClosed = errs.Conflict("refund_window_closed", "This payment is more than {{.days}} days old. Somebody who may change the settings can refund it with override_window.")
+	// ErrRefundInCabinet means that the provider gives money back only in its own cabinet, and tells us (W-11).
+	ErrRefundInCabinet = errs.Conflict("refund_in_cabinet_only", "Refund this in the cabinet of {{.gateway}}: it has no other way.")
+	// ErrPayoutReferenceUnexpected means that a reference was given of money that the provider pays out.
+	ErrPayoutReferenceUnexpected = errs.Invalid("payout_reference_unexpected", "The provider pays this refund. Give no payout reference.")
+	// ErrPayoutReferenceRequired means that a refund was to be completed without the reference of the payout.
+	ErrPayoutReferenceRequired = errs.Invalid("payout_reference_required", "Give the reference of the payout.")
+	// ErrUnknownRefundReason means that the reason is none of those that there are.
+	ErrUnknownRefundReason = errs.Invalid("unknown_refund_reason", "The reason must be one of: {{.allowed}}.")
+	// ErrRefundDecided means that the refund waits for no decision any more. Reload and show its state.
+	ErrRefundDecided = errs.Conflict("refund_not_pending", "This refund has already been decided.")
+	// ErrRefundUnderWay means that the refund cannot be cancelled any more, or is not one that is completed by hand now.
+	ErrRefundUnderWay = errs.Conflict("refund_state", "This is not possible in the state that the refund is in.")
+	// ErrOwnRefund means that who has asked for a refund tried to decide about it.
+	ErrOwnRefund = errs.Forbidden("refunder_cannot_decide", "You asked for this refund, so somebody else must decide about it.")
+	// ErrRefundPasswordReset means that one of the two people has lately set the password of the other, so that they may be one.
+	ErrRefundPasswordReset = errs.Forbidden("password_reset_between_refunders", "Of you and the person who asked for this refund, one has set the password of the other within the last seven days. Somebody else must decide.")
+	// ErrRefundChanged means that what the second person saw is no longer what is there. Reload, look again, decide again.
+	ErrRefundChanged = errs.Conflict("refund_changed", "This refund or its payment has changed since you opened it. Look at it again before you decide.")
+	// ErrNotRefunder means that somebody else's undecided refund was to be cancelled.
+	ErrNotRefunder = errs.Forbidden("not_refunder", "Only the person who asked for this refund may cancel it while it is undecided. You may reject it.")
+
 	// ErrAmountLimit means that the amount is above what one payment, or all of an account in 24 hours, may be (S0D-28).
 	ErrAmountLimit = errs.Invalid("amount_limit", "This is more than is allowed: at most {{.limit}}.")
 	// ErrTooMany means that the account has made as many payments in the last hour as it may (S0D-27).

@@ -11,22 +11,24 @@ import (
 
 // The events. Every change of a payment also goes by the name EventUpdated, with what was before and after (S0-73).
 const (
-	EventCreated          = "payment.created"
-	EventSubmitted        = "payment.submitted"
-	EventUpdated          = "payment.updated"
-	EventApprovalRecorded = "payment.approval_recorded" // one of two approvals is there
-	EventApproved         = "payment.approved"
-	EventRejected         = "payment.rejected"
-	EventAuthorized       = "payment.authorized" // the money is held
-	EventFailed           = "payment.failed"
-	EventExpired          = "payment.expired"
-	EventAnomaly          = "payment.anomaly"       // something was said of it that was not believed
-	EventGatewayAlarm     = "payment.gateway_alarm" // the gateway does not accept the tenant's configuration
-	EventCancelled        = "payment.cancelled"
-	EventSucceeded        = "payment.succeeded"
-	EventDeleted          = "payment.deleted"
-	EventSetAside         = "payment.set_aside" // the settlement could not take it
-	EventResumed          = "payment.resumed"
+	EventCreated           = "payment.created"
+	EventSubmitted         = "payment.submitted"
+	EventUpdated           = "payment.updated"
+	EventApprovalRecorded  = "payment.approval_recorded" // one of two approvals is there
+	EventApproved          = "payment.approved"
+	EventRejected          = "payment.rejected"
+	EventAuthorized        = "payment.authorized" // the money is held
+	EventFailed            = "payment.failed"
+	EventExpired           = "payment.expired"
+	EventAnomaly           = "payment.anomaly"       // something was said of it that was not believed
+	EventGatewayAlarm      = "payment.gateway_alarm" // the gateway does not accept the tenant's configuration
+	EventCancelled         = "payment.cancelled"
+	EventSucceeded         = "payment.succeeded"
+	EventPartiallyRefunded = "payment.partially_refunded" // once for each refund that leaves something (S0-76)
+	EventRefunded          = "payment.refunded"           // nothing of it is left
+	EventDeleted           = "payment.deleted"
+	EventSetAside          = "payment.set_aside" // the settlement could not take it
+	EventResumed           = "payment.resumed"
 )
 
 // eventOf is how a change to a status is told, which a provider has caused.
@@ -56,6 +58,7 @@ type Snapshot struct {
 	ReceivedMinor *int64    `json:"received_minor,omitempty"`
 	AppliedMinor  *int64    `json:"applied_minor,omitempty"`
 	ExcessMinor   *int64    `json:"excess_minor,omitempty"`
+	RefundedMinor int64     `json:"refunded_minor,omitempty"`
 	Currency      string    `json:"currency"`
 	Before        any       `json:"before,omitempty"` // what a change has changed
 	After         any       `json:"after,omitempty"`
@@ -63,7 +66,7 @@ type Snapshot struct {
 
 func snapshot(p *Payment) Snapshot {
 	return Snapshot{PaymentID: p.ID, InvoiceID: p.InvoiceID, AccountID: p.AccountID, PaymentMethod: string(p.Method), Status: p.Status, AmountMinor: p.AmountMinor,
-		ReceivedMinor: p.ReceivedMinor, AppliedMinor: p.AppliedMinor, ExcessMinor: p.ExcessMinor, Currency: string(p.Currency)}
+		ReceivedMinor: p.ReceivedMinor, AppliedMinor: p.AppliedMinor, ExcessMinor: p.ExcessMinor, RefundedMinor: p.RefundedMinor, Currency: string(p.Currency)}
 }
 
 // history collects the events and audit records of one transaction, so that a set of any size costs two statements.
@@ -113,6 +116,9 @@ func (p *Payment) state() map[string]any {
 	}
 	if p.RevenueMinor != nil {
 		m["revenue_minor"] = *p.RevenueMinor
+	}
+	if p.RefundedMinor > 0 {
+		m["refunded_minor"] = p.RefundedMinor
 	}
 	if p.FailureCode != "" {
 		m["failure_code"] = p.FailureCode

@@ -44,7 +44,7 @@ var transitions = map[Status][]Status{
 	StatusProcessing:        {StatusSucceeded, StatusAuthorized, StatusFailed, StatusPendingApproval},
 	StatusAuthorized:        {StatusSucceeded, StatusCancelled, StatusFailed, StatusExpired},
 	StatusSucceeded:         {StatusPartiallyRefunded, StatusRefunded},
-	StatusPartiallyRefunded: {StatusRefunded},
+	StatusPartiallyRefunded: {StatusPartiallyRefunded, StatusRefunded},
 }
 
 // CanBecome says whether a command may move a payment from s to next.

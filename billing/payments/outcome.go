@@ -26,6 +26,10 @@ func (s *Service) apply(ctx context.Context, tx bun.Tx, p locked, o *order, said
 	if o.ProviderID == "" && said.Reference != "" {
 		o.ProviderID = said.Reference
 	}
+	said, err := s.expectRefunds(ctx, tx, p.Payment, said)
+	if err != nil {
+		return err
+	}
 	if kind := contradiction(p.Payment, o, said); kind != "" {
 		return s.disbelieve(ctx, tx, p, o, kind, source, said)
 	}

@@ -178,6 +178,8 @@ type Response struct {
 	RevenueAmountMinor   *int64                 `json:"revenue_amount_minor"`
 	RefundedAmount       string                 `json:"refunded_amount"`
 	RefundedAmountMinor  int64                  `json:"refunded_amount_minor"`
+	RefundableAmount     string                 `json:"refundable_amount"`
+	RefundableMinor      int64                  `json:"refundable_amount_minor"`
 	Currency             string                 `json:"currency"`
 	PaymentMethod        string                 `json:"payment_method"`
 	Gateway              string                 `json:"gateway"`
@@ -210,7 +212,8 @@ func newResponse(p *Payment, inv *invoices.Invoice) Response {
 		ReceivedAmountMinor: p.ReceivedMinor, AppliedAmountMinor: p.AppliedMinor, CreditAmountMinor: p.ExcessMinor,
 		ReceivedAmount: decimalOf(p.ReceivedMinor, p.Currency), AppliedAmount: decimalOf(p.AppliedMinor, p.Currency), CreditAmount: decimalOf(p.ExcessMinor, p.Currency),
 		RevenueAmountMinor: p.RevenueMinor, RevenueAmount: decimalOf(p.RevenueMinor, p.Currency), ReceiptNumber: optional(p.ReceiptNumber),
-		RefundedAmount: money.New(p.RefundedMinor, p.Currency).String(), RefundedAmountMinor: p.RefundedMinor, Currency: string(p.Currency),
+		RefundedAmount: money.New(p.RefundedMinor, p.Currency).String(), RefundedAmountMinor: p.RefundedMinor,
+		RefundableAmount: p.Refundable().String(), RefundableMinor: p.Refundable().Minor, Currency: string(p.Currency),
 		PaymentMethod: string(p.Method), Gateway: p.Gateway, Status: string(p.Status), SettlementStatus: p.SettlementStatus, ReconciliationStatus: p.ReconciliationStatus,
 		TransactionReference: p.Reference, Details: p.Details, Notes: p.Notes, FailureCode: optional(p.FailureCode), FailureReason: optional(p.FailureReason),
 		PaidAt: web.OptionalTime(p.PaidAt), CreatedAt: web.Time(p.CreatedAt), UpdatedAt: web.Time(p.UpdatedAt), SubmittedAt: web.Time(p.CreatedAt),

@@ -17,7 +17,7 @@ func (v *Views) urls() []web.Route {
 	decision := []*errs.Error{decisions.ErrDigestRequired, ErrChanged, ErrNotPending, ErrFourEyes, ErrPasswordReset, decisions.ErrAlreadyDecided, ErrEvidenceRequired}
 	charging := []*errs.Error{ErrCardDeclined, ErrInsufficientFunds, ErrExpiredCard, ErrInvalidSource, ErrPaymentDeclined, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured,
 		ErrNeverReached, idempotency.ErrReused, idempotency.ErrInProgress}
-	return []web.Route{
+	return append(v.refundURLs(), []web.Route{
 		{Method: http.MethodPost, Path: "/billing/charges/", Permission: auth.BillingCreate, Handler: v.charge,
 			Tag: "Charges", Summary: "Ask a provider for money, once for each idempotency key", Request: ChargeRequest{}, Response: ChargeResponse{}, Status: http.StatusCreated, Later: true,
 			Errors: append([]*errs.Error{idempotency.ErrRequired, idempotency.ErrKeysDiffer, ErrUnsupportedMethod, ErrInvoiceNotFound, invoices.ErrAlreadyPaid, ErrPending, ErrAmountLimit, ErrTooMany,
@@ -69,5 +69,5 @@ func (v *Views) urls() []web.Route {
 			Tag: "Transactions", Summary: "Payments in the words of the transactions interface", List: listSpec(transactionWords()), Response: TransactionResponse{}},
 		{Method: http.MethodGet, Path: "/billing/transactions/{id}/", Permission: auth.BillingView, Handler: v.transaction,
 			Tag: "Transactions", Summary: "One payment in the words of the transactions interface", Response: TransactionResponse{}},
-	}
+	}...)
 }

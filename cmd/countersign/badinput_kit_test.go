@@ -98,6 +98,23 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/write-offs/{id}/reverse/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.writtenOff(e.finalized(e.First)), map[string]any{"reason": "A mistake"}}
 	},
+	"POST /billing/payments/{id}/refund/": func(_ *testing.T, e *estate) sound {
+		return sound{keyed(e.As(e.Owner)), e.settled(e.First), map[string]any{"amount": "1.00", "reason": "item_return", "payout_reference": "BANK 1"}}
+	},
+	"POST /billing/refunds/{id}/approve/": func(_ *testing.T, e *estate) sound {
+		id := e.undecidedRefund(e.Owner, e.First)
+		return sound{e.As(e.Approver), id, map[string]any{"digest": e.seenRefund(id)}}
+	},
+	"POST /billing/refunds/{id}/reject/": func(_ *testing.T, e *estate) sound {
+		id := e.undecidedRefund(e.Owner, e.First)
+		return sound{e.As(e.Approver), id, map[string]any{"digest": e.seenRefund(id), "reason": "Ask again"}}
+	},
+	"POST /billing/refunds/{id}/cancel/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.refunding(e.settled(e.First)), nil}
+	},
+	"POST /billing/refunds/{id}/complete/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.refunding(e.settled(e.First)), map[string]any{"payout_reference": "BANK 1"}}
+	},
 	"PATCH /billing/payment-method-configs/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.Config, map[string]any{"display_name": "Changed"}}
 	},

@@ -50,6 +50,7 @@ type holding struct {
 	Rate, Conversion, Reversed              string // of exchange; the rate is the tenant's
 	Lowered, Adjustment, Note               string // an invoice that was lowered, by credit and by a credit note
 	WriteOff                                string // of it, which waits for a second person
+	Refund                                  string // of Settled, which is still to be paid
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -73,6 +74,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	e.SettleAll()
 	e.lower(&e.First)
 	e.lower(&e.Second)
+	e.First.Refund, e.Second.Refund = e.refunding(e.First.Settled), e.refunding(e.Second.Settled)
 	for _, h := range []*holding{&e.First, &e.Second} {
 		e.approved(*h) // waits for the worker for ever
 		e.Read(func(ctx context.Context, tx bun.Tx) error {
@@ -245,6 +247,33 @@ func (e *estate) writtenOff(invoice string) string {
 	return id
 }
 
+// settled is a payment that has brought money, and that nobody else uses.
+func (e *estate) settled(h holding) string {
+	id := e.approved(h)
+	e.SettleAll()
+	return id
+}
+
+// refunding asks for the least there is of a payment back, to be paid by hand.
+func (e *estate) refunding(payment string) string { return e.refundBy(e.Owner, payment) }
+
+func (e *estate) refundBy(by *billingtest.Person, payment string) string {
+	return keyed(e.As(by)).Post(base+"/payments/"+payment+"/refund/", map[string]any{"amount_minor": 1, "reason": "other"}).Expect(http.StatusCreated).Text("data.id")
+}
+
+// undecidedRefund is a refund that waits for a second person.
+func (e *estate) undecidedRefund(by *billingtest.Person, h holding) string {
+	payment, limit, none := e.settled(h), int64(1), int64(0)
+	e.Configure(tenancy.UpdateInput{TwoRefundApprovalsAboveMinor: &limit})
+	defer e.Configure(tenancy.UpdateInput{TwoRefundApprovalsAboveMinor: &none})
+	return keyed(e.As(by)).Post(base+"/payments/"+payment+"/refund/", map[string]any{"amount_minor": 2, "reason": "other"}).Expect(http.StatusCreated).Text("data.id")
+}
+
+// seenRefund is the digest of a refund as it is now.
+func (e *estate) seenRefund(id string) string {
+	return e.As(e.Viewer).Get(base + "/refunds/" + id + "/").Expect(http.StatusOK).Text("data.digest")
+}
+
 // givenUp is an invoice that nobody is expected to pay.
 func (e *estate) givenUp(h holding) string {
 	id := e.finalized(h)
@@ -292,6 +321,9 @@ var kinds = []struct {
 	{"/billing/sandbox/orders/", func(_ *estate, h holding) string { return h.Sandbox }},
 	{"/billing/evidence/", func(_ *estate, h holding) string { return h.Evidence }},
 	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
+	{"/billing/payments/{id}/refund/", func(_ *estate, h holding) string { return h.Settled }},
+	{"/billing/payments/{id}/refunds/", func(_ *estate, h holding) string { return h.Settled }},
+	{"/billing/refunds/", func(_ *estate, h holding) string { return h.Refund }},
 	{"/billing/write-offs/", func(_ *estate, h holding) string { return h.WriteOff }},
 	{"/billing/credit-notes/", func(_ *estate, h holding) string { return h.Note }},
 	{"/billing/invoices/{id}/unapply_credit/", func(_ *estate, h holding) string { return h.Lowered }},
@@ -334,7 +366,7 @@ func (h holding) ids() []string {
 		h.Undecided, h.Settled, h.Withdrawn,
 		h.Sandbox,
 		h.Rate, h.Conversion, h.Reversed,
-		h.Lowered, h.Adjustment, h.Note, h.WriteOff,
+		h.Lowered, h.Adjustment, h.Note, h.WriteOff, h.Refund,
 	}
 }
 

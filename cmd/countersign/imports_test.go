@@ -115,7 +115,7 @@ var writers = map[string]string{
 	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices", "invoice_adjustments": "billing/invoices", "credit_notes": "billing/invoices", "write_offs": "billing/invoices",
 	"fx_rates": "billing/fx", "fx_conversions": "billing/fx", "fx_reversals": "billing/fx",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
-	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "payment_orders": "billing/payments", "payment_terms": "billing/payments", "payment_anomalies": "billing/payments", "reference_sightings": "billing/payments",
+	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "payment_orders": "billing/payments", "payment_terms": "billing/payments", "payment_anomalies": "billing/payments", "reference_sightings": "billing/payments", "refunds": "billing/payments",
 }
 
 func TestTables(t *testing.T) {

@@ -266,6 +266,15 @@ func (e *estate) everyRoute(t *testing.T) {
 	ok(approver.Post(base+"/write-offs/"+h.WriteOff+"/reject/", map[string]any{"digest": e.seen(h.WriteOff), "reason": "Ask again"}))
 	ok(owner.Post(base+"/write-offs/"+e.writtenOff(h.Lowered)+"/reverse/", map[string]any{"reason": "A mistake"}))
 	ok(owner.Post(base+"/invoices/"+e.givenUp(h)+"/reopen/", map[string]any{"reason": "Back again"}))
+	refund := ok(keyed(owner).Post(base+"/payments/"+e.settled(h)+"/refund/", map[string]any{"amount": "1.00", "reason": "overpayment", "payout_reference": "BANK 1"})).Text("data.payment_id")
+	ok(keyed(owner).Get(base + "/payments/" + refund + "/refunds/"))
+	undecided := e.undecidedRefund(e.Owner, h)
+	owner.Post(base+"/refunds/"+undecided+"/approve/", map[string]any{"digest": e.seenRefund(undecided)}).Refused(http.StatusForbidden, "refunder_cannot_decide")
+	ok(approver.Post(base+"/refunds/"+undecided+"/approve/", map[string]any{"digest": e.seenRefund(undecided)}))
+	ok(owner.Post(base+"/refunds/"+undecided+"/complete/", map[string]any{"payout_reference": "BANK 2"}))
+	undecided = e.undecidedRefund(e.Owner, h)
+	ok(approver.Post(base+"/refunds/"+undecided+"/reject/", map[string]any{"digest": e.seenRefund(undecided), "reason": "Ask again"}))
+	ok(owner.Post(base+"/refunds/"+e.refunding(e.settled(h))+"/cancel/", "{}"))
 	claim := func(invoice string) string {
 		return ok(member.Post(base+"/payments/manual/", map[string]any{"invoice_id": invoice, "payment_method": "bank_transfer", "reference": e.Reference()})).Text("data.id")
 	}

@@ -104,6 +104,24 @@ var calls = map[string]change{
 		return prepared{id: c.own.writtenOff(c.own.finalized(c.own.First))}
 	}},
 
+	"POST /billing/payments/{id}/refund/": {body: map[string]any{"amount_minor": 1, "reason": "other"}, status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.settled(c.own.First)}
+	}},
+	"POST /billing/refunds/{id}/approve/": {body: map[string]any{"digest": noDigest}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		id := c.own.undecidedRefund(c.another(), c.own.First)
+		return prepared{id: id, body: map[string]any{"digest": c.own.seenRefund(id)}}
+	}},
+	"POST /billing/refunds/{id}/reject/": {body: map[string]any{"digest": noDigest, "reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		id := c.own.undecidedRefund(c.another(), c.own.First)
+		return prepared{id: id, body: map[string]any{"digest": c.own.seenRefund(id), "reason": "Ask again"}}
+	}},
+	"POST /billing/refunds/{id}/cancel/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.refunding(c.own.settled(c.own.First))}
+	}},
+	"POST /billing/refunds/{id}/complete/": {body: map[string]any{"payout_reference": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.refunding(c.own.settled(c.own.First))}
+	}},
+
 	"POST /billing/payment-method-configs/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: map[string]any{"country_code": countries[c.n], "payment_method": "cash", "display_name": "Cash"}}
 	}},
@@ -242,14 +260,18 @@ func (c *caller) claim() map[string]any {
 	return map[string]any{"invoice_id": c.own.finalized(c.own.First), "payment_method": "bank_transfer", "transaction_reference": c.own.Reference()}
 }
 
+// another is somebody else who may ask for what a second person decides.
+func (c *caller) another() *billingtest.Person {
+	if c.Person == c.own.Finance {
+		return c.own.Owner
+	}
+	return c.own.Finance
+}
+
 // askedByAnother is a new write-off that somebody else than the caller has asked for.
 func (c *caller) askedByAnother(t *testing.T) string {
 	t.Helper()
-	by := c.own.Finance
-	if c.Person == by {
-		by = c.own.Owner
-	}
-	return c.own.As(by).Post(base+"/invoices/"+c.own.finalized(c.own.First)+"/write_off/", map[string]any{"reason": "Bankrupt"}).Expect(http.StatusCreated).Text("data.id")
+	return c.own.As(c.another()).Post(base+"/invoices/"+c.own.finalized(c.own.First)+"/write_off/", map[string]any{"reason": "Bankrupt"}).Expect(http.StatusCreated).Text("data.id")
 }
 
 // submitted is a claim of the caller's own.

@@ -1,0 +1,56 @@
+package payments
+
+import "countersign/billing/ledger"
+
+// refundProofs compare refunds with the ledger and with what payments count of them.
+var refundProofs = []ledger.Proof{
+	{ID: "payments.E007", What: "a refund that has succeeded is not posted once over its amount, or another one is posted",
+		Hint: "If it has no entries, post it; if it has too many, reverse one. Find out what changed its state past the application.",
+		Query: `
+SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', ' || coalesce('entries say ' || t.left_us || ', ' || t.returned || ' returned and ' || t.credit || ' of credit', 'no entries') AS detail
+FROM refunds r
+LEFT JOIN (
+  SELECT l.cause, l.payment_id, l.kind, e.currency, -sum(e.amount_minor) FILTER (WHERE e.amount_minor < 0) AS left_us,
+    coalesce(sum(e.amount_minor) FILTER (WHERE a.code IN ('sales_returns', 'tax_payable')), 0) AS returned, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS credit
+  FROM ledger_transactions l
+  JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = l.id
+  JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
+  WHERE l.tenant_id = ?0 AND l.kind = 'payment_refunded'
+  GROUP BY l.cause, l.payment_id, l.kind, e.currency
+) t ON t.cause = 'refund:' || r.id
+WHERE r.tenant_id = ?0 AND (t.payment_id, t.currency, t.left_us, t.returned, t.credit) IS DISTINCT FROM
+  CASE WHEN r.status = 'succeeded' THEN (r.payment_id, r.currency::text, r.amount_minor::numeric, (r.invoice_minor + r.revenue_minor)::numeric, r.credit_minor::numeric)
+    ELSE (NULL::uuid, NULL::text, NULL::numeric, NULL::numeric, NULL::numeric) END
+ORDER BY 1`},
+	{ID: "payments.E008", What: "a payment counts other refunds than it has, or is in a state that does not fit to them",
+		Hint: "Compare the payment with its refunds and with the audit log: one of them was counted on one side only.",
+		Query: `
+SELECT p.id AS object, p.status || ', ' || p.refunded_minor || ' of ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ' refunded, its refunds say ' || coalesce(r.refunded, 0) AS detail
+FROM payments p
+LEFT JOIN (
+  SELECT f.payment_id AS id, sum(f.amount_minor) AS refunded FROM refunds f WHERE f.tenant_id = ?0 AND f.status = 'succeeded' GROUP BY f.payment_id
+) r ON r.id = p.id
+WHERE p.tenant_id = ?0 AND (p.refunded_minor <> coalesce(r.refunded, 0) OR
+  (p.status = 'refunded') <> (p.refunded_minor > 0 AND p.refunded_minor = coalesce(p.received_minor, p.amount_minor)) OR
+  (p.status = 'partially_refunded') <> (p.refunded_minor > 0 AND p.refunded_minor < coalesce(p.received_minor, p.amount_minor)))
+ORDER BY 1`},
+	{ID: "payments.E009", What: "a refund was posted that does not exist",
+		Hint: "The refund was lost past the application: restore it from a backup, or reverse the transaction.",
+		Query: `
+SELECT t.id AS object, t.kind || ' for ' || t.cause AS detail
+FROM ledger_transactions t
+LEFT JOIN refunds r ON r.tenant_id = ?0 AND t.cause = 'refund:' || r.id AND r.payment_id = t.payment_id
+WHERE t.tenant_id = ?0 AND t.kind = 'payment_refunded' AND r.id IS NULL
+ORDER BY 1`},
+	{ID: "payments.E010", What: "a refund above the limit has succeeded, or is under way, without a second person",
+		Hint: "Look in the audit log who has asked for it and who has let it go on.",
+		Query: `
+SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', approved by ' || coalesce(d.n, 0) AS detail
+FROM refunds r
+LEFT JOIN (
+  SELECT c.subject_id AS id, count(*) AS n FROM decisions c JOIN refunds o ON o.tenant_id = ?0 AND o.id = c.subject_id AND o.requested_by IS DISTINCT FROM c.user_id
+  WHERE c.tenant_id = ?0 AND c.subject_type = 'refund' AND c.verdict = 'approve' GROUP BY c.subject_id
+) d ON d.id = r.id
+WHERE r.tenant_id = ?0 AND (coalesce(d.n, 0) > 0) <> (r.approved_at IS NOT NULL)
+ORDER BY 1`},
+}

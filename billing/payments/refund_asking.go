@@ -1,0 +1,316 @@
+package payments
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/gateways"
+	"countersign/billing/invoices"
+	"countersign/billing/ledger"
+	"countersign/internal/apps"
+	"countersign/internal/errs"
+	"countersign/internal/idempotency"
+	"countersign/tenancy"
+)
+
+// refundsTogether is how many due refunds are read before it is looked again which are due.
+const refundsTogether = 50
+
+// refundDoorbell has providers asked for refunds that somebody has approved, and for those whose outcome is not known.
+func (s *Service) refundDoorbell() apps.Doorbell {
+	return apps.Doorbell{Name: "payments.refund", On: []string{EventRefundApproved}, Timeout: 5 * time.Minute, Waiting: tenantsRefunding, Run: s.ResumeRefunds}
+}
+
+// tenantsRefunding gives the tenants with refunds that are due. It runs as the observer, once a second.
+func tenantsRefunding(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	var tenants []uuid.UUID
+	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
+		SELECT FROM refunds AS r WHERE r.tenant_id = t.id AND r.next_ask_at <= now())`).Scan(ctx, &tenants)
+	if err != nil {
+		return nil, fmt.Errorf("look for refunds at providers: %w", err)
+	}
+	return tenants, nil
+}
+
+// ResumeRefunds asks providers for what is due in the tenant of ctx, which is a program's, until nothing is: what was
+// approved at once, and what is not known each minute at first, and each hour in the end.
+func (s *Service) ResumeRefunds(ctx context.Context) error {
+	for {
+		var due []uuid.UUID
+		now := s.now()
+		err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+			due = nil
+			return tx.NewSelect().Model((*Refund)(nil)).Column("id").Where("rf.tenant_id = ?", tenancy.ID(ctx)).Where("rf.next_ask_at <= ?", now).
+				Where("coalesce(rf.busy_until, '-infinity') <= ?", now).OrderExpr("rf.next_ask_at, rf.id").Limit(refundsTogether).Scan(ctx, &due)
+		})
+		if err != nil {
+			return fmt.Errorf("read which refunds to ask for: %w", err)
+		}
+		for _, id := range due {
+			taken, err := s.takeRefund(ctx, id)
+			if err == nil && taken {
+				_, err = s.pursueRefund(ctx, id, false)
+			}
+			if err != nil && !errors.Is(err, ErrGatewayUnavailable) && !errors.Is(err, ErrGatewayMisconfigured) { // these are asked again in their time
+				return err
+			}
+		}
+		if len(due) < refundsTogether {
+			return nil
+		}
+	}
+}
+
+// takeRefund gets the lease of a refund if nobody else has it. ctx is the system's.
+func (s *Service) takeRefund(ctx context.Context, id uuid.UUID) (taken bool, err error) {
+	now := s.now()
+	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewUpdate().Model((*Refund)(nil)).Set("busy_until = ?", now.Add(leaseTime)).Where("rf.tenant_id = ? AND rf.id = ?", tenancy.ID(ctx), id).
+			Where("rf.status = ? AND rf.mode = ?", RefundPending, gateways.RefundByAPI).Where("coalesce(rf.busy_until, '-infinity') <= ?", now).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("take refund %s: %w", id, err)
+		}
+		n, err := res.RowsAffected()
+		taken = n == 1
+		return err
+	})
+	return taken, err
+}
+
+// refundAgain gives the answer to a request that was made before: the stored one, or what comes of going on with it when
+// nobody else does.
+func (s *Service) refundAgain(ctx context.Context, once *idempotency.Once, id uuid.UUID) (RefundReply, error) {
+	until := time.Now().Add(maxWait)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-5*time.Second).Before(until) {
+		until = deadline.Add(-5 * time.Second)
+	}
+	for pause := firstPoll; ; pause = min(pause*2, slowestPoll) {
+		begun, err := idempotency.Look[RefundReply](ctx, s.db, once)
+		if err != nil || begun.Answered {
+			return begun.Answer, err
+		}
+		system, cancel := asSystem(ctx, "payments.refund")
+		taken, err := s.takeRefund(system, id)
+		cancel()
+		if err != nil {
+			return RefundReply{}, err
+		}
+		if taken {
+			return s.pursueRefund(ctx, id, false)
+		}
+		if time.Now().Add(pause).After(until) {
+			return RefundReply{}, idempotency.ErrInProgress
+		}
+		select {
+		case <-ctx.Done():
+			return RefundReply{}, idempotency.ErrInProgress.Because(ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// atProviderOf reads what a payment's provider was asked into o; false when there is none.
+func atProviderOf(ctx context.Context, tx bun.Tx, payment uuid.UUID, o *order) (bool, error) {
+	err := tx.NewSelect().Model(o).Where("po.tenant_id = ?", tenancy.ID(ctx)).Where("po.payment_id = ?", payment).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the order of payment %s: %w", payment, err)
+	}
+	return true, nil
+}
+
+// pursueRefund asks the provider for a refund, and writes what comes of it. The caller has the lease.
+func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (RefundReply, error) {
+	ctx, cancel := asSystem(ctx, "payments.refund")
+	defer cancel()
+	var r *Refund
+	var p *Payment
+	o, alone := &order{}, false
+	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		if r, err = getRefund(ctx, tx, id); err != nil {
+			return err
+		}
+		if p, err = Get(ctx, tx, r.PaymentID.String()); err != nil {
+			return err
+		}
+		held, err := heldRefunds(ctx, tx, p.ID)
+		if err != nil {
+			return err
+		}
+		alone = held == r.AmountMinor
+		_, err = atProviderOf(ctx, tx, p.ID, o)
+		return err
+	})
+	if err != nil {
+		return RefundReply{}, err
+	}
+	a, err := s.gateways.Reopen(ctx, o.Name)
+	if err != nil {
+		return s.concludeRefund(ctx, id, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))
+	}
+	said, err := askForRefund(ctx, a, p, o, r, !first && alone)
+	s.at(ctx, pointAsked)
+	return s.concludeRefund(ctx, id, said, err)
+}
+
+// askForRefund calls the provider, with the refund's id as the key, so that it pays once however often it is called. With
+// look it is first asked where the payment stands: when no other refund is under way, that tells whether an earlier call
+// has arrived (S0-92).
+func askForRefund(ctx context.Context, a gateways.Access, p *Payment, o *order, r *Refund, look bool) (gateways.Result, error) {
+	if look && a.Gateway.Capabilities().FetchStatus {
+		said, err := attempt(ctx, func() (gateways.Result, error) {
+			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
+		})
+		if err != nil || said.Refunded.Minor == p.RefundedMinor+r.AmountMinor {
+			return said, err
+		}
+	}
+	return attempt(ctx, func() (gateways.Result, error) {
+		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: p.ID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
+	})
+}
+
+// concludeRefund writes what came of asking, with the answer to whoever asked for the refund, in one commit, and gives the
+// lease back. What is not known is answered 202 and stored nowhere.
+func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateways.Result, failure error) (RefundReply, error) {
+	var reply RefundReply
+	var unreachable error
+	write := func(unbookable string) error {
+		return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+			unreachable = nil
+			r, p, err := lockRefund(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			var h history
+			if r.Status == RefundPending {
+				if unreachable, err = s.applyRefund(ctx, tx, p, r, said, failure, unbookable, &h); err != nil {
+					return err
+				}
+			}
+			if err := h.write(ctx, s.outbox); err != nil {
+				return err
+			}
+			if reply, err = replyOfRefund(ctx, tx, r, p.Payment); err != nil {
+				return err
+			}
+			s.at(ctx, pointWritten)
+			return nil
+		})
+	}
+	err := write("")
+	if refused := errs.As(err); refused != nil && (errors.Is(err, ledger.ErrCreditExceeded) || errors.Is(err, invoices.ErrServiceCreditsSpent)) {
+		slog.ErrorContext(ctx, "a provider has paid a refund that the books do not take", "refund_id", id, "code", refused.Code)
+		err = write(refused.Code)
+	}
+	if err == nil {
+		s.at(ctx, pointAnswered)
+		err = unreachable
+	}
+	return reply, err
+}
+
+// applyRefund makes of a pending refund what its provider has said. unbookable is why the books have just refused what was
+// paid: it stays pending, people are told, and the worker tries again when they may have mended it. unreachable is for who
+// has asked.
+func (s *Service) applyRefund(ctx context.Context, tx bun.Tx, p locked, r *Refund, said gateways.Result, failure error, unbookable string, h *history) (unreachable, err error) {
+	r.BusyUntil = time.Time{}
+	if reference, ok := said.Details["refund"].(string); ok {
+		r.ProviderReference = reference
+	}
+	gone := failure == nil && (said.State == gateways.StateRefunded || said.State == gateways.StatePartiallyRefunded) &&
+		(said.Refunded.Currency == "" || said.Refunded.Currency == r.Currency && said.Refunded.Minor >= r.AmountMinor)
+	switch {
+	case unbookable != "":
+		if r.FailureCode != unbookable {
+			r.FailureCode = unbookable
+			h.refund(EventRefundSetAside, "refund.set_aside", r, p.Payment, unbookable)
+		}
+	case gone:
+		return nil, s.bookRefund(ctx, tx, p, r, h)
+	case errors.Is(failure, gateways.ErrRefused), errors.Is(failure, gateways.ErrUnsupported), failure == nil && said.State == gateways.StateFailed:
+		r.FailureCode = ErrGatewayRefused.Code
+		if err := r.move(ctx, tx, RefundFailed, p.at); err != nil {
+			return nil, err
+		}
+		h.refund(EventRefundFailed, "refund.fail", r, p.Payment, "")
+		return nil, nil
+	case errors.Is(failure, gateways.ErrConfiguration):
+		unreachable = ErrGatewayMisconfigured.Because(failure)
+		h.event(EventGatewayAlarm, p.Payment, snapshot(p.Payment))
+		h.events[len(h.events)-1].AccountID = uuid.Nil
+	case errors.Is(failure, gateways.ErrTransient):
+		unreachable = ErrGatewayUnavailable.Because(failure)
+	case failure != nil: // it may have happened
+		slog.WarnContext(ctx, "the outcome of a refund is not known", "refund_id", r.ID, "error", failure)
+	}
+	r.schedule(s.now())
+	return unreachable, r.keep(ctx, tx)
+}
+
+// replyOfRefund is the answer to who asked for the refund, which is stored once it is final.
+func replyOfRefund(ctx context.Context, tx bun.Tx, r *Refund, p *Payment) (RefundReply, error) {
+	shown, err := showRefund(ctx, tx, r, p)
+	if err != nil {
+		return RefundReply{}, err
+	}
+	reply := RefundReply{HTTP: http.StatusCreated, Refund: shown}
+	switch r.Status {
+	case RefundPending:
+		reply.HTTP = http.StatusAccepted
+		return reply, nil
+	case RefundFailed:
+		reply.HTTP, reply.Code = http.StatusPaymentRequired, ErrGatewayRefused.Code
+	}
+	return reply, idempotency.Finish(ctx, r.ID, reply)
+}
+
+// write writes the reply: a refusal carries the refund all the same.
+func (reply RefundReply) write(w http.ResponseWriter, once *idempotency.Once) error {
+	if reply.Code == "" {
+		return once.Answer(w, reply.HTTP, reply.Refund, "")
+	}
+	once.Mark(w)
+	return ErrGatewayRefused.Carry(reply.Refund)
+}
+
+// move takes a refund along an edge of its diagram, at the time at which its payment was locked.
+func (r *Refund) move(ctx context.Context, tx bun.Tx, to RefundStatus, at time.Time) error {
+	r.Status, r.BusyUntil = to, time.Time{}
+	r.Version++
+	switch to {
+	case RefundPending:
+		r.ApprovedAt = at
+	case RefundSucceeded:
+		r.SucceededAt = at
+	case RefundFailed:
+		r.FailedAt = at
+	case RefundCancelled:
+		r.CancelledAt = at
+	}
+	if to != RefundPending {
+		r.NextAskAt = time.Time{}
+	}
+	return r.keep(ctx, tx)
+}
+
+// keep writes what may change of a refund whose payment is locked.
+func (r *Refund) keep(ctx context.Context, tx bun.Tx) error {
+	err := tx.NewUpdate().Model(r).Column("status", "payout_reference", "provider_reference", "failure_code", "failure_reason", "invoice_minor", "credit_minor", "revenue_minor",
+		"credit_note_id", "busy_until", "next_ask_at", "version", "approved_at", "succeeded_at", "failed_at", "cancelled_at").Set("updated_at = clock_timestamp()").
+		Where("rf.tenant_id = ? AND rf.id = ?", r.TenantID, r.ID).Returning("updated_at").Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("change refund %s: %w", r.ID, err)
+	}
+	return nil
+}
