@@ -69,14 +69,14 @@ BEGIN
   IF taken IS NULL OR NEW.status NOT IN ('pending_approval', 'pending') THEN
     RAISE EXCEPTION 'this cannot be refunded' USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_payment_check', TABLE = 'refunds';
   END IF;
-  IF NEW.amount_minor + (SELECT coalesce(sum(r.amount_minor), 0) FROM refunds r
+  IF (SELECT sum(r.amount_minor) FROM refunds r
       WHERE r.tenant_id = NEW.tenant_id AND r.payment_id = NEW.payment_id AND r.status NOT IN ('failed', 'cancelled')) > taken THEN
     RAISE EXCEPTION 'more than the payment took would be refunded' USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_sum_check', TABLE = 'refunds';
   END IF;
-  RETURN NEW;
+  RETURN NULL;
 END $$;
 --bun:split
-CREATE TRIGGER refunds_within BEFORE INSERT ON refunds FOR EACH ROW EXECUTE FUNCTION refunds_within();
+CREATE TRIGGER refunds_within AFTER INSERT ON refunds FOR EACH ROW EXECUTE FUNCTION refunds_within();
 --bun:split
 CREATE FUNCTION refunds_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -25,9 +25,16 @@ type RefundRequest struct {
 }
 
 func (req RefundRequest) input(payment uuid.UUID, once *idempotency.Once) (RefundInput, error) {
-	in := RefundInput{PaymentID: payment, Amount: amountOf("amount", req.Amount, req.AmountMinor), Reason: RefundReason(req.Reason), Note: strings.TrimSpace(req.Note),
+	field := "amount"
+	if req.Amount == "" && req.AmountMinor != nil {
+		field = "amount_minor"
+	}
+	in := RefundInput{PaymentID: payment, Amount: amountOf(field, req.Amount, req.AmountMinor), Reason: RefundReason(req.Reason), Note: strings.TrimSpace(req.Note),
 		PayoutReference: strings.TrimSpace(req.PayoutReference), OverrideWindow: req.OverrideWindow, Once: once}
 	var fields errs.Fields
+	if req.AmountMinor != nil && *req.AmountMinor <= 0 {
+		fields.Add(field, ErrAmountNotPositive)
+	}
 	if !slices.Contains(RefundReasons(), in.Reason) {
 		words := make([]string, len(RefundReasons()))
 		for i, r := range RefundReasons() {

@@ -251,6 +251,7 @@ func (e *estate) writtenOff(invoice string) string {
 func (e *estate) settled(h holding) string {
 	id := e.approved(h)
 	e.SettleAll()
+	e.approved(h) // for the worker, as before
 	return id
 }
 

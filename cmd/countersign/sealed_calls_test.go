@@ -104,8 +104,8 @@ var calls = map[string]change{
 		return prepared{id: c.own.writtenOff(c.own.finalized(c.own.First))}
 	}},
 
-	"POST /billing/payments/{id}/refund/": {body: map[string]any{"amount_minor": 1, "reason": "other"}, status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
-		return prepared{id: c.own.settled(c.own.First)}
+	"POST /billing/payments/{id}/refund/": {body: map[string]any{"amount_minor": 1, "reason": "other"}, status: http.StatusCreated, live: func(t *testing.T, c *caller) prepared {
+		return prepared{client: keyed(c.client(t)), id: c.own.settled(c.own.First)}
 	}},
 	"POST /billing/refunds/{id}/approve/": {body: map[string]any{"digest": noDigest}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
 		id := c.own.undecidedRefund(c.another(), c.own.First)

@@ -1,0 +1,113 @@
+package payments_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/billingtest"
+	"countersign/billing/ledger"
+	"countersign/billing/payments"
+	"countersign/internal/database"
+	"countersign/tenancy"
+)
+
+// TestChecksOfRefunds breaks what the proofs of refunds look for.
+func TestChecksOfRefunds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, check, also, what string
+		breaks                  func(w *billingtest.World, refund uuid.UUID)
+	}{
+		{"a refund that became money by hand", "payments.E007", "payments.E004 payments.E008", "succeeded over 500 USD, no entries", func(w *billingtest.World, _ uuid.UUID) {
+			w.Tamper(`UPDATE refunds SET status = 'succeeded', payout_reference = 'X', succeeded_at = now(), invoice_minor = amount_minor, credit_minor = 0, revenue_minor = 0 WHERE tenant_id = ? AND status = 'pending'`)
+		}},
+		{"a refund that was undone by hand", "payments.E007", "payments.E004 payments.E008", "pending over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+			w.Tamper(`UPDATE refunds SET status = 'pending', succeeded_at = NULL, invoice_minor = NULL, credit_minor = NULL, revenue_minor = NULL, credit_note_id = NULL WHERE tenant_id = ? AND id = ?`, id)
+		}},
+		{"a refund from another source than was posted", "payments.E007", "payments.E004", "succeeded over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+			w.Tamper(`UPDATE refunds SET invoice_minor = 0, credit_minor = amount_minor WHERE tenant_id = ? AND id = ?`, id)
+		}},
+		{"a payment that counts too little", "payments.E008", "", "partially_refunded, 999 of 10000 USD refunded, its refunds say 1000", func(w *billingtest.World, _ uuid.UUID) {
+			w.Tamper(`UPDATE payments SET refunded_minor = 999 WHERE tenant_id = ?`)
+		}},
+		{"a payment in the wrong state", "payments.E008", "", "refunded, 1000 of 10000 USD refunded, its refunds say 1000", func(w *billingtest.World, _ uuid.UUID) {
+			w.Tamper(`UPDATE payments SET status = 'refunded' WHERE tenant_id = ?`)
+		}},
+		{"a posting without a refund", "payments.E009", "", "payment_refunded for refund:elsewhere", func(w *billingtest.World, _ uuid.UUID) {
+			posting := ledger.Posting{Cause: "refund:elsewhere", Kind: ledger.KindPaymentRefunded, Entries: []ledger.Entry{
+				{Account: ledger.SalesReturns("USD"), AmountMinor: 1}, {Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: -1}}}
+			if err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, posting) }); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"a refund that nobody has approved", "payments.E010", "", "succeeded over 1000 USD, approved by 0", func(w *billingtest.World, id uuid.UUID) {
+			w.Tamper(`UPDATE refunds SET by_one = false, approved_at = now() WHERE tenant_id = ? AND id = ?`, id)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := billingtest.New(t)
+			p := w.Pay(w.OpenInvoice("100.00").ID)
+			id := idOf(refundOf(w, w.Owner, p.ID, "amount_minor", 1000, "payout_reference", "X"))
+			refundOf(w, w.Owner, p.ID, "amount_minor", 500)
+			w.AssertBooks(t)
+			tt.breaks(w, id)
+			found := w.Verify()
+			finding := found[tt.check]
+			if finding == nil || len(finding.Places) != 1 || finding.Places[0].Detail != tt.what {
+				t.Fatalf("%s finds %+v, want %s", tt.check, finding, tt.what)
+			}
+			delete(found, tt.check)
+			equal(t, "what others find", strings.Join(slices.Sorted(maps.Keys(found)), " "), tt.also)
+		})
+	}
+}
+
+// TestWhatSQLRefusesOfRefunds: nobody gives back more than was taken, or changes what was asked for (W-10).
+func TestWhatSQLRefusesOfRefunds(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	p := w.Pay(w.OpenInvoice("100.00").ID)
+	waiting := w.Submit(w.OpenInvoice("100.00").ID)
+	done := idOf(refundOf(w, w.Owner, p.ID, "amount_minor", 4000, "payout_reference", "X"))
+	open := idOf(refundOf(w, w.Owner, p.ID, "amount_minor", 5000))
+	insert := func(payment uuid.UUID, minor int64, currency, status string) error {
+		return raw(w.System, w, `INSERT INTO refunds (tenant_id, id, payment_id, amount_minor, currency, status, mode, reason, by_one, requested_label)
+			VALUES ($1, gen_random_uuid(), $2, $3, $4, $5, 'manual', 'other', true, 'x')`, w.Tenant.ID, payment, minor, currency, status)
+	}
+	for name, err := range map[string]error{"refunds_sum_check": insert(p.ID, 1001, "USD", "pending"), "refunds_payment_check": insert(waiting.ID, 1, "USD", "pending")} {
+		if !database.IsCheck(err, name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, err := range []error{insert(p.ID, 1, "EUR", "pending"), insert(p.ID, 1, "USD", "cancelled"), insert(p.ID, 0, "USD", "pending"), insert(uuid.New(), 1, "USD", "pending")} {
+		if err == nil {
+			t.Error("a refund was taken that cannot be")
+		}
+	}
+	for _, change := range []struct {
+		id   uuid.UUID
+		sets []string
+	}{
+		{open, []string{"amount_minor = 1", "currency = 'EUR'", "payment_id = '" + waiting.ID.String() + "'", "mode = 'api'", "reason = 'dispute'", "requested_label = 'y'", "by_one = false",
+			"status = 'succeeded'", "status = 'pending_approval'", "status = 'failed'", "invoice_minor = 1", "next_ask_at = now()", "created_at = now()"}},
+		{done, []string{"status = 'pending'", "status = 'failed', failed_at = now()", "payout_reference = 'Y'", "invoice_minor = 0, credit_minor = 4000", "note = 'x'"}},
+	} {
+		for _, set := range change.sets {
+			if err := raw(w.System, w, "UPDATE refunds SET "+set+" WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, change.id); err == nil {
+				t.Errorf("SET %s was taken", set)
+			}
+		}
+	}
+	if err := raw(w.System, w, "DELETE FROM refunds WHERE tenant_id = $1", w.Tenant.ID); err == nil {
+		t.Error("refunds were deleted")
+	}
+	status(t, w, p.ID, payments.StatusPartiallyRefunded)
+	w.AssertBooks(t)
+}
