@@ -25,13 +25,14 @@ type console struct{ service *Service }
 // sections are the console's pages of payments: what waits for a decision, and all of them.
 func (s *Service) sections() []admin.Section {
 	c := &console{service: s}
-	return []admin.Section{c.queueSection(), c.listSection()}
+	return []admin.Section{c.queueSection(), c.refundSection(), c.listSection()}
 }
 
 // claimed is a payment with what a decision about it is made on, and whose it is.
 type claimed struct {
 	*Facts
 	Account *accounts.Account
+	held    int64 // by refunds that are under way
 }
 
 func (c *console) queueSection() admin.Section {
@@ -41,7 +42,7 @@ func (c *console) queueSection() admin.Section {
 		ListView: c.queueView,
 		Key:      func(f *claimed) uuid.UUID { return f.Payment.ID },
 		Get:      c.get, DetailView: c.paymentView,
-		Actions: []admin.Action[*claimed]{c.cancelAction(), c.resumeAction()},
+		Actions: []admin.Action[*claimed]{c.cancelAction(), c.resumeAction(), c.refundAction()},
 		Routes: []web.Route{
 			{Method: http.MethodGet, Path: "/bulk/", Permission: auth.BillingApprove, Handler: c.bulkView},
 			{Method: http.MethodPost, Path: "/bulk/", Permission: auth.BillingApprove, Handler: c.bulkApprove},
@@ -78,7 +79,8 @@ func (c *console) one(ctx context.Context, tx bun.Tx, id uuid.UUID) (*claimed, e
 	if err != nil {
 		return nil, err
 	}
-	return list[0], nil
+	list[0].held, err = heldRefunds(ctx, tx, p.ID)
+	return list[0], err
 }
 
 // claims gathers the facts and the accounts of payments, in their order, with a number of statements that does not

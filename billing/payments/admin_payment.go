@@ -148,6 +148,12 @@ func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a arou
 			page.Buttons = append(page.Buttons, admin.Button{Title: "Let the worker try again", URL: admin.IDURL(section, p.ID, "resume"), Primary: true})
 		}
 	}
+	if f.Payment.Refundable().IsPositive() && principal.Can(auth.BillingRefund) {
+		page.Buttons = append(page.Buttons, admin.Button{Title: "Give money back", URL: admin.IDURL(section, p.ID, "refund"), Danger: true})
+	}
+	if f.held > 0 || p.RefundedMinor > 0 {
+		page.Buttons = append(page.Buttons, admin.Button{Title: "Refunds", URL: admin.URL(refundSection) + "?payment=" + p.ID.String()})
+	}
 	if page.Undecided {
 		page.withDecision(r, principal, f)
 	}

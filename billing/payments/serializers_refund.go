@@ -105,7 +105,8 @@ type RefundResponse struct {
 	RefundableMinor     int64               `json:"refundable_amount_minor"`
 	HeldAmount          string              `json:"held_amount"` // by other refunds that are under way
 	HeldAmountMinor     int64               `json:"held_amount_minor"`
-	RequestedBy         string              `json:"requested_by"`
+	RequestedBy         *string             `json:"requested_by"` // null: a program
+	Requester           string              `json:"requester"`
 	Decisions           []ApprovalResponse  `json:"decisions"`
 	Digest              *string             `json:"digest"`
 	CreatedAt           string              `json:"created_at"`
@@ -126,7 +127,7 @@ func newRefundResponse(f *refundFacts) (RefundResponse, error) {
 		CreditAmount: decimalOf(r.CreditMinor, r.Currency), CreditAmountMinor: r.CreditMinor, RevenueAmount: decimalOf(r.RevenueMinor, r.Currency), RevenueAmountMinor: r.RevenueMinor,
 		CreditNoteID: optionalID(r.CreditNoteID), PaymentStatus: string(p.Status), PaymentAmount: p.Received().String(), PaymentAmountMinor: p.Received().Minor,
 		RefundedAmount: amount(p.RefundedMinor), RefundedAmountMinor: p.RefundedMinor, RefundableAmount: rest.String(), RefundableMinor: rest.Minor,
-		HeldAmount: amount(f.Held), HeldAmountMinor: f.Held, RequestedBy: r.RequestedLabel, Decisions: []ApprovalResponse{}, CreatedAt: web.Time(r.CreatedAt),
+		HeldAmount: amount(f.Held), HeldAmountMinor: f.Held, RequestedBy: optionalID(r.RequestedBy), Requester: r.RequestedLabel, Decisions: []ApprovalResponse{}, CreatedAt: web.Time(r.CreatedAt),
 		ApprovedAt: web.OptionalTime(r.ApprovedAt), SucceededAt: web.OptionalTime(r.SucceededAt), FailedAt: web.OptionalTime(r.FailedAt), CancelledAt: web.OptionalTime(r.CancelledAt)}
 	if f.Account != nil {
 		answer.Holder = optional(f.Account.Holder)

@@ -25,8 +25,10 @@ type RefundInput struct {
 	Note      string
 	// PayoutReference is that of money which somebody has paid by hand already; empty: he will, and Complete it.
 	PayoutReference string
-	OverrideWindow  bool // even after the tenant's time for refunds; needs tenant.manage
-	Once            *idempotency.Once
+	// Seen is what of the payment was given back or held when who asks has looked; nil: whatever it is.
+	Seen           *int64
+	OverrideWindow bool // even after the tenant's time for refunds; needs tenant.manage
+	Once           *idempotency.Once
 }
 
 // RefundReply is the answer to who asks for a refund, as it is stored under the request's key.
@@ -129,6 +131,9 @@ func (s *Service) newRefund(ctx context.Context, tx bun.Tx, p locked, in RefundI
 	held, err := heldRefunds(ctx, tx, p.ID)
 	if err != nil {
 		return nil, err
+	}
+	if in.Seen != nil && *in.Seen != p.RefundedMinor+held {
+		return nil, ErrRefundChanged
 	}
 	if err := r.demand(p.Payment, held, in.Amount); err != nil {
 		return nil, err
