@@ -78,7 +78,7 @@ func TestChecks(t *testing.T) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, Entries: []ledger.Entry{
 					{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.Suspense("USD"), AmountMinor: -1}}})
 			}},
-		{"an invoice that has forgotten its payment", "payments.E004", "invoices.E002 invoices.E003", "open, paid 0 USD, its payments applied 5000",
+		{"an invoice that has forgotten its payment", "payments.E004", "invoices.E002 invoices.E003", "open, paid 0 USD, its payments applied 5000, refunds took 0",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper("UPDATE invoices SET status = 'open', paid_at = NULL, paid_minor = 0, balance_minor = total_minor WHERE tenant_id = ? AND id = ?", settled.InvoiceID)
 			}},

@@ -43,6 +43,13 @@ func TestForeignIDs(t *testing.T) {
 		{"POST", "/payments/%s/capture/", body(), true},
 		{"POST", "/payments/%s/release/", "", true},
 		{"POST", "/payments/%s/complete/", "", true},
+		{"POST", "/payments/%s/refund/", body("reason", "other"), true},
+		{"GET", "/payments/%s/refunds/", nil, true},
+		{"GET", "/refunds/%s/", nil, true},
+		{"POST", "/refunds/%s/approve/", body("digest", digest), true},
+		{"POST", "/refunds/%s/reject/", body("digest", digest, "reason", "no"), true},
+		{"POST", "/refunds/%s/cancel/", "", true},
+		{"POST", "/refunds/%s/complete/", body("payout_reference", "x"), true},
 		{"GET", "/transactions/%s/", nil, false},
 		{"GET", "/invoices/%s/payments/", nil, false},
 	}
