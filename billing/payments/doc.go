@@ -14,6 +14,10 @@
 // Charge, Capture and Release ask a provider, between two commits and under a lease (docs/idempotency.md). What a provider
 // says, whenever and however often, goes through apply, which believes what fits and keeps the rest as an anomaly.
 //
+// A refund holds its amount from when it is asked for, so that all of a payment's are never more than it took. The provider
+// is asked after the refund is committed, and the books change when the money is known to have left: once for each refund,
+// in one commit with its state and the payment's.
+//
 // It does not own invoices, files, the ladder of approvals or the ledger; it calls them. Whoever must react to a
 // payment subscribes to its events.
 //
