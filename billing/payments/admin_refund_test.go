@@ -36,7 +36,7 @@ func TestConsoleOfRefunds(t *testing.T) {
 	first.Get("refunds/?status=pending_approval").Shows("First customer", "Awaiting approval", "30.00", "Paid twice")
 	first.Get(one).Shows("Somebody else than who asked", "/cancel/").Hides("/approve/", "/reject/")
 	second.Get(one).Shows("/approve/", "/reject/").Hides("/cancel/", "/complete/")
-	digest := second.Get(one + "approve/").Shows("Paid twice", "Held by other refunds").Hidden("digest")
+	digest := second.Get(one+"approve/").Shows("Paid twice", "Held by other refunds").Hidden("digest")
 	first.Post(one+"approve/", url.Values{"digest": digest}).Expect(http.StatusForbidden)
 	second.Post(one+"reject/", url.Values{"digest": digest, "reason": {""}}).Expect(http.StatusBadRequest)
 	second.Follow(second.Post(one+"approve/", url.Values{"digest": digest, "reason": {"I have called him"}})).Shows("The refund is approved.", "I have called him", w.Approver.Email, "pay this by hand", "/complete/")
