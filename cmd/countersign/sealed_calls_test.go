@@ -172,8 +172,8 @@ var calls = map[string]change{
 	}},
 	"POST /billing/charges/":  {status: http.StatusCreated, live: func(*testing.T, *caller) prepared { return prepared{body: charge("tok_visa")} }},
 	"POST /billing/payments/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared { return prepared{body: c.own.cash(c.own.First)} }},
-	"POST /billing/payments/{id}/capture/": {body: map[string]any{"idempotency_key": "sealed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
-		return prepared{id: c.own.held(c.own.First), body: map[string]any{"idempotency_key": uuid.NewString()}}
+	"POST /billing/payments/{id}/capture/": {status: http.StatusOK, live: func(t *testing.T, c *caller) prepared {
+		return prepared{client: keyed(c.client(t)), id: c.own.held(c.own.First)}
 	}},
 	"POST /billing/payments/{id}/release/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared { return prepared{id: c.own.held(c.own.First)} }},
 	"POST /billing/payments/{id}/complete/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
