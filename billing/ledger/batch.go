@@ -2,15 +2,18 @@ package ledger
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
+
+	"countersign/internal/database"
 )
 
-// batch is a set of checked postings as the columns that insertPostings takes.
+// batch is a set of checked postings as the columns that its statements take.
 type batch struct {
 	tenant   uuid.UUID
 	accounts []batchAccount
@@ -166,31 +169,69 @@ func (b *batch) account(ref Ref) (int, error) {
 	return len(b.accounts) - 1, nil
 }
 
-// args gives the parameters of insertPostings. Accounts are sorted by id, so that all batches lock them in one order.
-func (b *batch) args(label string) []any {
+// What a batch does, in an order that cannot deadlock: all that is missing is made first, by id, and what is there is
+// locked afterwards, by id, so nobody who holds a balance waits for one that is still being made.
+
+// Accounts without a balance that will need one, and accounts of the tenant's own, of which most are there and are not
+// even tried, because that costs less.
+const openAccounts = `
+WITH missing AS (
+  SELECT r.* FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::boolean[]) AS r(id, code, owner, currency, class, customer_id, cached)
+  WHERE CASE WHEN r.cached THEN NOT EXISTS (SELECT FROM ledger_balances AS b WHERE b.tenant_id = $1 AND b.ledger_account_id = r.id)
+             ELSE NOT EXISTS (SELECT FROM ledger_accounts AS k WHERE k.tenant_id = $1 AND k.id = r.id) END
+), chart AS (
+  INSERT INTO ledger_accounts (tenant_id, id, code, owner, currency, class, customer_id)
+  SELECT $1, m.id, m.code, m.owner, m.currency, m.class, nullif(m.customer_id, $9) FROM missing AS m ORDER BY m.id ON CONFLICT DO NOTHING
+)
+INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code)
+SELECT $1, m.id, m.customer_id, m.code FROM missing AS m WHERE m.cached ORDER BY m.id ON CONFLICT DO NOTHING`
+
+// The trigger on ledger_entries runs at the end of the statement, so it finds the transactions of the same statement.
+const insertPostings = `
+WITH posted AS (
+  INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects, posted_by)
+  SELECT $1, r.id, r.cause, r.kind, r.lines, nullif(r.customer_id, $3), nullif(r.invoice_id, $3), nullif(r.payment_id, $3), nullif(r.corrects, $3), $2
+  FROM unnest($4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::uuid[], $9::uuid[], $10::uuid[], $11::uuid[])
+    AS r(id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects)
+)
+INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
+SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.currency
+FROM unnest($12::uuid[], $13::smallint[], $14::uuid[], $15::bigint[], $16::text[]) AS r(transaction_id, line, ledger_account_id, amount_minor, currency)`
+
+// By key, one after the other in the order of the ids. It costs half of INSERT … ON CONFLICT, which locks each row before
+// it changes it.
+const moveBalances = `
+UPDATE ledger_balances AS b SET amount_minor = b.amount_minor + r.amount_minor, updated_at = now()
+FROM unnest($2::uuid[], $3::bigint[]) AS r(id, amount_minor) WHERE b.tenant_id = $1 AND b.ledger_account_id = r.id`
+
+// errNoBalance means that a balance is gone that was there, or was made, at the beginning.
+var errNoBalance = errors.New("a balance of the ledger is not there")
+
+// statements posts the batch when they are sent in their order.
+func (b *batch) statements(label string) []database.Statement {
 	slices.SortFunc(b.accounts, func(x, y batchAccount) int { return bytes.Compare(x.id[:], y.id[:]) })
 	n := len(b.accounts)
-	ids, customers := make([]plainID, n), make([]plainID, n)
+	ids, customers, cached := make([]plainID, n), make([]plainID, n), make([]bool, n)
 	codes, owners, currencies, classes := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	var cached, cachedCustomers []plainID
-	var cachedCodes []string
+	var moved []plainID
 	var sums []int64
 	for i, a := range b.accounts {
 		ids[i], customers[i] = a.id, a.ref.customer
 		codes[i], owners[i], currencies[i], classes[i] = a.ref.code, a.ref.owner, a.ref.currency, string(a.ref.class)
 		if a.ref.customer != uuid.Nil && a.sum != 0 {
-			cached = append(cached, a.id)
-			cachedCustomers = append(cachedCustomers, a.ref.customer)
-			cachedCodes = append(cachedCodes, a.ref.code)
-			sums = append(sums, a.sum)
+			cached[i] = true
+			moved, sums = append(moved, a.id), append(sums, a.sum)
 		}
 	}
 	t, l := &b.transactions, &b.lines
-	return []any{b.tenant, cached, cachedCustomers, sums,
-		label, t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
-		ids, codes, owners, currencies, classes, customers,
-		l.transactions, l.numbers, l.accounts, l.amounts, l.currencies,
-		uuid.Nil, cachedCodes}
+	what := fmt.Sprintf("post %d ledger transactions", len(t.ids))
+	return []database.Statement{
+		database.Change(what, openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers, cached, uuid.Nil),
+		database.Change(what, insertPostings, b.tenant, label, uuid.Nil,
+			t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
+			l.transactions, l.numbers, l.accounts, l.amounts, l.currencies),
+		database.ChangeExactly(len(moved), errNoBalance, what, moveBalances, b.tenant, moved, sums),
+	}
 }
 
 // check finds a Ref that no constructor made, or that was made from nothing.

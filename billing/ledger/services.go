@@ -31,7 +31,7 @@ type Posting struct {
 	corrects uuid.UUID
 }
 
-// Post books the postings in the caller's transaction, in one statement whatever their number. Entries of one account
+// Post books the postings in the caller's transaction, in one round trip whatever their number. Entries of one account
 // within a posting become one line, and zero lines are dropped. Missing chart rows are made.
 //
 // It fails with ErrAlreadyPosted when a cause has been posted before, with ErrCreditExceeded when more of a customer's
@@ -41,24 +41,24 @@ func Post(ctx context.Context, _ bun.Tx, postings ...Posting) error {
 	if len(postings) == 0 {
 		return nil
 	}
-	s, err := Statement(ctx, postings...)
+	post, err := Statements(ctx, postings...)
 	if err != nil {
 		return err
 	}
-	return Refusal(database.Send(ctx, s))
+	return Refusal(database.Send(ctx, post...))
 }
 
-// Statement is Post for who sends it together with others. Refusal turns its error into that of Post.
-func Statement(ctx context.Context, postings ...Posting) (database.Statement, error) {
+// Statements is Post for who sends it together with others. Refusal turns its error into that of Post.
+func Statements(ctx context.Context, postings ...Posting) ([]database.Statement, error) {
 	p, ok := auth.From(ctx)
 	if !ok || p.IsMember() {
-		return database.Statement{}, fmt.Errorf("%w: only staff and programs of the tenant post", ErrInvalidPosting)
+		return nil, fmt.Errorf("%w: only staff and programs of the tenant post", ErrInvalidPosting)
 	}
 	b, err := newBatch(tenancy.ID(ctx), postings)
 	if err != nil {
-		return database.Statement{}, err
+		return nil, err
 	}
-	return database.Change(fmt.Sprintf("post %d ledger transactions", len(postings)), insertPostings, b.args(p.Label)...), nil
+	return b.statements(p.Label), nil
 }
 
 // Refusal gives the ledger's own error for what the database has refused of a posting; any other error stays as it is.
@@ -76,30 +76,6 @@ func Refusal(err error) error {
 		return err
 	}
 }
-
-// insertPostings writes everything in one round trip. The trigger on ledger_entries runs at the end of the statement,
-// so it finds the chart rows and transactions of the same statement. Parts that nothing refers to are run by PostgreSQL
-// from the last to the first: balances come last and are locked for the shortest time. Nothing depends on that order.
-const insertPostings = `
-WITH cached AS (
-  INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, code, amount_minor)
-  SELECT $1, r.id, r.customer_id, r.code, r.amount_minor FROM unnest($2::uuid[], $3::uuid[], $26::text[], $4::bigint[]) AS r(id, customer_id, code, amount_minor)
-  ON CONFLICT (tenant_id, ledger_account_id) DO UPDATE SET amount_minor = b.amount_minor + excluded.amount_minor, updated_at = now()
-), posted AS (
-  INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects, posted_by)
-  SELECT $1, r.id, r.cause, r.kind, r.lines, nullif(r.customer_id, $25), nullif(r.invoice_id, $25), nullif(r.payment_id, $25), nullif(r.corrects, $25), $5
-  FROM unnest($6::uuid[], $7::text[], $8::text[], $9::smallint[], $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[])
-    AS r(id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects)
-), chart AS (
-  INSERT INTO ledger_accounts (tenant_id, id, code, owner, currency, class, customer_id)
-  SELECT $1, r.id, r.code, r.owner, r.currency, r.class, nullif(r.customer_id, $25)
-  FROM unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::uuid[]) AS r(id, code, owner, currency, class, customer_id)
-  WHERE NOT EXISTS (SELECT FROM ledger_accounts k WHERE k.tenant_id = $1 AND k.id = r.id) -- nearly all are there: not even tried, it costs less
-  ON CONFLICT DO NOTHING
-)
-INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
-SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.currency
-FROM unnest($20::uuid[], $21::smallint[], $22::uuid[], $23::bigint[], $24::text[]) AS r(transaction_id, line, ledger_account_id, amount_minor, currency)`
 
 // Reverse posts the negation of a transaction, which points at it. A transaction is reversed at most once, else
 // ErrAlreadyReversed; one that does not exist is web.ErrNotFound. reason is for the audit log and must not be empty.

@@ -196,7 +196,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 			entries = append(entries, ledger.Entry{Account: e.to(), AmountMinor: -e.minor})
 		}
 	}
-	post, err := ledger.Statement(ctx, append(postings, ledger.Posting{Cause: "payment:" + p.ID.String() + ":settle", Kind: "payment_settled", CustomerID: p.AccountID,
+	post, err := ledger.Statements(ctx, append(postings, ledger.Posting{Cause: "payment:" + p.ID.String() + ":settle", Kind: "payment_settled", CustomerID: p.AccountID,
 		InvoiceID: p.InvoiceID, PaymentID: p.ID, Entries: entries})...)
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 	if err := p.move(ctx, StatusSucceeded); err != nil {
 		return err
 	}
-	if err := ledger.Refusal(database.Send(ctx, append(send, post)...)); err != nil {
+	if err := ledger.Refusal(database.Send(ctx, append(send, post...)...)); err != nil {
 		return err
 	}
 	h.changed(EventSucceeded, "payment."+source, before, p.Payment, "")

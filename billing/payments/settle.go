@@ -33,7 +33,7 @@ const setSize = 500
 // while the last one was committed, one payment at rest and hundreds under load. Any number of workers may settle at
 // once; what one has taken, the others skip.
 func (s *Service) Settle(ctx context.Context) error {
-	n, err := s.settleSet(ctx, share{shards: 1})
+	n, _, err := s.settleSet(ctx, share{shards: 1})
 	if err != nil || n < setSize {
 		return err
 	}
@@ -41,42 +41,54 @@ func (s *Service) Settle(ctx context.Context) error {
 	shards := runtime.GOMAXPROCS(0)
 	writers, ctx := errgroup.WithContext(ctx)
 	for shard := range shards {
-		writers.Go(func() error {
-			for {
-				if n, err := s.settleSet(ctx, share{shards: shards, shard: shard}); err != nil || n < setSize {
-					return err
-				}
-			}
-		})
+		writers.Go(func() error { return s.drain(ctx, share{shards: shards, shard: shard}) })
 	}
 	return writers.Wait()
 }
 
-// share says which approved payments a writer may take: of the accounts of one shard, and of these only those that are
-// named; nil: all.
+// drain settles a share set by set, each beginning after the end of the last: the rows that were taken away before lie in
+// the index until it is cleaned, and are not walked over again. It is over when nothing is found from the beginning.
+func (s *Service) drain(ctx context.Context, from share) error {
+	for {
+		n, last, err := s.settleSet(ctx, from)
+		switch {
+		case err != nil:
+			return err
+		case n == setSize:
+			from.after = last
+		case from.after == uuid.Nil:
+			return nil
+		default:
+			from.after = uuid.Nil
+		}
+	}
+}
+
+// share says which approved payments a writer may take: of the accounts of one shard those after an id, or those that
+// are named.
 type share struct {
 	shards, shard int
+	after         uuid.UUID
 	only          []uuid.UUID
 }
 
 // settleSet settles one set in one transaction. When the set fails for a reason that trying again does not mend, it is
 // halved until the one payment that spoils it is alone, and that one is set aside, so that it holds back nobody else.
 // Of all tenants together no more sets are under way than keep the machine busy: more would only get in each other's way.
-func (s *Service) settleSet(ctx context.Context, from share) (int, error) {
+func (s *Service) settleSet(ctx context.Context, from share) (n int, last uuid.UUID, err error) {
 	set, err := s.trySet(ctx, from)
-	if err == nil || len(set) == 0 || passing(err) {
-		return len(set), err
+	if len(set) == 0 || err != nil && passing(err) {
+		return 0, uuid.Nil, err
 	}
-	if len(set) == 1 {
-		return 1, s.setAside(ctx, set[0], err)
-	}
-	half := len(set) / 2
-	for _, part := range [][]uuid.UUID{set[:half], set[half:]} {
-		if _, err := s.settleSet(ctx, share{shards: 1, only: part}); err != nil {
-			return 0, err
+	if err != nil && len(set) == 1 {
+		err = s.setAside(ctx, set[0], err)
+	} else if err != nil {
+		half := len(set) / 2
+		if _, _, err = s.settleSet(ctx, share{only: set[:half]}); err == nil {
+			_, _, err = s.settleSet(ctx, share{only: set[half:]})
 		}
 	}
-	return len(set), nil
+	return len(set), set[len(set)-1], err
 }
 
 func (s *Service) trySet(ctx context.Context, from share) (set []uuid.UUID, err error) {
@@ -116,11 +128,13 @@ type approved struct {
 }
 
 // The rows of the queue are taken away and kept from everybody else until the transaction ends.
-const claimApproved = `
-DELETE FROM settlement_queue WHERE tenant_id = $1 AND ctid = ANY (ARRAY(
-  SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = $1 AND ($2::uuid[] IS NULL OR q.payment_id = ANY ($2))
-    AND ($4 = 1 OR get_byte(uuid_send(q.account_id), 15) % $4 = $5) ORDER BY q.payment_id LIMIT $3 FOR UPDATE SKIP LOCKED))
+const (
+	claimApproved = `SELECT payment_id, account_id, invoice_id, method, currency, amount_minor, received_minor FROM settlement_claim($1, $2, $3, $4, $5)`
+	claimNamed    = `
+DELETE FROM settlement_queue WHERE tenant_id = $1 AND payment_id IN (
+  SELECT q.payment_id FROM settlement_queue q WHERE q.tenant_id = $1 AND q.payment_id = ANY ($2) FOR UPDATE SKIP LOCKED)
 RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, received_minor`
+)
 
 const finishSettled = `
 UPDATE payments AS p SET status = 'succeeded', applied_minor = s.applied, excess_minor = s.excess, processed_at = clock_timestamp(), updated_at = clock_timestamp(), version = p.version + 1
@@ -163,12 +177,12 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.U
 		appliedTo[i], excesses[i] = p.applied, p.excess
 		postings = append(postings, p.posting())
 	}
-	post, err := ledger.Statement(ctx, append(postings, outcome.Grants...)...)
+	post, err := ledger.Statements(ctx, append(postings, outcome.Grants...)...)
 	if err != nil {
 		return ids, err
 	}
 	finish := database.ChangeExactly(n, errNotProcessing, "finish payments", finishSettled, tenancy.ID(ctx), ids, appliedTo, excesses)
-	if err := ledger.Refusal(database.Send(ctx, finish, outcome.Change, post)); err != nil {
+	if err := ledger.Refusal(database.Send(ctx, append([]database.Statement{finish, outcome.Change}, post...)...)); err != nil {
 		return ids, err
 	}
 	return ids, s.tellSettled(ctx, record, list, locked)
@@ -177,12 +191,16 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.U
 // claim takes approved payments from the queue, by id.
 func claim(ctx context.Context, from share) ([]*approved, error) {
 	var list []*approved
-	err := database.Send(ctx, database.Select("claim approved payments", claimApproved, func(row database.Row) error {
+	text, args := claimApproved, []any{tenancy.ID(ctx), from.after, setSize, from.shards, from.shard}
+	if from.only != nil {
+		text, args = claimNamed, []any{tenancy.ID(ctx), from.only}
+	}
+	err := database.Send(ctx, database.Select("claim approved payments", text, func(row database.Row) error {
 		p := &approved{}
 		list = append(list, p)
 		// the currency unchecked: one that this program does not know spoils its own payment, not the whole set
 		return row.Scan(&p.id, &p.account, &p.invoice, &p.method, (*string)(&p.currency), &p.amount, &p.received)
-	}, tenancy.ID(ctx), from.only, setSize, from.shards, from.shard))
+	}, args...))
 	slices.SortFunc(list, func(a, b *approved) int { return bytes.Compare(a.id[:], b.id[:]) })
 	return list, err
 }

@@ -21,6 +21,13 @@ func encodeArray(oid uint32, arg any) (encoded []byte, ok bool) {
 		return array(oid, pgtype.Int8ArrayOID, pgtype.Int8OID, v, 8, func(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) })
 	case []int16:
 		return array(oid, pgtype.Int2ArrayOID, pgtype.Int2OID, v, 2, func(b []byte, n int16) []byte { return binary.BigEndian.AppendUint16(b, uint16(n)) })
+	case []bool:
+		return array(oid, pgtype.BoolArrayOID, pgtype.BoolOID, v, 1, func(b []byte, v bool) []byte {
+			if v {
+				return append(b, 1)
+			}
+			return append(b, 0)
+		})
 	case []string:
 		return array(oid, pgtype.TextArrayOID, pgtype.TextOID, v, 24, func(b []byte, s string) []byte { return append(b, s...) })
 	default:

@@ -1,0 +1,1 @@
+DROP FUNCTION settlement_claim(uuid, uuid, integer, integer, integer);
