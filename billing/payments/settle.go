@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"time"
 
@@ -37,8 +36,8 @@ func (s *Service) Settle(ctx context.Context) error {
 	if err != nil || n < setSize {
 		return err
 	}
-	// a backlog: as many writers as cores, each with the accounts of his own, so that none waits for another's balances
-	shards := runtime.GOMAXPROCS(0)
+	// a backlog: as many writers as the machine can keep busy, each with accounts of his own, so that none waits for another's balances
+	shards := cap(s.settling)
 	writers, ctx := errgroup.WithContext(ctx)
 	for shard := range shards {
 		writers.Go(func() error { return s.drain(ctx, share{shards: shards, shard: shard}) })
