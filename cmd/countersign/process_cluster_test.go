@@ -254,7 +254,7 @@ func (c *cluster) chaos(length time.Duration) {
 	c.t.Helper()
 	for end := time.Now().Add(length); time.Now().Before(end); {
 		if rand.N(4) == 0 {
-			c.flush()
+			flush(c.t, c.redis)
 		}
 		i := rand.N(len(c.nodes))
 		c.nodes[i].kill()
@@ -264,19 +264,19 @@ func (c *cluster) chaos(length time.Duration) {
 	}
 }
 
-// flush empties Redis.
-func (c *cluster) flush() {
-	c.t.Helper()
-	conn, err := net.Dial("tcp", c.redis.Addr())
+// flush empties a Redis.
+func flush(t *testing.T, redis *embedded.Redis) {
+	t.Helper()
+	conn, err := net.Dial("tcp", redis.Addr())
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer conn.Close()
 	reply := make([]byte, 16)
-	if _, err := conn.Write([]byte("FLUSHALL\r\n")); err != nil {
-		c.t.Fatal(err)
+	if _, err := conn.Write([]byte("*1\r\n$8\r\nFLUSHALL\r\n")); err != nil {
+		t.Fatal(err)
 	}
 	if n, err := conn.Read(reply); err != nil || string(reply[:n]) != "+OK\r\n" {
-		c.t.Fatalf("FLUSHALL: %q, %v", reply[:n], err)
+		t.Fatalf("FLUSHALL: %q, %v", reply[:n], err)
 	}
 }
