@@ -32,6 +32,13 @@ type Deps struct {
 	Secret []byte // at least 32 bytes
 	Keys   *keyring.Keyring
 	Now    func() time.Time
+	// Providers are the gateways that call somebody outside. Those that do not are there in any case.
+	Providers []gateways.Gateway
+}
+
+// Providers gives the adapters of all providers of this build, at their own addresses.
+func Providers(now func() time.Time) []gateways.Gateway {
+	return []gateways.Gateway{stripe.New(gateways.NewClient(stripe.Host), stripe.URL, now)}
 }
 
 // Billing holds the services of the billing apps.
@@ -54,8 +61,7 @@ func New(d Deps) *Billing {
 	b := &Billing{}
 	b.Sandbox = sandbox.New(d.DB, d.Now)
 	b.Gateways = gateways.New(gateways.Deps{DB: d.DB, Outbox: d.Outbox, Keys: d.Keys, Now: d.Now,
-		Registry: gateways.NewRegistry(offline.Cash(), offline.Manual(), integrator.New(), b.Sandbox,
-			stripe.New(gateways.NewClient(stripe.Host), stripe.URL, d.Now))})
+		Registry: gateways.NewRegistry(append([]gateways.Gateway{offline.Cash(), offline.Manual(), integrator.New(), b.Sandbox}, d.Providers...)...)})
 	b.Methods = paymentmethods.New(d.DB, d.Outbox, d.Keys)
 	b.Methods.KnowPublicKeys(b.Gateways.PublicKeys)
 	b.Evidence = evidence.New(d.DB, d.Files, d.Outbox)

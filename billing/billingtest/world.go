@@ -75,6 +75,7 @@ type World struct {
 	Owner, Approver, Second, Finance, Viewer *Person
 
 	t          testing.TB
+	providers  []gateways.Gateway
 	references atomic.Int64
 }
 
@@ -87,18 +88,27 @@ func New(t testing.TB) *World {
 // NewOn makes a world whose services use a pool of the test's own.
 func NewOn(t testing.TB, db *bun.DB) *World {
 	t.Helper()
-	return build(t, db, false)
+	return build(t, db, false, nil)
 }
 
 // NewInTestMode makes a world in which nothing is real money.
 func NewInTestMode(t testing.TB) *World {
 	t.Helper()
-	return build(t, testkit.DB(t), true)
+	return build(t, testkit.DB(t), true, nil)
 }
 
-func build(t testing.TB, db *bun.DB, testMode bool) *World {
+// NewWithProviders is NewInTestMode with providers of the test's own, in place of the real ones.
+func NewWithProviders(t testing.TB, providers ...gateways.Gateway) *World {
 	t.Helper()
-	w := &World{t: t, DB: db, Clock: &Clock{now: Start}}
+	return build(t, testkit.DB(t), true, providers)
+}
+
+func build(t testing.TB, db *bun.DB, testMode bool, providers []gateways.Gateway) *World {
+	t.Helper()
+	w := &World{t: t, DB: db, Clock: &Clock{now: Start}, providers: providers}
+	if providers == nil {
+		w.providers = billing.Providers(w.Clock.Now)
+	}
 	w.wire()
 	tenant, err := w.Tenancy.Create(t.Context(), "test", tenancy.CreateInput{Slug: "w-" + randomLetters(), Name: "World", Country: "BD",
 		DefaultCurrency: "USD", Timezone: "Asia/Dhaka", TestMode: testMode})
@@ -117,7 +127,7 @@ func build(t testing.TB, db *bun.DB, testMode bool) *World {
 // Replica gives the same tenant seen from another process: services and routes of their own, on another pool.
 func (w *World) Replica(db *bun.DB) *World {
 	w.t.Helper()
-	r := &World{t: w.t, DB: db, Clock: w.Clock, Tenant: w.Tenant, System: w.System, Account: w.Account, Other: w.Other}
+	r := &World{t: w.t, DB: db, Clock: w.Clock, providers: w.providers, Tenant: w.Tenant, System: w.System, Account: w.Account, Other: w.Other}
 	r.wire()
 	for _, p := range []struct{ to, from **Person }{{&r.Owner, &w.Owner}, {&r.Approver, &w.Approver}, {&r.Second, &w.Second},
 		{&r.Finance, &w.Finance}, {&r.Viewer, &w.Viewer}, {&r.Member, &w.Member}, {&r.OtherMember, &w.OtherMember}} {
@@ -135,7 +145,7 @@ func (w *World) wire() {
 	w.Outbox = outbox.New(nil, outbox.NewBell(w.DB))
 	w.Tenancy = tenancy.New(w.DB)
 	w.Accounts = accounts.New(accounts.Deps{DB: w.DB, Outbox: w.Outbox, Now: w.Clock.Now, SecretKey: secret})
-	w.Billing = billing.New(billing.Deps{DB: w.DB, Outbox: w.Outbox, Files: files, Secret: secret, Keys: keyring.New(nil, secret), Now: w.Clock.Now})
+	w.Billing = billing.New(billing.Deps{DB: w.DB, Outbox: w.Outbox, Files: files, Secret: secret, Keys: keyring.New(nil, secret), Now: w.Clock.Now, Providers: w.providers})
 	w.Integrity = integrity.New(w.DB, w.Outbox)
 	w.Apps = append([]apps.App{audit.App(w.DB), w.Outbox.App(w.DB), w.Integrity.App(), w.Tenancy.App(), w.Accounts.App()}, w.Billing.Apps()...)
 	w.Outbox.Subscribe(w.Apps)

@@ -298,6 +298,8 @@ func eventText(kind string) (admin.Tone, string) {
 		return admin.ToneInfo, "Opened again"
 	case EventPaymentReturned:
 		return admin.ToneWait, "A payment was refunded"
+	case EventPaymentRestored:
+		return admin.ToneOK, "A refund was taken back"
 	default:
 		return "", ""
 	}

@@ -132,7 +132,8 @@ LEFT JOIN (
   GROUP BY t.cause, t.kind, o.kind, o.cause, l.currency, t.invoice_id
 ) p ON p.cause = 'adjustment:' || a.id
 LEFT JOIN credit_notes n ON n.tenant_id = ?0 AND n.id = a.id
-WHERE a.tenant_id = ?0 AND n.refund_id IS NULL -- a refund posts its own note
+LEFT JOIN credit_notes f ON f.tenant_id = ?0 AND f.id = n.reverses
+WHERE a.tenant_id = ?0 AND coalesce(n.refund_id, f.refund_id) IS NULL -- a refund posts its own note, and who takes it back its reversal
   AND (p.kind, p.corrects, p.currency, p.invoice_id, p.owed, p.credit, p.bad, p.returned, p.tax) IS DISTINCT FROM
   (a.kind, 'adjustment:' || a.reverses, a.currency::text, a.invoice_id, -a.amount_minor::numeric,
     CASE WHEN a.kind = 'credit_applied' THEN a.amount_minor ELSE 0 END::numeric, CASE WHEN a.kind = 'written_off' THEN a.amount_minor ELSE 0 END::numeric,

@@ -21,6 +21,7 @@ const (
 	EventCredited          = "invoice.credited"
 	EventCreditReversed    = "invoice.credit_reversed"
 	EventPaymentReturned   = "invoice.payment_returned"
+	EventPaymentRestored   = "invoice.payment_restored"
 	EventWrittenOff        = "invoice.written_off"
 	EventWriteOffReversed  = "invoice.write_off_reversed"
 	EventUncollectible     = "invoice.uncollectible"

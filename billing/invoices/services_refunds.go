@@ -3,6 +3,7 @@ package invoices
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -67,6 +68,19 @@ func CheckRefund(ctx context.Context, tx bun.Tx, inv *Invoice, minor int64) erro
 	after := *inv
 	after.lower(CreditNoted, minor)
 	after.unpay(minor)
+	return inv.checkLost(ctx, tx, &after)
+}
+
+// CheckTakeBack is CheckRefund for TakeBackPayment.
+func CheckTakeBack(ctx context.Context, tx bun.Tx, inv *Invoice, minor int64) error {
+	after := *inv
+	after.unpay(minor)
+	after.restate(StatusPaid, inv.BalanceMinor == 0, time.Time{})
+	return inv.checkLost(ctx, tx, &after)
+}
+
+// checkLost refuses to take more service credits from the customer than he has.
+func (inv *Invoice) checkLost(ctx context.Context, tx bun.Tx, after *Invoice) error {
 	lost := inv.granted() - after.granted()
 	if lost <= 0 {
 		return nil
@@ -104,6 +118,66 @@ func (s *Service) TakeBackPayment(ctx context.Context, tx bun.Tx, inv *Invoice, 
 	return Refunded{Entries: []ledger.Entry{owed}, Postings: returned}, a.tell(ctx, s.outbox, "invoice.payment_return", EventPaymentReturned, nil)
 }
 
+// Unrefunded is what it means for the books that a refund is taken back: the caller reverses what it has posted for the
+// refund, and posts this in the same transaction.
+type Unrefunded struct {
+	AppliedMinor int64            // what the invoice is paid more again
+	Postings     []ledger.Posting // of service credits that are granted again
+}
+
+// ReverseRefund undoes what a refund has done to an invoice that Lock has locked. The credit note that it has issued is undone
+// by another with the opposite amounts. Without one, what went back is paid again, as far as the invoice owes it still: what
+// somebody has paid or given up meanwhile stays.
+func (s *Service) ReverseRefund(ctx context.Context, tx bun.Tx, inv *Invoice, r Refund, note uuid.UUID) (Unrefunded, error) {
+	if note == uuid.Nil {
+		return s.restorePayment(ctx, tx, inv, r)
+	}
+	first, err := creditNote(ctx, tx, note)
+	if err != nil {
+		return Unrefunded{}, err
+	}
+	n, err := s.newNote(ctx, tx, inv, r.Reason)
+	if err != nil {
+		return Unrefunded{}, err
+	}
+	a, err := s.begin(ctx, tx, inv)
+	if err != nil {
+		return Unrefunded{}, err
+	}
+	back, err := a.inverse(ctx, tx, CreditNoted, note, r.Reason)
+	if err != nil {
+		return Unrefunded{}, err
+	}
+	inv.lower(CreditNoted, back.AmountMinor)
+	inv.unpay(back.AmountMinor)
+	inv.restate(StatusPaid, false, a.now)
+	granted, err := a.write(ctx, tx, back)
+	if err != nil {
+		return Unrefunded{}, err
+	}
+	n.AmountMinor, n.NetMinor, n.TaxMinor = -first.AmountMinor, -first.NetMinor, -first.TaxMinor
+	if err := n.insert(ctx, tx, back); err != nil {
+		return Unrefunded{}, err
+	}
+	return Unrefunded{AppliedMinor: first.AmountMinor, Postings: granted}, a.tell(ctx, s.outbox, "invoice.credit_reverse", EventCreditReversed, back)
+}
+
+func (s *Service) restorePayment(ctx context.Context, tx bun.Tx, inv *Invoice, r Refund) (Unrefunded, error) {
+	a, err := s.begin(ctx, tx, inv)
+	if err != nil || CheckPayable(inv) != nil {
+		return Unrefunded{}, err
+	}
+	applied := min(r.AmountMinor, inv.BalanceMinor)
+	a.reason = r.Reason
+	inv.unpay(-applied)
+	inv.restate(StatusPaid, true, a.now)
+	granted, err := a.store(ctx, tx, "refund:"+r.ID.String()+":reverse")
+	if err != nil {
+		return Unrefunded{}, err
+	}
+	return Unrefunded{AppliedMinor: applied, Postings: granted}, a.tell(ctx, s.outbox, "invoice.payment_restore", EventPaymentRestored, nil)
+}
+
 // checkRefund finds mistakes of the caller, who knows what was paid.
 func (inv *Invoice) checkRefund(r Refund) error {
 	if r.ID == uuid.Nil || r.AmountMinor <= 0 || r.AmountMinor > inv.PaidMinor {
@@ -112,7 +186,7 @@ func (inv *Invoice) checkRefund(r Refund) error {
 	return nil
 }
 
-// unpay makes minor of what was paid owed again.
+// unpay makes minor of what was paid owed again, or below zero paid.
 func (inv *Invoice) unpay(minor int64) {
 	inv.PaidMinor -= minor
 	inv.BalanceMinor += minor

@@ -177,7 +177,8 @@ func entryTable(r admin.Reader, entries []PostedEntry, owners map[uuid.UUID]*acc
 // KindLabel is what a kind of posting is called, in English: a text of the console's catalogue.
 func KindLabel(kind string) string {
 	labels := map[string]string{KindInvoiceFinalized: "Invoice finalised", KindPaymentSettled: "Payment settled", KindPaymentRefunded: "Payment refunded", KindFXConverted: "Credit converted",
-		KindCreditsGranted: "Credits granted", KindSubscriptionCreditsGranted: "Credits of the plan granted", KindCreditsUsed: "Credits used", KindReversal: "Reversal"}
+		KindCreditsGranted: "Credits granted", KindSubscriptionCreditsGranted: "Credits of the plan granted", KindCreditsUsed: "Credits used", KindReversal: "Reversal",
+		KindCreditsReturned: "Credits taken back", KindCreditApplied: "Credit applied", KindCreditNote: "Credit note", KindWrittenOff: "Written off", KindPaymentMoved: "Payment moved to credit"}
 	if label, ok := labels[kind]; ok {
 		return label
 	}

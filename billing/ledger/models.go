@@ -21,6 +21,7 @@ const (
 	KindCreditApplied              = "credit_applied"   // a customer's credit pays an invoice
 	KindWrittenOff                 = "written_off"      // a receivable is given up
 	KindCreditNote                 = "credit_note"      // a part of a sale is taken back
+	KindPaymentMoved               = "payment_moved"    // what a payment had paid on an invoice that owes it no longer is the customer's credit
 	KindReversal                   = "reversal"
 )
 

@@ -79,7 +79,7 @@ func (c *console) one(ctx context.Context, tx bun.Tx, id uuid.UUID) (*claimed, e
 	if err != nil {
 		return nil, err
 	}
-	list[0].held, err = heldRefunds(ctx, tx, p.ID)
+	list[0].held, _, err = heldRefunds(ctx, tx, p.ID)
 	return list[0], err
 }
 

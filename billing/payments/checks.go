@@ -53,7 +53,8 @@ LEFT JOIN (
   SELECT s.invoice_id AS id, sum(s.applied_minor) AS applied FROM payments s WHERE s.tenant_id = ?0 AND s.invoice_id IS NOT NULL GROUP BY s.invoice_id
 ) p ON p.id = i.id
 LEFT JOIN (
-  SELECT f.invoice_id AS id, sum(f.invoice_minor) AS taken FROM refunds f WHERE f.tenant_id = ?0 AND f.status = 'succeeded' GROUP BY f.invoice_id
+  SELECT f.invoice_id AS id, sum(CASE f.status WHEN 'succeeded' THEN f.invoice_minor ELSE f.moved_minor END) AS taken
+  FROM refunds f WHERE f.tenant_id = ?0 AND f.status IN ('succeeded', 'reversed') GROUP BY f.invoice_id
 ) r ON r.id = i.id
 WHERE i.tenant_id = ?0 AND i.paid_minor <> coalesce(p.applied, 0) - coalesce(r.taken, 0)
 ORDER BY 1`},

@@ -7,20 +7,22 @@ var refundProofs = []ledger.Proof{
 	{ID: "payments.E007", What: "a refund that has succeeded is not posted once over its amount, or another one is posted",
 		Hint: "If it has no entries, post it; if it has too many, reverse one. Find out what changed its state past the application.",
 		Query: `
-SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', ' || coalesce('entries say ' || t.left_us || ', ' || t.returned || ' returned and ' || t.credit || ' of credit', 'no entries') AS detail
+SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', ' || coalesce('entries say ' || t.left_us || ', ' || t.returned || ' returned and ' || t.credit || ' of credit' || CASE WHEN t.owed <> 0 THEN ', ' || t.owed || ' owed again' ELSE '' END, 'no entries') AS detail
 FROM refunds r
 LEFT JOIN (
   SELECT l.cause, l.payment_id, l.kind, e.currency, -sum(e.amount_minor) FILTER (WHERE e.amount_minor < 0) AS left_us,
-    coalesce(sum(e.amount_minor) FILTER (WHERE a.code IN ('sales_returns', 'tax_payable')), 0) AS returned, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS credit
+    coalesce(sum(e.amount_minor) FILTER (WHERE a.code IN ('sales_returns', 'tax_payable')), 0) AS returned, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS credit,
+    coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'receivable'), 0) AS owed
   FROM ledger_transactions l
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = l.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
   WHERE l.tenant_id = ?0 AND l.kind = 'payment_refunded'
   GROUP BY l.cause, l.payment_id, l.kind, e.currency
 ) t ON t.cause = 'refund:' || r.id
-WHERE r.tenant_id = ?0 AND (t.payment_id, t.currency, t.left_us, t.returned, t.credit) IS DISTINCT FROM
-  CASE WHEN r.status = 'succeeded' THEN (r.payment_id, r.currency::text, r.amount_minor::numeric, (r.invoice_minor + r.revenue_minor)::numeric, r.credit_minor::numeric)
-    ELSE (NULL::uuid, NULL::text, NULL::numeric, NULL::numeric, NULL::numeric) END
+WHERE r.tenant_id = ?0 AND (t.payment_id, t.currency, t.left_us, t.returned, t.credit, t.owed) IS DISTINCT FROM
+  CASE WHEN r.status IN ('succeeded', 'reversed') THEN (r.payment_id, r.currency::text, r.amount_minor::numeric, (CASE WHEN r.owed_again THEN 0 ELSE r.invoice_minor END + r.revenue_minor)::numeric,
+      r.credit_minor::numeric, CASE WHEN r.owed_again THEN r.invoice_minor ELSE 0 END::numeric)
+    ELSE (NULL::uuid, NULL::text, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric) END
 ORDER BY 1`},
 	{ID: "payments.E008", What: "a payment counts other refunds than it has, or is in a state that does not fit to them",
 		Hint: "Compare the payment with its refunds and with the audit log: one of them was counted on one side only.",
@@ -39,8 +41,8 @@ ORDER BY 1`},
 		Query: `
 SELECT t.id AS object, t.kind || ' for ' || t.cause AS detail
 FROM ledger_transactions t
-LEFT JOIN refunds r ON r.tenant_id = ?0 AND t.cause = 'refund:' || r.id AND r.payment_id = t.payment_id
-WHERE t.tenant_id = ?0 AND t.kind = 'payment_refunded' AND r.id IS NULL
+LEFT JOIN refunds r ON r.tenant_id = ?0 AND t.cause = 'refund:' || r.id || CASE t.kind WHEN 'payment_moved' THEN ':credit' ELSE '' END AND r.payment_id = t.payment_id
+WHERE t.tenant_id = ?0 AND t.kind IN ('payment_refunded', 'payment_moved') AND r.id IS NULL
 ORDER BY 1`},
 	{ID: "payments.E010", What: "a refund above the limit has succeeded, or is under way, without a second person",
 		Hint: "Look in the audit log who has asked for it and who has let it go on.",
@@ -52,5 +54,23 @@ LEFT JOIN (
   WHERE c.tenant_id = ?0 AND c.subject_type = 'refund' AND c.verdict = 'approve' GROUP BY c.subject_id
 ) d ON d.id = r.id
 WHERE r.tenant_id = ?0 AND (coalesce(d.n, 0) > 0) <> (r.approved_at IS NOT NULL)
+ORDER BY 1`},
+	{ID: "payments.E011", What: "a refund that was taken back is not reversed once in the ledger, or another one is",
+		Hint: "Compare the refund with its entries and with the audit log: reverse what was posted for it, or find out what changed it past the application.",
+		Query: `
+SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', reversed ' || coalesce(b.n, 0) || ' times, ' || coalesce(m.moved, 0) || ' moved to credit' AS detail
+FROM refunds r
+LEFT JOIN (
+  SELECT o.cause, count(*) AS n FROM ledger_transactions o JOIN ledger_transactions c ON c.tenant_id = ?0 AND c.corrects = o.id
+  WHERE o.tenant_id = ?0 AND o.kind = 'payment_refunded' GROUP BY o.cause
+) b ON b.cause = 'refund:' || r.id
+LEFT JOIN (
+  SELECT t.cause, -sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit' AND a.customer_id = t.customer_id) AS moved
+  FROM ledger_transactions t
+  JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
+  JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
+  WHERE t.tenant_id = ?0 AND t.kind = 'payment_moved' GROUP BY t.cause
+) m ON m.cause = 'refund:' || r.id || ':credit'
+WHERE r.tenant_id = ?0 AND (coalesce(b.n, 0) <> CASE WHEN r.status = 'reversed' THEN 1 ELSE 0 END OR coalesce(m.moved, 0) <> coalesce(r.moved_minor, 0))
 ORDER BY 1`},
 }

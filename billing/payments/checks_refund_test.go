@@ -49,6 +49,31 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a refund that nobody has approved", "payments.E010", "", "succeeded over 1000 USD, approved by 0", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET by_one = false, approved_at = now() WHERE tenant_id = ? AND id = ?`, id)
 		}},
+		{"a refund whose credit note is denied", "payments.E007", "", "succeeded over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+			w.Tamper(`UPDATE refunds SET owed_again = true, credit_note_id = NULL WHERE tenant_id = ? AND id = ?`, id)
+		}},
+		{"a refund that was taken back by hand", "payments.E011", "payments.E004 payments.E008", "reversed over 1000 USD, reversed 0 times, 0 moved to credit", func(w *billingtest.World, id uuid.UUID) {
+			w.Tamper(`UPDATE refunds SET status = 'reversed', reversed_at = now(), reversal_reason = 'x', moved_minor = 0 WHERE tenant_id = ? AND id = ?`, id)
+		}},
+		{"a refund that is reversed in the ledger only", "payments.E011", "", "succeeded over 1000 USD, reversed 1 times, 0 moved to credit", func(w *billingtest.World, id uuid.UUID) {
+			err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
+				posted, err := ledger.TransactionOf(ctx, tx, "refund:"+id.String())
+				if err != nil {
+					return err
+				}
+				return ledger.Reverse(ctx, tx, posted.ID, "by hand", "x")
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}},
+		{"a payment that was moved to credit for no reason", "payments.E009", "invoices.E003", "payment_moved for refund:elsewhere:credit", func(w *billingtest.World, _ uuid.UUID) {
+			posting := ledger.Posting{Cause: "refund:elsewhere:credit", Kind: ledger.KindPaymentMoved, CustomerID: w.Account.ID, Entries: []ledger.Entry{
+				{Account: ledger.Receivable(w.Account.ID, "USD"), AmountMinor: 1}, {Account: ledger.CustomerCredit(w.Account.ID, "USD"), AmountMinor: -1}}}
+			if err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, posting) }); err != nil {
+				t.Error(err)
+			}
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -118,6 +118,11 @@ var (
 	ErrRefundPasswordReset = errs.Forbidden("password_reset_between_refunders", "Of you and the person who asked for this refund, one has set the password of the other within the last seven days. Somebody else must decide.")
 	// ErrRefundChanged means that what the second person saw is no longer what is there. Reload, look again, decide again.
 	ErrRefundChanged = errs.Conflict("refund_changed", "This refund or its payment has changed since you opened it. Look at it again before you decide.")
+	// ErrRefundOwesNothing means that a refund without a credit note was asked for, of a payment without an invoice.
+	ErrRefundOwesNothing = errs.Invalid("refund_without_invoice", "This payment has no invoice that could be owed again. Leave credit_note out.")
+	// ErrRefundNotReversible means that the refund has not succeeded, that the provider has paid it, or that it was taken back
+	// before. Only what somebody has booked by hand can have been a mistake.
+	ErrRefundNotReversible = errs.Conflict("refund_not_reversible", "Only a refund that was paid by hand and has succeeded can be taken back, once.")
 	// ErrNotRefunder means that somebody else's undecided refund was to be cancelled.
 	ErrNotRefunder = errs.Forbidden("not_refunder", "Only the person who asked for this refund may cancel it while it is undecided. You may reject it.")
 

@@ -16,6 +16,7 @@ const (
 	EventRefundSucceeded = "refund.succeeded"
 	EventRefundFailed    = "refund.failed"
 	EventRefundCancelled = "refund.cancelled"
+	EventRefundReversed  = "refund.reversed"  // nobody had paid it
 	EventRefundSetAside  = "refund.set_aside" // the provider has paid, and the books do not take it
 )
 

@@ -49,7 +49,7 @@ type Anomaly struct {
 
 // disbelieve keeps what a provider has said of a payment. What may mean that money is there is not asked for again: a
 // person looks at it, and it never counts as given up.
-func (s *Service) disbelieve(ctx context.Context, tx bun.Tx, p locked, o *order, kind, source string, said gateways.Result) error {
+func (s *Service) disbelieve(ctx context.Context, tx bun.Tx, p locked, kind, source string, said gateways.Result) error {
 	details := map[string]any{"state": said.State, "status": p.Status}
 	for name, text := range map[string]string{"reference": said.Reference, "captured": amountOr(said.Captured), "authorised": amountOr(said.Authorised), "refunded": amountOr(said.Refunded)} {
 		if text != "" {

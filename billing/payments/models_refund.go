@@ -18,18 +18,19 @@ import (
 type RefundStatus string
 
 // The statuses: pending → succeeded or failed, with the approval before where the tenant asks for one, and cancelled while
-// nobody can have paid. The trigger refunds_guard has the same edges.
+// nobody can have paid. What was booked by mistake goes succeeded → reversed. The trigger refunds_guard has the same edges.
 const (
 	RefundPendingApproval RefundStatus = "pending_approval"
 	RefundPending         RefundStatus = "pending" // the provider is asked, or somebody pays by hand
 	RefundSucceeded       RefundStatus = "succeeded"
 	RefundFailed          RefundStatus = "failed"
 	RefundCancelled       RefundStatus = "cancelled"
+	RefundReversed        RefundStatus = "reversed" // nobody has paid it after all: it was booked by mistake
 )
 
 // RefundStatuses lists them in the order of a refund's life.
 func RefundStatuses() []RefundStatus {
-	return []RefundStatus{RefundPendingApproval, RefundPending, RefundSucceeded, RefundFailed, RefundCancelled}
+	return []RefundStatus{RefundPendingApproval, RefundPending, RefundSucceeded, RefundFailed, RefundCancelled, RefundReversed}
 }
 
 // RefundReason is why money goes back (S0D-06).
@@ -84,7 +85,8 @@ type Refund struct {
 	PayoutReference   string              `bun:"payout_reference"`   // of what was paid by hand
 	ProviderReference string              `bun:"provider_reference"` // the provider's name of it, where it has one
 	OverridesWindow   bool                `bun:"overrides_window"`
-	ByOne             bool                `bun:"by_one"` // below the tenant's limit, so that nobody else had to decide
+	OwedAgain         bool                `bun:"owed_again"` // without a credit note: the sale stands, and what goes back is owed again
+	ByOne             bool                `bun:"by_one"`     // below the tenant's limit, so that nobody else had to decide
 	// FailureCode of a pending refund says why the books could not take what the provider has paid.
 	FailureCode    string    `bun:"failure_code"`
 	FailureReason  string    `bun:"failure_reason"`
@@ -92,6 +94,7 @@ type Refund struct {
 	CreditMinor    *int64    `bun:"credit_minor"`  // what the customer's credit is less
 	RevenueMinor   *int64    `bun:"revenue_minor"` // what is taken back of revenue without an invoice
 	CreditNoteID   uuid.UUID `bun:"credit_note_id,type:uuid,nullzero"`
+	MovedMinor     *int64    `bun:"moved_minor"` // of InvoiceMinor, what was not owed any more when it was reversed: it is credit; nil until then
 	RequestedBy    uuid.UUID `bun:"requested_by,type:uuid,nullzero"`
 	RequestedLabel string    `bun:"requested_label"`
 	BusyUntil      time.Time `bun:"busy_until,nullzero"`  // who asks the provider has this lease
@@ -103,6 +106,10 @@ type Refund struct {
 	SucceededAt    time.Time `bun:"succeeded_at,nullzero"`
 	FailedAt       time.Time `bun:"failed_at,nullzero"`
 	CancelledAt    time.Time `bun:"cancelled_at,nullzero"`
+	ReversedAt     time.Time `bun:"reversed_at,nullzero"`
+	ReversedBy     uuid.UUID `bun:"reversed_by,type:uuid,nullzero"`
+	ReversedLabel  string    `bun:"reversed_label"`
+	ReversalReason string    `bun:"reversal_reason"`
 
 	decided *decisions.Decision // that travels with COMMIT and cannot be read yet
 }
@@ -171,8 +178,9 @@ func (r *Refund) split(p *Payment, gone shares) (s shares) {
 	return s
 }
 
-// needsTwo says whether a second person decides about minor more of a payment, of which held is given back already or
-// under way. An amount in another currency than that of the limit cannot be compared with it.
+// needsTwo says whether a second person decides about minor more of a payment, of which held is given back already, was
+// and no longer is, or is under way: taking back does not make room for who pays out alone. An amount in another currency
+// than that of the limit cannot be compared with it.
 func needsTwo(tenant *tenancy.Tenant, p *Payment, held, minor int64) bool {
 	limit := tenant.TwoRefundApprovalsAboveMinor
 	return limit != nil && (p.Currency != tenant.DefaultCurrency || held+minor > *limit)
@@ -193,7 +201,7 @@ func (f *refundFacts) digest() (decisions.Digest, error) {
 	r, p := f.Refund, f.Payment
 	d := struct {
 		ID, Payment, Account, Invoice, Currency, Status, Mode, Reason, Note, Payout, RequestedBy string
-		OverridesWindow                                                                          bool
+		OverridesWindow, OwedAgain                                                               bool
 		Amount, Held                                                                             int64
 		Version                                                                                  int
 		Method, Gateway, PaymentStatus                                                           string
@@ -203,7 +211,7 @@ func (f *refundFacts) digest() (decisions.Digest, error) {
 		AccountActive                                                                            bool
 		InvoiceTotal, InvoicePaid, InvoiceCredited, InvoiceRest                                  int64
 	}{ID: r.ID.String(), Payment: p.ID.String(), Account: r.AccountID.String(), Invoice: r.InvoiceID.String(), Currency: string(r.Currency), Status: string(r.Status), Mode: string(r.Mode),
-		Reason: string(r.Reason), Note: r.Note, Payout: r.PayoutReference, RequestedBy: r.RequestedBy.String(), OverridesWindow: r.OverridesWindow, Amount: r.AmountMinor, Held: f.Held,
+		Reason: string(r.Reason), Note: r.Note, Payout: r.PayoutReference, RequestedBy: r.RequestedBy.String(), OverridesWindow: r.OverridesWindow, OwedAgain: r.OwedAgain, Amount: r.AmountMinor, Held: f.Held,
 		Version: r.Version, Method: string(p.Method), Gateway: p.Gateway, PaymentStatus: string(p.Status), Received: p.Received().Minor, Refunded: p.RefundedMinor, Shares: p.shares()}
 	if f.Account != nil {
 		d.Holder, d.AccountActive = f.Account.Holder, f.Account.IsActive

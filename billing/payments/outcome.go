@@ -26,12 +26,12 @@ func (s *Service) apply(ctx context.Context, tx bun.Tx, p locked, o *order, said
 	if o.ProviderID == "" && said.Reference != "" {
 		o.ProviderID = said.Reference
 	}
-	said, err := s.expectRefunds(ctx, tx, p.Payment, said)
+	said, err := s.hearOfRefunds(ctx, tx, p, said)
 	if err != nil {
 		return err
 	}
 	if kind := contradiction(p.Payment, o, said); kind != "" {
-		return s.disbelieve(ctx, tx, p, o, kind, source, said)
+		return s.disbelieve(ctx, tx, p, kind, source, said)
 	}
 	if err := s.keepDetails(ctx, p, said.Details); err != nil {
 		return err
@@ -79,13 +79,14 @@ func contradiction(p *Payment, o *order, said gateways.Result) string {
 		return anomalyReference
 	case took && ended:
 		return anomalyPaidAfterEnd
-	case took && said.Captured.Currency != "" && said.Captured.Currency != p.Currency || said.State == gateways.StateAuthorised && said.Authorised.Currency != "" && said.Authorised.Currency != p.Currency:
+	case took && (said.Captured.Currency != "" && said.Captured.Currency != p.Currency || said.Refunded.Minor > 0 && said.Refunded.Currency != p.Currency) || said.State == gateways.StateAuthorised && said.Authorised.Currency != "" && said.Authorised.Currency != p.Currency:
 		return anomalyCurrency
 	case took && said.Captured.Currency != "" && said.Captured.Minor != expected(p, o, said.Captured.Minor):
 		return anomalyAmount
 	case said.State == gateways.StateAuthorised && said.Authorised.Currency != "" && said.Authorised.Minor != p.AmountMinor:
 		return anomalyAmount
-	case took && said.Refunded.Minor > p.RefundedMinor:
+	case took && said.Refunded.Minor > p.RefundedMinor, said.State == gateways.StateRefunded && p.ReceivedMinor == nil,
+		said.State == gateways.StatePartiallyRefunded && said.Refunded.Currency == "" && p.RefundedMinor == 0:
 		return anomalyRefunded
 	case collected && (said.State == gateways.StateFailed || said.State == gateways.StateCancelled || said.State == gateways.StateExpired):
 		return anomalyFailed

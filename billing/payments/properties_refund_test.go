@@ -23,11 +23,12 @@ type refunding struct {
 	held     int64 // by refunds that are under way
 	refunded int64
 	open     map[uuid.UUID]int64 // undecided, or to be paid by hand
+	paid     map[uuid.UUID]int64 // by hand, so that they can be taken back
 }
 
 // ask asks for a refund, which must be taken exactly when there is money for it.
 func (r *refunding) ask(t *rapid.T, minor int64, payout string) {
-	in := payments.RefundInput{PaymentID: r.payment, Reason: rapid.SampledFrom(payments.RefundReasons()).Draw(t, "reason"), PayoutReference: payout,
+	in := payments.RefundInput{PaymentID: r.payment, Reason: rapid.SampledFrom(payments.RefundReasons()).Draw(t, "reason"), PayoutReference: payout, OwedAgain: rapid.Bool().Draw(t, "owed again"),
 		Amount: func(c money.Currency) (*money.Money, error) { m := money.New(minor, c); return &m, nil }}
 	reply, err := r.w.Payments.Refund(r.w.Finance.Ctx, in)
 	if fits := minor > 0 && minor <= r.taken-r.refunded-r.held; (err == nil) != fits {
@@ -42,11 +43,31 @@ func (r *refunding) ask(t *rapid.T, minor int64, payout string) {
 	id := uuid.MustParse(reply.Refund.ID)
 	switch reply.Refund.Status {
 	case payments.RefundSucceeded:
-		r.refunded += minor
+		r.succeed(id, minor, reply.Refund)
 	case payments.RefundFailed:
 	default:
 		r.held += minor
 		r.open[id] = minor
+	}
+}
+
+// succeed counts a refund as paid.
+func (r *refunding) succeed(id uuid.UUID, minor int64, now payments.RefundResponse) {
+	r.refunded += minor
+	if now.Mode == "manual" {
+		r.paid[id] = minor
+	}
+}
+
+// takeBack takes one of those back that were paid by hand.
+func (r *refunding) takeBack(t *rapid.T) {
+	for id, minor := range r.paid {
+		if _, err := r.w.Payments.ReverseRefund(r.w.Owner.Ctx, payments.ReverseRefundInput{ID: id, Reason: "A mistake"}); err != nil {
+			t.Fatal(err)
+		}
+		r.refunded -= minor
+		delete(r.paid, id)
+		return
 	}
 }
 
@@ -61,7 +82,7 @@ func (r *refunding) end(t *rapid.T) {
 			r.held -= minor
 			delete(r.open, id)
 			if succeeded {
-				r.refunded += minor
+				r.succeed(id, minor, now)
 			}
 		}
 		if now.Status == payments.RefundPending {
@@ -132,7 +153,7 @@ func (r *refunding) clearing(p *payments.Payment) string {
 	return string(p.Method)
 }
 
-// Any sequence of refunds, decisions and payouts gives back what was taken at most, leaves the books balanced, and the
+// Any sequence of refunds, decisions, payouts and reversals gives back what was taken at most, leaves the books balanced, and the
 // payment in the state that fits.
 func TestAnySequenceOfRefunds(t *testing.T) {
 	t.Parallel()
@@ -143,8 +164,8 @@ func TestAnySequenceOfRefunds(t *testing.T) {
 		}
 		w := billingtest.NewInTestMode(t)
 		w.EnableSandbox()
-		twoRefund(w, 500)
-		r := &refunding{w: w, taken: 1000, open: map[uuid.UUID]int64{}}
+		twoRefund(w, 1500) // what is taken back counts towards it
+		r := &refunding{w: w, taken: 1000, open: map[uuid.UUID]int64{}, paid: map[uuid.UUID]int64{}}
 		providers := rapid.Bool().Draw(rt, "by a provider")
 		if invoice := w.OpenInvoice("8.00").ID; providers {
 			token := rapid.SampledFrom([]string{"tok_visa", "tok_refund_timeout", "tok_refund_down"}).Draw(rt, "token")
@@ -153,7 +174,9 @@ func TestAnySequenceOfRefunds(t *testing.T) {
 			r.payment = w.Pay(invoice, stated(1000)).ID
 		}
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			if rapid.Bool().Draw(rt, "ask") {
+			if rapid.IntRange(0, 4).Draw(rt, "take back") == 0 {
+				r.takeBack(rt)
+			} else if rapid.Bool().Draw(rt, "ask") {
 				payout := ""
 				if !providers && rapid.Bool().Draw(rt, "paid already") {
 					payout = "PAID"

@@ -59,7 +59,7 @@ func (s *Service) ResumeRefunds(ctx context.Context) error {
 			if err == nil && taken {
 				_, err = s.pursueRefund(ctx, id, false)
 			}
-			if err != nil && !errors.Is(err, ErrGatewayUnavailable) && !errors.Is(err, ErrGatewayMisconfigured) { // these are asked again in their time
+			if err != nil && !errors.Is(err, ErrGatewayUnavailable) && !errors.Is(err, ErrGatewayMisconfigured) && !errors.Is(err, errOvertaken) { // these are asked again in their time
 				return err
 			}
 		}
@@ -104,7 +104,10 @@ func (s *Service) refundAgain(ctx context.Context, once *idempotency.Once, id uu
 			return RefundReply{}, err
 		}
 		if taken {
-			return s.pursueRefund(ctx, id, false)
+			if reply, err := s.pursueRefund(ctx, id, false); !errors.Is(err, errOvertaken) {
+				return reply, err
+			}
+			continue
 		}
 		if time.Now().Add(pause).After(until) {
 			return RefundReply{}, idempotency.ErrInProgress
@@ -143,7 +146,7 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 		if p, err = Get(ctx, tx, r.PaymentID.String()); err != nil {
 			return err
 		}
-		held, err := heldRefunds(ctx, tx, p.ID)
+		held, _, err := heldRefunds(ctx, tx, p.ID)
 		if err != nil {
 			return err
 		}
@@ -181,10 +184,12 @@ func askForRefund(ctx context.Context, a gateways.Access, p *Payment, o *order, 
 }
 
 // concludeRefund writes what came of asking, with the answer to whoever asked for the refund, in one commit, and gives the
-// lease back. What is not known is answered 202 and stored nowhere.
+// lease back. What is not known is answered 202 and stored nowhere. It fails with errOvertaken, and the refund as it is, when
+// the provider has told by itself meanwhile what has become of it.
 func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateways.Result, failure error) (RefundReply, error) {
 	var reply RefundReply
 	var unreachable error
+	var overtaken bool
 	write := func(unbookable string) error {
 		return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 			unreachable = nil
@@ -193,13 +198,19 @@ func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateway
 				return err
 			}
 			var h history
-			if r.Status == RefundPending {
+			overtaken = r.Status != RefundPending
+			if !overtaken {
 				if unreachable, err = s.applyRefund(ctx, tx, p, r, said, failure, unbookable, &h); err != nil {
 					return err
 				}
 			}
 			if err := h.write(ctx, s.outbox); err != nil {
 				return err
+			}
+			if failure == nil && r.Status == RefundSucceeded {
+				if err := s.refundedElsewhere(ctx, tx, p, said); err != nil {
+					return err
+				}
 			}
 			if reply, err = replyOfRefund(ctx, tx, r, p.Payment); err != nil {
 				return err
@@ -215,7 +226,9 @@ func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateway
 	}
 	if err == nil {
 		s.at(ctx, pointAnswered)
-		err = unreachable
+		if err = unreachable; overtaken {
+			err = errOvertaken
+		}
 	}
 	return reply, err
 }
@@ -297,6 +310,8 @@ func (r *Refund) move(ctx context.Context, tx bun.Tx, to RefundStatus, at time.T
 		r.FailedAt = at
 	case RefundCancelled:
 		r.CancelledAt = at
+	case RefundReversed:
+		r.ReversedAt = at
 	}
 	if to != RefundPending {
 		r.NextAskAt = time.Time{}
@@ -307,7 +322,8 @@ func (r *Refund) move(ctx context.Context, tx bun.Tx, to RefundStatus, at time.T
 // keep writes what may change of a refund whose payment is locked.
 func (r *Refund) keep(ctx context.Context, tx bun.Tx) error {
 	err := tx.NewUpdate().Model(r).Column("status", "payout_reference", "provider_reference", "failure_code", "failure_reason", "invoice_minor", "credit_minor", "revenue_minor",
-		"credit_note_id", "busy_until", "next_ask_at", "version", "approved_at", "succeeded_at", "failed_at", "cancelled_at").Set("updated_at = clock_timestamp()").
+		"credit_note_id", "busy_until", "next_ask_at", "version", "approved_at", "succeeded_at", "failed_at", "cancelled_at",
+		"moved_minor", "reversed_at", "reversed_by", "reversed_label", "reversal_reason").Set("updated_at = clock_timestamp()").
 		Where("rf.tenant_id = ? AND rf.id = ?", r.TenantID, r.ID).Returning("updated_at").Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("change refund %s: %w", r.ID, err)

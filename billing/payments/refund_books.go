@@ -7,14 +7,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
-	"countersign/billing/gateways"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/tenancy"
 )
 
 // bookRefund writes what follows from money that has left: the invoice is paid less, by a credit note over as much of the
-// sale, the customer's credit or revenue is less, and the money is taken from where the payment had put it (model.md 5.6).
+// sale, or without one it is owed again, the customer's credit or revenue is less, and the money is taken from where the payment had put it (model.md 5.6).
 // It is one transaction of the ledger, with the refund's and the payment's change. The payment is locked. Errors:
 // ledger.ErrCreditExceeded and invoices.ErrServiceCreditsSpent.
 func (s *Service) bookRefund(ctx context.Context, tx bun.Tx, p locked, r *Refund, h *history) error {
@@ -34,12 +33,18 @@ func (s *Service) bookRefund(ctx context.Context, tx bun.Tx, p locked, r *Refund
 		if err != nil {
 			return err
 		}
-		done, err := s.invoices.IssueCreditNote(ctx, tx, inv, invoices.Refund{ID: r.ID, AmountMinor: parts.Invoice, Reason: r.Reason.sentence()})
+		take := s.invoices.IssueCreditNote
+		if r.OwedAgain {
+			take = s.invoices.TakeBackPayment
+		}
+		done, err := take(ctx, tx, inv, invoices.Refund{ID: r.ID, AmountMinor: parts.Invoice, Reason: r.Reason.sentence()})
 		if err != nil {
 			return err
 		}
 		own.Entries, postings = append(own.Entries, done.Entries...), done.Postings
-		r.CreditNoteID = done.Note.ID
+		if done.Note != nil {
+			r.CreditNoteID = done.Note.ID
+		}
 	}
 	if parts.Credit > 0 {
 		own.Entries = append(own.Entries, ledger.Entry{Account: ledger.CustomerCredit(p.AccountID, p.Currency), AmountMinor: parts.Credit})
@@ -69,11 +74,16 @@ func (s *Service) bookRefund(ctx context.Context, tx bun.Tx, p locked, r *Refund
 	return nil
 }
 
-// parts are what the refund takes back, given what earlier ones have taken.
+// parts are what the refund takes back, given what earlier ones have taken. What of one that was reversed could not go back to
+// the invoice is credit of the payment since.
 func (r *Refund) parts(ctx context.Context, tx bun.Tx, p *Payment) (shares, error) {
 	var gone shares
-	err := tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.invoice_minor), 0)::bigint, coalesce(sum(rf.credit_minor), 0)::bigint, coalesce(sum(rf.revenue_minor), 0)::bigint").
-		Where("rf.tenant_id = ? AND rf.payment_id = ?", tenancy.ID(ctx), p.ID).Where("rf.status = ?", RefundSucceeded).Scan(ctx, &gone.Invoice, &gone.Credit, &gone.Revenue)
+	err := tx.NewSelect().TableExpr("(?) AS g", tx.NewSelect().Model((*Refund)(nil)).
+		ColumnExpr("CASE rf.status WHEN ? THEN rf.invoice_minor ELSE rf.moved_minor END AS invoice", RefundSucceeded).
+		ColumnExpr("CASE rf.status WHEN ? THEN rf.credit_minor ELSE -rf.moved_minor END AS credit", RefundSucceeded).
+		ColumnExpr("CASE rf.status WHEN ? THEN rf.revenue_minor ELSE 0 END AS revenue", RefundSucceeded).
+		Where("rf.tenant_id = ? AND rf.payment_id = ?", tenancy.ID(ctx), p.ID).Where("rf.status IN (?, ?)", RefundSucceeded, RefundReversed)).
+		ColumnExpr("coalesce(sum(g.invoice), 0)::bigint, coalesce(sum(g.credit), 0)::bigint, coalesce(sum(g.revenue), 0)::bigint").Scan(ctx, &gone.Invoice, &gone.Credit, &gone.Revenue)
 	if err != nil {
 		return shares{}, fmt.Errorf("sum what was refunded of payment %s: %w", p.ID, err)
 	}
@@ -95,7 +105,11 @@ func (s *Service) checkBooks(ctx context.Context, tx bun.Tx, p locked, r *Refund
 		if err != nil {
 			return err
 		}
-		if err := invoices.CheckRefund(ctx, tx, inv, parts.Invoice); err != nil {
+		check := invoices.CheckRefund
+		if r.OwedAgain {
+			check = invoices.CheckTakeBack
+		}
+		if err := check(ctx, tx, inv, parts.Invoice); err != nil {
 			return err
 		}
 	}
@@ -150,30 +164,6 @@ func cameInto(ctx context.Context, tx bun.Tx, p *Payment) (ledger.Ref, error) {
 		}
 	}
 	return ledger.Ref{}, fmt.Errorf("refund payment %s: its money is on no account that is known", p.ID)
-}
-
-// expectRefunds takes the refunds that are under way off what a provider says that it has given back: what was asked of it
-// is no news from elsewhere. The worker asks soon which of them it was. The payment is locked.
-func (s *Service) expectRefunds(ctx context.Context, tx bun.Tx, p *Payment, said gateways.Result) (gateways.Result, error) {
-	if said.Refunded.Minor <= p.RefundedMinor {
-		return said, nil
-	}
-	var asked int64
-	err := tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor), 0)::bigint").Where("rf.tenant_id = ? AND rf.payment_id = ?", p.TenantID, p.ID).
-		Where("rf.status = ? AND rf.mode = ?", RefundPending, gateways.RefundByAPI).Scan(ctx, &asked)
-	if err != nil {
-		return said, fmt.Errorf("sum the refunds of payment %s that are asked for: %w", p.ID, err)
-	}
-	if asked == 0 || said.Refunded.Minor > p.RefundedMinor+asked {
-		return said, nil
-	}
-	said.Refunded.Minor = p.RefundedMinor
-	_, err = tx.NewUpdate().Model((*Refund)(nil)).Set("next_ask_at = ?", s.now()).Where("rf.tenant_id = ? AND rf.payment_id = ?", p.TenantID, p.ID).
-		Where("rf.status = ? AND rf.mode = ?", RefundPending, gateways.RefundByAPI).Exec(ctx)
-	if err != nil {
-		return said, fmt.Errorf("look at the refunds of payment %s: %w", p.ID, err)
-	}
-	return said, nil
 }
 
 // lockRefund gives a refund with its payment, which is locked. Error: ErrRefundNotFound.

@@ -132,7 +132,7 @@ func (s *Service) LookAtRefund(ctx context.Context, id uuid.UUID) (RefundRespons
 var RefundSpec = &web.ListSpec{
 	Filters: []web.Filter{
 		web.Choice("status", "Where the refund stands.", map[string]RefundStatus{"pending_approval": RefundPendingApproval, "pending": RefundPending, "succeeded": RefundSucceeded,
-			"failed": RefundFailed, "cancelled": RefundCancelled}),
+			"failed": RefundFailed, "cancelled": RefundCancelled, "reversed": RefundReversed}),
 		web.Choice("reason", "Why money goes back.", map[string]RefundReason{"overpayment": RefundOverpayment, "dispute": RefundDispute, "item_return": RefundItemReturn,
 			"duplicate": RefundDuplicate, "other": RefundOther}),
 		web.Identifier("payment", "Refunds of this payment."),

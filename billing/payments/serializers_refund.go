@@ -22,6 +22,7 @@ type RefundRequest struct {
 	Note            string     `json:"note" validate:"max=500"`
 	PayoutReference string     `json:"payout_reference" validate:"max=120"`
 	OverrideWindow  bool       `json:"override_window"`
+	CreditNote      *bool      `json:"credit_note"` // true when absent; false: the sale stands, and the invoice's part is owed again
 }
 
 func (req RefundRequest) input(payment uuid.UUID, once *idempotency.Once) (RefundInput, error) {
@@ -30,7 +31,8 @@ func (req RefundRequest) input(payment uuid.UUID, once *idempotency.Once) (Refun
 		field = "amount_minor"
 	}
 	in := RefundInput{PaymentID: payment, Amount: amountOf(field, req.Amount, req.AmountMinor), Reason: RefundReason(req.Reason), Note: strings.TrimSpace(req.Note),
-		PayoutReference: strings.TrimSpace(req.PayoutReference), OverrideWindow: req.OverrideWindow, Once: once}
+		PayoutReference: strings.TrimSpace(req.PayoutReference), OverrideWindow: req.OverrideWindow,
+		OwedAgain: req.CreditNote != nil && !*req.CreditNote, Once: once}
 	var fields errs.Fields
 	if req.AmountMinor != nil && *req.AmountMinor <= 0 {
 		fields.Add(field, ErrAmountNotPositive)
@@ -68,6 +70,11 @@ type CompleteRefundRequest struct {
 	PayoutReference string `json:"payout_reference" validate:"max=120"`
 }
 
+// ReverseRefundRequest is the body of POST refunds/{id}/reverse/.
+type ReverseRefundRequest struct {
+	Reason string `json:"reason" validate:"required,max=500"`
+}
+
 // RefundResponse is a refund, with what the second person looks at. The digest binds his decision; there is one while it
 // waits for him.
 type RefundResponse struct {
@@ -95,6 +102,7 @@ type RefundResponse struct {
 	CreditAmountMinor   *int64              `json:"from_credit_amount_minor"`
 	RevenueAmount       *string             `json:"from_revenue_amount"`
 	RevenueAmountMinor  *int64              `json:"from_revenue_amount_minor"`
+	CreditNote          bool                `json:"credit_note"` // false: what went back is owed again
 	CreditNoteID        *string             `json:"credit_note_id"`
 	PaymentStatus       string              `json:"payment_status"`
 	PaymentAmount       string              `json:"payment_amount"` // as received
@@ -114,6 +122,11 @@ type RefundResponse struct {
 	SucceededAt         *string             `json:"succeeded_at"`
 	FailedAt            *string             `json:"failed_at"`
 	CancelledAt         *string             `json:"cancelled_at"`
+	ReversedAt          *string             `json:"reversed_at"`
+	Reverser            *string             `json:"reverser"`
+	ReversalReason      *string             `json:"reversal_reason"`
+	MovedAmount         *string             `json:"to_credit_amount"` // of a reversed one, what the invoice owed no longer, so that it is credit
+	MovedAmountMinor    *int64              `json:"to_credit_amount_minor"`
 }
 
 func newRefundResponse(f *refundFacts) (RefundResponse, error) {
@@ -125,10 +138,12 @@ func newRefundResponse(f *refundFacts) (RefundResponse, error) {
 		PayoutReference: optional(r.PayoutReference), ProviderReference: optional(r.ProviderReference), OverridesWindow: r.OverridesWindow,
 		FailureCode: optional(r.FailureCode), FailureReason: optional(r.FailureReason), InvoiceAmount: decimalOf(r.InvoiceMinor, r.Currency), InvoiceAmountMinor: r.InvoiceMinor,
 		CreditAmount: decimalOf(r.CreditMinor, r.Currency), CreditAmountMinor: r.CreditMinor, RevenueAmount: decimalOf(r.RevenueMinor, r.Currency), RevenueAmountMinor: r.RevenueMinor,
-		CreditNoteID: optionalID(r.CreditNoteID), PaymentStatus: string(p.Status), PaymentAmount: p.Received().String(), PaymentAmountMinor: p.Received().Minor,
+		CreditNote: !r.OwedAgain, CreditNoteID: optionalID(r.CreditNoteID), PaymentStatus: string(p.Status), PaymentAmount: p.Received().String(), PaymentAmountMinor: p.Received().Minor,
 		RefundedAmount: amount(p.RefundedMinor), RefundedAmountMinor: p.RefundedMinor, RefundableAmount: rest.String(), RefundableMinor: rest.Minor,
 		HeldAmount: amount(f.Held), HeldAmountMinor: f.Held, RequestedBy: optionalID(r.RequestedBy), Requester: r.RequestedLabel, Decisions: []ApprovalResponse{}, CreatedAt: web.Time(r.CreatedAt),
-		ApprovedAt: web.OptionalTime(r.ApprovedAt), SucceededAt: web.OptionalTime(r.SucceededAt), FailedAt: web.OptionalTime(r.FailedAt), CancelledAt: web.OptionalTime(r.CancelledAt)}
+		ApprovedAt: web.OptionalTime(r.ApprovedAt), SucceededAt: web.OptionalTime(r.SucceededAt), FailedAt: web.OptionalTime(r.FailedAt), CancelledAt: web.OptionalTime(r.CancelledAt),
+		ReversedAt: web.OptionalTime(r.ReversedAt), Reverser: optional(r.ReversedLabel), ReversalReason: optional(r.ReversalReason), MovedAmount: decimalOf(r.MovedMinor, r.Currency),
+		MovedAmountMinor: r.MovedMinor}
 	if f.Account != nil {
 		answer.Holder = optional(f.Account.Holder)
 	}

@@ -28,7 +28,9 @@ type RefundInput struct {
 	// Seen is what of the payment was given back or held when who asks has looked; nil: whatever it is.
 	Seen           *int64
 	OverrideWindow bool // even after the tenant's time for refunds; needs tenant.manage
-	Once           *idempotency.Once
+	// OwedAgain leaves the sale as it is: there is no credit note, and the customer owes the invoice's part again (C-22).
+	OwedAgain bool
+	Once      *idempotency.Once
 }
 
 // RefundReply is the answer to who asks for a refund, as it is stored under the request's key.
@@ -44,7 +46,7 @@ type RefundReply struct {
 // when the money is known to have left. The caller needs billing.refund.
 //
 // Errors: ErrNotFound, ErrNotRefundable, ErrRefundExceedsPayment, ErrAmountNotPositive, ErrRefundWindowClosed,
-// ErrRefundInCabinet, ErrPayoutReferenceUnexpected, money.ErrCurrencyMismatch, ledger.ErrCreditExceeded,
+// ErrRefundInCabinet, ErrPayoutReferenceUnexpected, ErrRefundOwesNothing, money.ErrCurrencyMismatch, ledger.ErrCreditExceeded,
 // invoices.ErrServiceCreditsSpent, ErrGatewayUnavailable and ErrGatewayMisconfigured, after which the same key may be tried
 // again, and those of package idempotency.
 func (s *Service) Refund(ctx context.Context, in RefundInput) (RefundReply, error) {
@@ -73,7 +75,14 @@ func (s *Service) Refund(ctx context.Context, in RefundInput) (RefundReply, erro
 		return reply, nil
 	}
 	s.at(ctx, pointClaimed)
-	return s.pursueRefund(ctx, r.ID, true)
+	reply, err = s.pursueRefund(ctx, r.ID, true)
+	if !errors.Is(err, errOvertaken) {
+		return reply, err
+	}
+	if begun, err = idempotency.Look[RefundReply](ctx, s.db, in.Once); err != nil || begun.Answered {
+		return begun.Answer, err
+	}
+	return reply, nil // without a key nothing was stored
 }
 
 // requestRefund writes the refund and, unless a provider is to be asked, its answer; that one is 202 and not stored.
@@ -124,11 +133,14 @@ func (s *Service) requestRefund(ctx context.Context, tx bun.Tx, id uuid.UUID, in
 func (s *Service) newRefund(ctx context.Context, tx bun.Tx, p locked, in RefundInput) (*Refund, error) {
 	by, _ := auth.From(ctx)
 	r := &Refund{TenantID: p.TenantID, PaymentID: p.ID, InvoiceID: p.InvoiceID, AccountID: p.AccountID, Currency: p.Currency, Status: RefundPending, ByOne: true, Reason: in.Reason,
-		Note: in.Note, PayoutReference: in.PayoutReference, RequestedBy: by.UserID, RequestedLabel: by.Label, Version: 1}
+		Note: in.Note, PayoutReference: in.PayoutReference, OwedAgain: in.OwedAgain, RequestedBy: by.UserID, RequestedLabel: by.Label, Version: 1}
 	if in.Currency != "" && in.Currency != p.Currency {
 		return nil, money.ErrCurrencyMismatch.With("left", p.Currency).With("right", in.Currency)
 	}
-	held, err := heldRefunds(ctx, tx, p.ID)
+	if in.OwedAgain && p.InvoiceID == uuid.Nil {
+		return nil, ErrRefundOwesNothing.At("credit_note")
+	}
+	held, reversed, err := heldRefunds(ctx, tx, p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +169,7 @@ func (s *Service) newRefund(ctx context.Context, tx bun.Tx, p locked, in RefundI
 		}
 		r.OverridesWindow = true
 	}
-	if needsTwo(tenant, p.Payment, p.RefundedMinor+held, r.AmountMinor) {
+	if needsTwo(tenant, p.Payment, p.RefundedMinor+held+reversed, r.AmountMinor) {
 		r.Status, r.ByOne = RefundPendingApproval, false
 	}
 	return r, nil
@@ -205,12 +217,14 @@ func (s *Service) refundMode(p *Payment) (gateways.RefundMode, error) {
 	return mode, nil
 }
 
-// heldRefunds is what of a locked payment is held by refunds that are under way.
-func heldRefunds(ctx context.Context, tx bun.Tx, payment uuid.UUID) (held int64, err error) {
-	err = tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor), 0)::bigint").Where("rf.tenant_id = ? AND rf.payment_id = ?", tenancy.ID(ctx), payment).
-		Where("rf.status IN (?, ?)", RefundPendingApproval, RefundPending).Scan(ctx, &held)
+// heldRefunds is what of a locked payment is held by refunds that are under way, and what was given back until somebody took
+// it back.
+func heldRefunds(ctx context.Context, tx bun.Tx, payment uuid.UUID) (held, reversed int64, err error) {
+	err = tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status <> ?), 0)::bigint", RefundReversed).
+		ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status = ?), 0)::bigint", RefundReversed).Where("rf.tenant_id = ? AND rf.payment_id = ?", tenancy.ID(ctx), payment).
+		Where("rf.status IN (?, ?, ?)", RefundPendingApproval, RefundPending, RefundReversed).Scan(ctx, &held, &reversed)
 	if err != nil {
-		return 0, fmt.Errorf("sum the refunds of payment %s: %w", payment, err)
+		return 0, 0, fmt.Errorf("sum the refunds of payment %s: %w", payment, err)
 	}
-	return held, nil
+	return held, reversed, nil
 }

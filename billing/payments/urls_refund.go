@@ -23,7 +23,7 @@ func (v *Views) refundURLs() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/refund/", Staff: true, Permission: auth.BillingRefund, Handler: v.refund,
 			Tag: tag, Summary: "Give money back, all that is left or a part, once for each idempotency key", Request: RefundRequest{}, Response: RefundResponse{}, Status: http.StatusCreated,
 			Errors: append(slices.Clone(books), idempotency.ErrRequired, ErrNotRefundable, ErrRefundExceedsPayment, ErrAmountNotPositive, ErrUnknownRefundReason, ErrRefundWindowClosed,
-				ErrRefundInCabinet, ErrPayoutReferenceUnexpected, money.ErrCurrencyMismatch, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured)},
+				ErrRefundInCabinet, ErrPayoutReferenceUnexpected, ErrRefundOwesNothing, money.ErrCurrencyMismatch, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured)},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/refunds/", Staff: true, Permission: auth.BillingView, Handler: v.refundsOfPayment,
 			Tag: tag, Summary: "The refunds of a payment", Response: RefundResponse{}, List: RefundSpec, Errors: []*errs.Error{ErrNotFound}},
 		{Method: http.MethodGet, Path: "/billing/refunds/", Staff: true, Permission: auth.BillingView, Handler: v.refunds,
@@ -41,5 +41,8 @@ func (v *Views) refundURLs() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/refunds/{id}/complete/", Staff: true, Permission: auth.BillingRefund, Handler: v.completeRefund,
 			Tag: tag, Summary: "Say that a refund was paid by hand", Request: CompleteRefundRequest{}, Response: RefundResponse{},
 			Errors: append(slices.Clone(books), ErrRefundNotFound, ErrRefundUnderWay, ErrPayoutReferenceRequired)},
+		{Method: http.MethodPost, Path: "/billing/refunds/{id}/reverse/", Staff: true, Permission: auth.BillingRefund, Handler: v.reverseRefund,
+			Tag: tag, Summary: "Take a refund back that nobody has paid after all", Request: ReverseRefundRequest{}, Response: RefundResponse{},
+			Errors: []*errs.Error{ErrRefundNotFound, ErrRefundNotReversible, ErrOwnRefund, ErrRefundPasswordReset, idempotency.ErrReused, idempotency.ErrInProgress}},
 	}
 }

@@ -50,6 +50,7 @@ func TestForeignIDs(t *testing.T) {
 		{"POST", "/refunds/%s/reject/", body("digest", digest, "reason", "no"), true},
 		{"POST", "/refunds/%s/cancel/", "", true},
 		{"POST", "/refunds/%s/complete/", body("payout_reference", "x"), true},
+		{"POST", "/refunds/%s/reverse/", body("reason", "x"), true},
 		{"GET", "/transactions/%s/", nil, false},
 		{"GET", "/invoices/%s/payments/", nil, false},
 	}

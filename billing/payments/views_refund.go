@@ -105,6 +105,16 @@ func (v *Views) completeRefund(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+func (v *Views) reverseRefund(w http.ResponseWriter, r *http.Request) error {
+	var req ReverseRefundRequest
+	if err := web.Decode(r, &req); err != nil {
+		return err
+	}
+	return stepOfRefund(w, r, "refunds.reverse", req, func(ctx context.Context, id uuid.UUID, once *idempotency.Once) (RefundResponse, error) {
+		return v.service.ReverseRefund(ctx, ReverseRefundInput{ID: id, Reason: req.Reason, Once: once})
+	})
+}
+
 func stepOfRefund(w http.ResponseWriter, r *http.Request, scope string, req any, do func(context.Context, uuid.UUID, *idempotency.Once) (RefundResponse, error)) error {
 	id, err := web.ID(r)
 	if err != nil {

@@ -115,6 +115,9 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/refunds/{id}/complete/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.refunding(e.settled(e.First)), map[string]any{"payout_reference": "BANK 1"}}
 	},
+	"POST /billing/refunds/{id}/reverse/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.refunded(e.settled(e.First)), map[string]any{"reason": "A mistake"}}
+	},
 	"PATCH /billing/payment-method-configs/{id}/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.Config, map[string]any{"display_name": "Changed"}}
 	},

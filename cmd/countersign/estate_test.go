@@ -262,6 +262,13 @@ func (e *estate) refundBy(by *billingtest.Person, payment string) string {
 	return keyed(e.As(by)).Post(base+"/payments/"+payment+"/refund/", map[string]any{"amount_minor": 1, "reason": "other"}).Expect(http.StatusCreated).Text("data.id")
 }
 
+// refunded is a refund that was paid by hand.
+func (e *estate) refunded(payment string) string {
+	id := e.refunding(payment)
+	e.As(e.Owner).Post(base+"/refunds/"+id+"/complete/", map[string]any{"payout_reference": "BANK 1"}).Expect(http.StatusOK)
+	return id
+}
+
 // undecidedRefund is a refund that waits for a second person.
 func (e *estate) undecidedRefund(by *billingtest.Person, h holding) string {
 	payment, limit, none := e.settled(h), int64(1), int64(0)

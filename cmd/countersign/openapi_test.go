@@ -272,6 +272,7 @@ func (e *estate) everyRoute(t *testing.T) {
 	owner.Post(base+"/refunds/"+undecided+"/approve/", map[string]any{"digest": e.seenRefund(undecided)}).Refused(http.StatusForbidden, "refunder_cannot_decide")
 	ok(approver.Post(base+"/refunds/"+undecided+"/approve/", map[string]any{"digest": e.seenRefund(undecided)}))
 	ok(owner.Post(base+"/refunds/"+undecided+"/complete/", map[string]any{"payout_reference": "BANK 2"}))
+	ok(approver.Post(base+"/refunds/"+undecided+"/reverse/", map[string]any{"reason": "A mistake"}))
 	undecided = e.undecidedRefund(e.Owner, h)
 	ok(approver.Post(base+"/refunds/"+undecided+"/reject/", map[string]any{"digest": e.seenRefund(undecided), "reason": "Ask again"}))
 	ok(owner.Post(base+"/refunds/"+e.refunding(e.settled(h))+"/cancel/", "{}"))

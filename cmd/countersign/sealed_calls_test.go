@@ -121,6 +121,9 @@ var calls = map[string]change{
 	"POST /billing/refunds/{id}/complete/": {body: map[string]any{"payout_reference": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{id: c.own.refunding(c.own.settled(c.own.First))}
 	}},
+	"POST /billing/refunds/{id}/reverse/": {body: map[string]any{"reason": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.refunded(c.own.settled(c.own.First))}
+	}},
 
 	"POST /billing/payment-method-configs/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{body: map[string]any{"country_code": countries[c.n], "payment_method": "cash", "display_name": "Cash"}}

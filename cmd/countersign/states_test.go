@@ -65,7 +65,8 @@ func TestStates(t *testing.T) {
 		}
 	}
 	write("Payment", "payment", texts(payments.Statuses()), func(from, to string) bool { return payments.Status(from).CanBecome(payments.Status(to)) })
-	b.WriteString("\n`failed`, `cancelled` and `expired` become `succeeded` only when the provider's own report proves the money, by reconciliation.\n")
+	b.WriteString("\n`failed`, `cancelled` and `expired` become `succeeded` only when the provider's own report proves the money, by reconciliation.\n" +
+		"`refunded` and `partially_refunded` go back when a refund that was booked by hand is taken back: the trigger lets it pass when the payment's refunds say the same.\n")
 	write("Invoice", "invoice", texts(invoices.Statuses()), func(from, to string) bool { return invoices.Status(from).CanBecome(invoices.Status(to)) })
 	golden(t, "../../docs/states.md", b.String())
 }

@@ -52,7 +52,7 @@ func wire(s settings.Settings, db *bun.DB, now func() time.Time, demo bool) (*pr
 	p.integrity = integrity.New(db, p.outbox)
 	p.tenancy = tenancy.New(db)
 	p.accounts = accounts.New(accounts.Deps{DB: db, Outbox: p.outbox, Now: now, SecretKey: s.Key(), SecureCookies: s.SecureCookies, Demo: demo})
-	p.billing = billing.New(billing.Deps{DB: db, Outbox: p.outbox, Files: files, Secret: s.Key(), Keys: p.keys, Now: now})
+	p.billing = billing.New(billing.Deps{DB: db, Outbox: p.outbox, Files: files, Secret: s.Key(), Keys: p.keys, Now: now, Providers: billing.Providers(now)})
 
 	// the installed apps, the lowest first
 	p.apps = append([]apps.App{
