@@ -1,5 +1,6 @@
 // Package stripe charges cards through Stripe's PaymentIntents, with stripe-go and the API version that it pins. Each call
-// is made with the tenant's own key; no key of the library's is ever set (W-14). Webhooks are not read yet.
+// is made with the tenant's own key; no key of the library's is ever set (W-14). Webhooks are believed when they are signed
+// with the secret of the tenant's own endpoint.
 package stripe
 
 import (
@@ -25,7 +26,8 @@ const (
 	// URL is where its API is.
 	URL = "https://" + Host
 
-	keyField = "secret_key"
+	keyField     = "secret_key"
+	webhookField = "webhook_secret"
 	// orderKey is under which Stripe keeps our id of an order, so that it is found when its answer was lost.
 	orderKey = "countersign_payment"
 	// settled is after which time Stripe's search knows everything: it lags behind by a minute, and in bad times by more.
@@ -50,9 +52,10 @@ func (g *Gateway) Name() string { return "stripe" }
 // Capabilities implements gateways.Gateway.
 func (g *Gateway) Capabilities() gateways.Capabilities {
 	return gateways.Capabilities{Begin: true, Capture: true, PartCapture: true, Release: true, Refunds: gateways.RefundByAPI, PartRefund: true, FetchStatus: true,
-		PublicKey: true, Modes: []gateways.Mode{gateways.Live, gateways.Test},
+		Callbacks: true, PublicKey: true, Modes: []gateways.Mode{gateways.Live, gateways.Test},
 		Fields: []gateways.Field{
 			{Name: keyField, Secret: true, Required: true, Check: func(v string) bool { return strings.HasPrefix(v, "sk_") || strings.HasPrefix(v, "rk_") }},
+			{Name: webhookField, Secret: true, Check: func(v string) bool { return strings.HasPrefix(v, "whsec_") }},
 			{Name: gateways.PublicKeyField, Check: func(v string) bool { return strings.HasPrefix(v, "pk_") }},
 		}}
 }
@@ -266,9 +269,4 @@ func (g *Gateway) intent(ctx context.Context, c gateways.Credentials, o gateways
 		return "", fmt.Errorf("%w: there is no such order", gateways.ErrRefused)
 	}
 	return r.Reference, nil
-}
-
-// HandleCallback implements gateways.Gateway.
-func (g *Gateway) HandleCallback(context.Context, gateways.Credentials, gateways.Callback) (gateways.Message, error) {
-	return gateways.Message{}, gateways.ErrUnsupported
 }

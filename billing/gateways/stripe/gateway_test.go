@@ -1,12 +1,7 @@
 package stripe_test
 
 import (
-	"context"
 	"errors"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +22,7 @@ func at(url string, now func() time.Time) *stripe.Gateway {
 }
 
 func credentials(key string) gateways.Credentials {
-	return gateways.Credentials{TenantID: uuid.New(), Mode: gateways.Test, Secrets: map[string]string{"secret_key": key}}
+	return gateways.Credentials{TenantID: uuid.New(), Mode: gateways.Test, Secrets: map[string]string{"secret_key": key, "webhook_secret": webhookSecret}}
 }
 
 func order(source string) gateways.Order {
@@ -38,7 +33,7 @@ func TestSuite(t *testing.T) {
 	t.Parallel()
 	gatewaystest.Suite(t, func(t testing.TB) gatewaystest.Fixture {
 		f := newFake(t)
-		return gatewaystest.Fixture{Gateway: at(f.URL, time.Now), Credentials: credentials("sk_test_suite"), Pays: "tok_visa", Declined: "tok_decline", Drops: "tok_drop",
+		return gatewaystest.Fixture{Gateway: at(f.URL, time.Now), Credentials: credentials("sk_test_suite"), Pays: "tok_visa", Declined: "tok_decline", Drops: "tok_drop", Callback: paid,
 			Effects: func(_ testing.TB, id uuid.UUID) int {
 				f.mu.Lock()
 				defer f.mu.Unlock()
@@ -241,46 +236,4 @@ func TestValidRequests(t *testing.T) {
 			}
 		})
 	}
-}
-
-// startMock starts stripe-mock v0.183.0, the one for the API version of the library, and gives its address.
-func startMock(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("stripe-mock")
-	if err != nil {
-		gopath, _ := exec.CommandContext(t.Context(), "go", "env", "GOPATH").Output()
-		path = filepath.Join(strings.TrimSpace(string(gopath)), "bin", "stripe-mock")
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("CI needs stripe-mock: ", err)
-		}
-		t.Skip("no stripe-mock; install it with: go install github.com/stripe/stripe-mock@v0.183.0")
-	}
-	address, secure := freeAddress(t), freeAddress(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "-http-addr", address, "-https-addr", secure, "-strict-version-check")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); cmd.Wait() })
-	for range 200 {
-		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			conn.Close()
-			return "http://" + address
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("stripe-mock does not answer")
-	return ""
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
