@@ -96,6 +96,8 @@ func describe(kind string) string {
 		return "Paid an invoice"
 	case ledger.KindPaymentSettled:
 		return "Paid more than was due"
+	case ledger.KindPaymentMoved:
+		return "Paid what was due no longer"
 	case ledger.KindReversal:
 		return "Correction"
 	default:
