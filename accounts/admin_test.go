@@ -58,7 +58,7 @@ func TestConsoleSignIn(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)
 		b := w.Browse(w.Console(), nil)
-		guess := url.Values{"email": {"guessed-" + w.Tenant.Slug + "@people.test"}, "password": {"wrong password"}}
+		guess := url.Values{"email": {"guessed-" + w.Tenant.Slug + "@people.test"}, "password": {"not the password"}}
 		for range 10 {
 			b.Post("login/", guess).Expect(http.StatusUnauthorized)
 		}

@@ -79,7 +79,12 @@ func from(ctx context.Context) context.Context {
 
 func login(t *testing.T, s *accounts.Service, email, password, tenant string) (*accounts.Login, error) {
 	t.Helper()
-	return s.Login(from(t.Context()), accounts.LoginInput{Email: email, Password: password, Tenant: tenant, Kind: accounts.KindToken})
+	testkit.Secret(testkit.SecretPassword, password)
+	l, err := s.Login(from(t.Context()), accounts.LoginInput{Email: email, Password: password, Tenant: tenant, Kind: accounts.KindToken})
+	if err == nil {
+		testkit.Secret(testkit.SecretToken, l.Secret)
+	}
+	return l, err
 }
 
 // endWindow lets the window pass in which attempts to sign in from the address of ctx and as a user are counted.

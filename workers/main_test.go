@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -74,7 +73,7 @@ func nobody(context.Context, bun.Tx) ([]uuid.UUID, error) { return nil, nil }
 
 // quick is a configuration in which everything that takes time takes little.
 func quick(db *bun.DB, databaseURL string, queue *workers.Queue) workers.Config {
-	return workers.Config{DB: db, DatabaseURL: databaseURL, Queue: queue, Logger: slog.New(slog.DiscardHandler), Concurrency: 4,
+	return workers.Config{DB: db, DatabaseURL: databaseURL, Queue: queue, Logger: testkit.Logger(), Concurrency: 4,
 		Poll: 100 * time.Millisecond, Fetch: 10 * time.Millisecond, Handover: 1500 * time.Millisecond, Grace: 200 * time.Millisecond,
 		Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Pause: 100 * time.Millisecond, BellLock: 300 * time.Millisecond,
 		Shutdown: 2 * time.Second}
@@ -336,7 +335,7 @@ func (p *proxy) carry(in net.Conn) {
 	p.mu.Lock()
 	p.conns[in], p.conns[out] = true, true
 	p.mu.Unlock()
-	go func() { io.Copy(out, in); out.Close(); in.Close() }()
+	go func() { io.Copy(io.MultiWriter(testkit.Hear("the queue"), out), in); out.Close(); in.Close() }()
 	io.Copy(in, out)
 	in.Close()
 	out.Close()

@@ -146,6 +146,8 @@ func (u *User) login(t testing.TB, kind accounts.Kind) *accounts.Login {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testkit.Secret(testkit.SecretPassword, Password)
+	testkit.Secret(testkit.SecretToken, l.Secret)
 	return l
 }
 

@@ -1,9 +1,11 @@
 package billingtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"html"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +19,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/auth"
+	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
 
@@ -118,9 +121,15 @@ func (b *Browser) send(r *http.Request) Page {
 		r.Header.Set(name, value)
 	}
 	r = r.WithContext(auth.WithRequest(r.Context(), auth.Request{IP: b.from}))
+	var sent bytes.Buffer
+	r.Body = io.NopCloser(io.TeeReader(r.Body, &sent))
 	rec := httptest.NewRecorder()
 	b.site.ServeHTTP(rec, r)
+	testkit.Harvest(r, sent.Bytes(), rec.Code, rec.Body.Bytes())
 	for _, c := range rec.Result().Cookies() {
+		if strings.HasPrefix(c.Value, "css_") {
+			testkit.Secret(testkit.SecretToken, c.Value)
+		}
 		b.cookies[c.Name] = c.Value
 		if c.MaxAge < 0 {
 			delete(b.cookies, c.Name)

@@ -94,6 +94,7 @@ func (w *World) create(email, name string) {
 		}
 		w.must(err)
 	}
+	testkit.Secret(testkit.SecretPassword, password)
 	if cast.made == nil {
 		cast.made = map[string]bool{}
 	}
@@ -109,5 +110,6 @@ func (w *World) signIn(p *Person) string {
 	if err != nil {
 		panic(fmt.Sprintf("sign in as %s: %v", p.Email, err))
 	}
+	testkit.Secret(testkit.SecretToken, login.Secret)
 	return login.Secret
 }

@@ -139,6 +139,7 @@ func (w *World) Replica(db *bun.DB) *World {
 // wire builds services and routes the way the program does.
 func (w *World) wire() {
 	w.t.Helper()
+	testkit.Secret(testkit.SecretKey, string(secret))
 	files, err := evidence.NewLocal(w.t.TempDir())
 	w.must(err)
 	w.t.Cleanup(func() { files.Close() })

@@ -45,6 +45,6 @@ func TestPublishableKey(t *testing.T) {
 	if keys := shown(other); keys["card"] != nil {
 		t.Errorf("of another tenant: %v", keys)
 	}
-	w.As(w.Owner).Put(base+"stripe/", map[string]any{"is_enabled": true, "secrets": map[string]any{"secret_key": "pk_live_for_browsers"}}).
+	w.As(w.Owner).Put(base+"stripe/", map[string]any{"is_enabled": true, "secrets": map[string]any{"secret_key": "pk_live_of_another_kind"}}).
 		Refused(http.StatusBadRequest, "validation_failed")
 }

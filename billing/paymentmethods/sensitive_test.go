@@ -35,7 +35,7 @@ func TestSavedMethodsAreSealed(t *testing.T) {
 			}
 		}
 	}
-	made := member.Post(savedPath, `{"payment_method":"local_wallet","display_name":"Mine","details":{"wallet_number":"+880 1711-223344","iban":"PK36SCBL0000001123456702","bank_name":"HBL","phone":"123"}}`).Expect(201)
+	made := member.Post(savedPath, `{"payment_method":"local_wallet","display_name":"Mine","details":{"wallet_number":"+880 1711-223344","iban":"PK47HABB0000001123456702","bank_name":"HBL","phone":"123"}}`).Expect(201)
 	path := savedPath + made.Text("data.id") + "/"
 	masked := map[string]any{"wallet_number": "••••3344", "iban": "••••6702", "bank_name": "HBL", "phone": "••••"}
 	shown(made.At("data.details"), masked)

@@ -35,7 +35,7 @@ type order struct {
 	AccountID      uuid.UUID          `bun:"account_id,type:uuid,nullzero"`
 	Name           string             `bun:"name"`                 // the gateway's, or the tenant's own for an integrator
 	ProviderID     string             `bun:"provider_id,nullzero"` // from the provider's first answer on
-	Source         string             `bun:"source"`
+	Source         string             `bun:"source"`               // the payer's token; empty once the first call is answered
 	Hold           bool               `bun:"hold"`
 	Redirect       *gateways.Redirect `bun:"redirect,type:jsonb,nullzero"`
 	Operation      operation          `bun:"operation"`
@@ -54,12 +54,14 @@ const (
 	callTime = 40 * time.Second
 )
 
-// end forgets an operation that is answered.
-func (o *order) end() { o.Operation, o.OperationID, o.OperationMinor = noOperation, uuid.Nil, nil }
+// end forgets an operation that is answered, and the payer's token: no call will need it again.
+func (o *order) end() {
+	o.Operation, o.OperationID, o.OperationMinor, o.Source = noOperation, uuid.Nil, nil, ""
+}
 
 // keep writes what has changed of a locked order.
 func (o *order) keep(ctx context.Context, tx bun.Tx) error {
-	_, err := tx.NewUpdate().Model(o).Column("provider_id", "redirect", "operation", "operation_id", "operation_minor", "busy_until", "asked", "next_ask_at").
+	_, err := tx.NewUpdate().Model(o).Column("provider_id", "source", "redirect", "operation", "operation_id", "operation_minor", "busy_until", "asked", "next_ask_at").
 		Where("po.tenant_id = ?", o.TenantID).Where("po.payment_id = ?", o.PaymentID).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("change the order of payment %s: %w", o.PaymentID, err)

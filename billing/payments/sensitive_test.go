@@ -121,6 +121,7 @@ func TestSensitiveDetails(t *testing.T) {
 func TestPersonalKeys(t *testing.T) {
 	t.Parallel()
 	w := billingtest.New(t)
+	testkit.Secret(testkit.SecretPersonal, "998901234567", "998907654321", "W-11223344", "somebody@people.test")
 	p := by(t, w, "integrator", `{"data":{"order":"A-1","payerPhone":"998901234567","guest":{"MSISDN":998907654321},"wallet":{"id":"W-11223344"},"cards":[{"card_masked":"860012******1234"}],
 		"wallet_provider":"Click","a/b~c":{"email":"somebody@people.test"}}}`)
 	equal(t, "stored", map[string]any(w.Payment(p.ID).Details), objectOf(t, `{"data":{"order":"A-1","payerPhone":"••••4567","guest":{"MSISDN":"••••4321"},"wallet":{"id":"••••3344"},

@@ -103,6 +103,15 @@ func TestCharge(t *testing.T) {
 }
 
 // TestCharge_tokens tries every token that changes how a charge ends.
+// keptSource is what is still known of the token that a charge was made with.
+func keptSource(t testing.TB, w *billingtest.World, id uuid.UUID) (source string) {
+	t.Helper()
+	if err := testkit.OwnerDB(t).NewRaw("SELECT source FROM payment_orders WHERE tenant_id = ? AND payment_id = ?", w.Tenant.ID, id).Scan(t.Context(), &source); err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
 func TestCharge_tokens(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -153,6 +162,7 @@ func TestCharge_tokens(t *testing.T) {
 			if got := calls(t, w, id, "begin"); got != tt.calls {
 				t.Errorf("the provider was asked %d times, then %d", tt.calls, got)
 			}
+			equal(t, "the token is kept for another call", keptSource(t, w, id) != "", tt.token == "tok_lost")
 			w.AssertBooks(t)
 		})
 	}

@@ -16,10 +16,7 @@ import (
 // update rewrites golden files and generated documents instead of comparing with them.
 var update = flag.Bool("update", false, "rewrite golden files and generated documents")
 
-func TestMain(m *testing.M) {
-	hear()
-	os.Exit(testkit.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 // program serves w's tenant as `countersign serve` does: all routes, middlewares, console and documents.
 func program(t *testing.T, w *billingtest.World) *project {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"countersign/internal/embedded"
+	"countersign/internal/testkit"
 )
 
 // cluster is two servers and two workers on one PostgreSQL and one real Redis.
@@ -40,6 +41,7 @@ func testCluster(t *testing.T, bin program) {
 	}
 	t.Cleanup(redis.Close)
 	c := &cluster{installation: prepare(t, bin, postgresIn(t, shortDir(t))), t: t, redis: redis}
+	t.Cleanup(func() { testkit.SearchDatabase(t, c.owner) })
 	c.env = append(c.env, "REDIS_URL=redis://"+redis.Addr())
 	heard := c.overhear(cardNumber, "FT-PRIVATE")
 	c.open(t)
@@ -154,6 +156,7 @@ func (c *cluster) overhear(secrets ...string) func() (commands int, leaks []stri
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	heard := testkit.Hear("the queue")
 	commands, leaks, ended := 0, []string(nil), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -162,6 +165,7 @@ func (c *cluster) overhear(secrets ...string) func() (commands int, leaks []stri
 			if err != nil {
 				return
 			}
+			heard.Write([]byte(line))
 			if slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(line, s) }) {
 				leaks = append(leaks, line)
 			}

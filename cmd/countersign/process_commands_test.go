@@ -10,6 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"countersign/internal/embedded"
+	"countersign/internal/testkit"
 )
 
 const (
@@ -41,6 +42,8 @@ func prepare(t *testing.T, bin program, pg *embedded.Postgres) installation {
 	}
 	server.User = url.UserPassword("countersign_server", dbPassword)
 	owner := pg.DSN(embedded.Superuser, "billing")
+	testkit.Secret(testkit.SecretKey, testKey)
+	testkit.Secret(testkit.SecretPassword, testPassword, dbPassword, metricsToken)
 	return installation{program: bin, owner: owner, env: []string{"DATABASE_URL=" + server.String(), "COUNTERSIGN_OWNER_URL=" + owner, "COUNTERSIGN_SECRET_KEY=" + testKey,
 		"COUNTERSIGN_METRICS_TOKEN=" + metricsToken, "COUNTERSIGN_PASSWORD=" + testPassword, "COUNTERSIGN_DATA_DIR=" + shortDir(t)}}
 }
@@ -62,6 +65,7 @@ func (i installation) serve(t *testing.T, env ...string) (*process, string) {
 
 func testCommands(t *testing.T, bin program) {
 	i := prepare(t, bin, postgresIn(t, shortDir(t)))
+	t.Cleanup(func() { testkit.SearchDatabase(t, i.owner) })
 	said := i.expect(t, i.env, 0, `^countersign \S+ go1\.`, "version")
 	said += i.expect(t, i.env, 0, `COUNTERSIGN_SECRET_KEY +set`, "settings")
 	document := i.expect(t, nil, 0, `"openapi":"3.1`, "openapi")

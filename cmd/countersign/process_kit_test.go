@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"countersign/internal/embedded"
+	"countersign/internal/testkit"
 )
 
 // program is the binary that the tests run.
@@ -63,6 +64,7 @@ type process struct {
 	cmd   *exec.Cmd
 	mu    sync.Mutex
 	said  bytes.Buffer
+	heard io.Writer
 	ended chan struct{}
 }
 
@@ -70,6 +72,7 @@ type process struct {
 func (p *process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.heard.Write(b)
 	return p.said.Write(b)
 }
 
@@ -82,7 +85,7 @@ func (p *process) output() string {
 // start runs a command with nothing of the test's own settings but env. It is killed at the end of the test.
 func (b program) start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, name: strings.Join(args, " "), cmd: exec.Command(string(b), args...), ended: make(chan struct{})}
+	p := &process{t: t, name: strings.Join(args, " "), cmd: exec.Command(string(b), args...), heard: testkit.Hear("what countersign " + args[0] + " says"), ended: make(chan struct{})}
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); name == "COUNTERSIGN_PG_BIN" || !strings.HasPrefix(name, "COUNTERSIGN_") && name != "DATABASE_URL" && name != "REDIS_URL" {
 			p.cmd.Env = append(p.cmd.Env, v)
@@ -228,6 +231,7 @@ func (c caller) try(method, path string, header map[string]string, contentType s
 	if err != nil {
 		return reply{}, err
 	}
+	testkit.Harvest(req, nil, res.StatusCode, raw) // but for the body: the demo's password is no secret
 	r := reply{status: res.StatusCode, header: res.Header, raw: string(raw)}
 	var envelope struct {
 		Data    json.RawMessage

@@ -17,6 +17,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/internal/database"
+	"countersign/internal/testkit"
 )
 
 // TestProcesses runs the real binary as people and machines do.
@@ -128,6 +129,7 @@ func testRun(t *testing.T, bin program) {
 	if settled != 2 || tenants != 3 {
 		t.Errorf("two payments were posted %d times; %d tenants, want the demo's 3", settled, tenants)
 	}
+	testkit.SearchDatabase(t, privateURL(dir))
 	if err := syscall.Kill(postgresPID(t, dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +261,11 @@ func sockets(t *testing.T, dir string) []string {
 // openPrivate opens the private database of a data directory as its owner.
 func openPrivate(t *testing.T, dir string) *bun.DB {
 	t.Helper()
-	return openOwner(t, "postgres://countersign@/countersign?"+url.Values{"host": {filepath.Join(dir, "postgres")}}.Encode())
+	return openOwner(t, privateURL(dir))
+}
+
+func privateURL(dir string) string {
+	return "postgres://countersign@/countersign?" + url.Values{"host": {filepath.Join(dir, "postgres")}}.Encode()
 }
 
 func openOwner(t *testing.T, dsn string) *bun.DB {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -75,7 +76,7 @@ func transactionOf(t *testing.T, w *billingtest.World, payment uuid.UUID) (id uu
 func TestAlarm(t *testing.T) {
 	var log bytes.Buffer
 	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.MultiWriter(&log, testkit.Hear("the log")), nil)))
 	defer slog.SetDefault(before)
 	w, settled := books(t)
 	neighbour, _ := books(t)

@@ -15,16 +15,19 @@ import (
 type Client struct {
 	t       testing.TB
 	handler http.Handler
+	heard   *register
 	Token   string
 	Headers map[string]string
 }
 
 // NewClient gives an anonymous client.
-func NewClient(t testing.TB, handler http.Handler) *Client { return &Client{t: t, handler: handler} }
+func NewClient(t testing.TB, handler http.Handler) *Client {
+	return &Client{t: t, handler: handler, heard: heard}
+}
 
 // As gives the same client with a bearer token.
 func (c *Client) As(token string) *Client {
-	return &Client{t: c.t, handler: c.handler, Token: token, Headers: c.Headers}
+	return &Client{t: c.t, handler: c.handler, heard: c.heard, Token: token, Headers: c.Headers}
 }
 
 // With gives the same client with one header more.
@@ -35,7 +38,7 @@ func (c *Client) With(name, value string) *Client {
 			headers[k] = v
 		}
 	}
-	return &Client{t: c.t, handler: c.handler, Token: c.Token, Headers: headers}
+	return &Client{t: c.t, handler: c.handler, heard: c.heard, Token: c.Token, Headers: headers}
 }
 
 // Answer is a response with its body read.
@@ -108,8 +111,12 @@ func (c *Client) Do(r *http.Request) Answer {
 	for name, value := range c.Headers {
 		r.Header.Set(name, value)
 	}
-	rec := httptest.NewRecorder()
+	rec, body := httptest.NewRecorder(), &recorded{ReadCloser: http.NoBody}
+	if r.Body != nil && r.Body != http.NoBody {
+		body.ReadCloser, r.Body = r.Body, body
+	}
 	c.handler.ServeHTTP(rec, r)
+	c.heard.harvest(r, body.read.Bytes(), rec.Code, rec.Body.Bytes())
 	a := Answer{t: c.t, Status: rec.Code, Header: rec.Header(), Raw: rec.Body.Bytes()}
 	if strings.HasPrefix(rec.Header().Get("Content-Type"), "application/json") {
 		dec := json.NewDecoder(bytes.NewReader(a.Raw))

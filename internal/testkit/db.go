@@ -59,11 +59,19 @@ func Main(m *testing.M) int {
 	if err := prepare(ctx); err != nil {
 		return fail(err)
 	}
+	heard.listen()
 	code := m.Run()
 	if found := server.check.violations(); len(found) > 0 {
 		fmt.Println("These statements read or change a tenant's table without naming tenant_id:")
 		for _, q := range found {
 			fmt.Println(" ", q)
+		}
+		code = 1
+	}
+	if found := heard.search(ctx, dir); len(found) > 0 {
+		fmt.Println("What tests have used as secrets must be nowhere in the clear:")
+		for _, leak := range found {
+			fmt.Println(" ", leak)
 		}
 		code = 1
 	}
