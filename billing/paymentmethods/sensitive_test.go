@@ -29,7 +29,7 @@ func TestSavedMethodsAreSealed(t *testing.T) {
 		if diff := cmp.Diff(any(want), details); diff != "" {
 			t.Error(diff)
 		}
-		for _, secret := range []string{"1711223344", "1711-223344", "SCBL0000001123456702"} {
+		for _, secret := range []string{"1711223344", "1711-223344", "HABB0000001123456702"} {
 			if strings.Contains(row(), secret) {
 				t.Errorf("the row holds %s: %s", secret, row())
 			}

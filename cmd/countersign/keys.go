@@ -20,7 +20,7 @@ import (
 // keysCommand groups what looks after the keys that seal (S2-137).
 type keysCommand struct {
 	List   keysListCommand   `cmd:"" default:"1" help:"List the keys, and how many values each has sealed: one that seals none may be dropped."`
-	Rotate keysRotateCommand `cmd:"" help:"Seal with the first key what others have sealed, beside running traffic. It may be stopped and begun again."`
+	Rotate keysRotateCommand `cmd:"" help:"Seal with the first key what others have sealed, or nobody yet, beside running traffic. It may be stopped and begun again."`
 }
 
 // sealBatch is how many values are read and sealed in one transaction.
@@ -156,9 +156,20 @@ func (p *project) countSealed(ctx context.Context, counts map[string]int) error 
 	})
 }
 
-// rotate seals with the first key what others have sealed, in all tenants, and gives how many values it has changed.
+// rotate seals with the first key what others have sealed, and what was stored in the clear before it was sealed at all, in
+// all tenants, and gives how many values it has changed.
 func (p *project) rotate(ctx context.Context) (resealed int, err error) {
 	err = p.eachTenantEver(ctx, "command keys rotate", func(ctx context.Context, tenant uuid.UUID) error {
+		for _, app := range p.apps {
+			if app.SealPlain == nil {
+				continue
+			}
+			n, err := app.SealPlain(ctx)
+			resealed += n
+			if err != nil {
+				return err
+			}
+		}
 		for _, c := range p.sealed() {
 			n, err := p.rotateColumn(ctx, tenant, c)
 			resealed += n

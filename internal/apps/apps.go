@@ -24,6 +24,9 @@ type App struct {
 	Doorbells []Doorbell
 	Checks    []Check
 	Sealed    []SealedColumn
+	// SealPlain seals what was stored in the clear before there was a sealed column for it, in the tenant of ctx, and gives
+	// how many rows it has changed; nil: nothing ever was. `countersign keys rotate` calls it.
+	SealPlain func(ctx context.Context) (sealed int, err error)
 	// Alerts gives what staff must see above the console's page of background work, in the tenant of ctx; nil: nothing ever.
 	Alerts func(ctx context.Context, tx bun.Tx, r admin.Reader) ([]admin.Note, error)
 }
