@@ -116,6 +116,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 			"outbox: created_at dead_at done_at id next_at task tenant_id",
 			"payment_orders: next_ask_at tenant_id",
 			"payments: approved_at created_at id in_flight set_aside status tenant_id undecided",
+			"refunds: next_ask_at tenant_id",
 			"sandbox_callbacks: next_at tenant_id",
 			"settlement_queue: approved_at tenant_id",
 			"tenants: created_at id is_active slug",
