@@ -15,6 +15,8 @@ import (
 	"countersign/billing/billingtest"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
+	"countersign/billing/money"
+	"countersign/billing/payments"
 	"countersign/internal/database"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
@@ -235,6 +237,26 @@ func TestRefundsOfInvoices(t *testing.T) {
 			t.Fatal(err)
 		}
 		stands(t, w, inv.ID, "partially_paid: 0 paid, 0 credited, 1000 by credit, 0 written off, 9000 left")
+		onlyPayments(t, w)
+	})
+	t.Run("with a credit note leave given up what was given up when a part was paid", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		inv := w.OpenInvoice("100.00", granting(5))
+		w.Pay(inv.ID, func(in *payments.SubmitManualInput) {
+			in.Amount = func(c money.Currency) (*money.Money, error) { half := money.New(5000, c); return &half, nil }
+		})
+		seen := ask(w, inv.ID, nil)
+		w.As(w.Approver).Post(writeOffs+seen.Text("data.id")+"/approve/", body{"digest": seen.Text("data.digest")}).Expect(http.StatusOK)
+		for _, step := range []string{"uncollectible: 3000 paid, 2000 credited, 0 by credit, 5000 written off, 0 left", "uncollectible: 1000 paid, 4000 credited, 0 by credit, 5000 written off, 0 left"} {
+			if _, err := refund(w, inv.ID, invoices.Refund{ID: uuid.New(), AmountMinor: 2000, Reason: "Sent back"}, true); err != nil {
+				t.Fatal(err)
+			}
+			stands(t, w, inv.ID, step)
+		}
+		if units := serviceCreditsOf(w); units != 0 {
+			t.Errorf("%d service credits were granted for what nobody has paid", units)
+		}
 		onlyPayments(t, w)
 	})
 	t.Run("without one make the customer owe it again, and grant again once he pays", func(t *testing.T) {

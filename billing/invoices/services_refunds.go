@@ -51,7 +51,7 @@ func (s *Service) IssueCreditNote(ctx context.Context, tx bun.Tx, inv *Invoice, 
 	adj := newAdjustment(ctx, inv, CreditNoted, r.AmountMinor, r.Reason)
 	inv.lower(CreditNoted, r.AmountMinor)
 	inv.unpay(r.AmountMinor)
-	inv.restate(StatusPaid, false, a.now)
+	inv.restate(inv.Status, false, a.now) // it owes what it did: of what nothing is owed, that is paid or given up as before
 	returned, err := a.write(ctx, tx, adj)
 	if err != nil {
 		return Refunded{}, err
