@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,11 +25,6 @@ import (
 	"countersign/internal/testkit"
 	"countersign/tenancy"
 )
-
-func TestMain(m *testing.M) {
-	slog.SetLogLoggerLevel(slog.LevelError + 1) // providers do on walks what programs warn of
-	os.Exit(testkit.Main(m))
-}
 
 const (
 	base = billingtest.Base + "/billing"
