@@ -35,11 +35,12 @@ type Refusal struct {
 }
 
 // Refused splits an error: a refusal is shown in the form, everything else must be returned from the handler. A
-// missing object and a missing credential are no refusals of a form either.
+// missing object and a missing credential are no refusals of a form either. What a provider refuses is one.
 func Refused(r *http.Request, err error) (Refusal, bool) {
 	e := web.Public(r, err)
 	switch e.Kind {
-	case errs.KindInvalid, errs.KindConflict, errs.KindForbidden, errs.KindTooLarge, errs.KindUnsupportedMedia, errs.KindRateLimited:
+	case errs.KindInvalid, errs.KindConflict, errs.KindForbidden, errs.KindTooLarge, errs.KindUnsupportedMedia, errs.KindRateLimited,
+		errs.KindPaymentRequired, errs.KindBadGateway:
 		return Refusal{Status: web.Status(e.Kind), Text: Sentence(r, e), Fields: fieldSentences(r, e)}, true
 	default:
 		return Refusal{}, false

@@ -81,7 +81,9 @@ type Filter struct {
 	Name    string
 	Label   string
 	Options []Option
-	Read    func(ctx context.Context) ([]Option, error)
+	// Always says that one of the options holds at any time, the first when none is chosen.
+	Always bool
+	Read   func(ctx context.Context) ([]Option, error)
 	// Describe makes it a filter that only links bring, such as one for an account: it has no select, and its chip says
 	// what Describe makes of the value.
 	Describe func(ctx context.Context, value string) string
@@ -260,8 +262,11 @@ func FiltersOf(r *http.Request, placeholder string, filters []Filter) (Filters, 
 				label = options[i].Label
 			}
 		}
+		if f.Always && chosen == "" {
+			options[0].Selected = true
+		}
 		out.addChip(r, f.Name, f.Label, label)
-		out.Selects = append(out.Selects, Select{Name: f.Name, Label: f.Label, Options: options})
+		out.Selects = append(out.Selects, Select{Name: f.Name, Label: f.Label, Options: options, Always: f.Always})
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if known[name] || query.Get(name) == "" {

@@ -67,6 +67,7 @@ type Select struct {
 	Name    string
 	Label   string
 	Options []Option
+	Always  bool // one of the options holds at any time
 }
 
 // Active says whether one of the options is chosen.
@@ -205,7 +206,7 @@ type DetailPage struct {
 	Events   []Event
 }
 
-// Field is one input. Kind is text, email, password, number, date, url, select, textarea or checkbox.
+// Field is one input. Kind is text, email, password, number, date, url, select, textarea, checkbox or hidden.
 type Field struct {
 	Name         string
 	Label        string

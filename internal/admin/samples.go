@@ -21,7 +21,7 @@ func genericSamples() []Sample {
 		facts = append(facts, Fact{Label: heads[i], Value: c, Wide: i == 0})
 	}
 	filters := Filters{Action: Base, Search: &Search{"search", "x", "Search"}, Hidden: []Pair{{"ordering", "name"}},
-		Selects: []Select{{"status", "Status", []Option{{"paid", "Paid", true}}}}, Chips: []Chip{{"Status", "Paid", Base}}}
+		Selects: []Select{{Name: "status", Label: "Status", Options: []Option{{"paid", "Paid", true}}}, {Name: "kind", Label: "Status", Options: []Option{{"paid", "Paid", true}}, Always: true}}, Chips: []Chip{{"Status", "Paid", Base}}}
 	options := []Option{{"a", "A", true}}
 	fields := []Field{{Name: "t", Label: "Text", Kind: "text", Hint: "hint", Errors: []string{"wrong"}, Autocomplete: "off"},
 		{Name: "s", Label: "Select", Kind: "select", Options: options}, {Name: "p", Label: "Text", Kind: "textarea", Required: true},

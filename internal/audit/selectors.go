@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/internal/web"
 )
@@ -71,6 +72,22 @@ func Entries(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Entry], error
 	}
 	q = l.CreatedBetween(q, "a")
 	return web.Paginate(ctx, q, l, "a", func(e Entry) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
+}
+
+// Reasons gives what people have said why they did something to one object, by the request that they made; of the latest
+// thousand. Whoever sees the object's history may see them; the rest of the log needs billing.audit.view.
+func Reasons(ctx context.Context, tx bun.Tx, object uuid.UUID) (map[string]string, error) {
+	var list []Entry
+	err := tx.NewSelect().Model(&list).Column("request_id", "reason").Where("a.tenant_id = ?", database.ScopeFrom(ctx).TenantID).Where("a.object_id = ?", object).
+		Where("a.actor_kind = ?", auth.KindUser).Where("a.reason <> '' AND a.request_id <> ''").OrderExpr("a.id DESC").Limit(1000).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read why something was done to %s: %w", object, err)
+	}
+	reasons := map[string]string{}
+	for _, e := range list {
+		reasons[e.RequestID] = e.Reason
+	}
+	return reasons, nil
 }
 
 // EntryByID gives one record of the current tenant's log, or web.ErrNotFound.

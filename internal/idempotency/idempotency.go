@@ -65,6 +65,15 @@ func FromBody(r *http.Request, key, scope string, target uuid.UUID, request any)
 	return named(keys, scope, target, request)
 }
 
+// FromForm is FromRequest for a form of the console that moves money: key was made with its page, so that a form which is
+// sent twice has one effect. ErrRequired when there is none.
+func FromForm(key, scope string, request any) (*Once, error) {
+	if key == "" {
+		return nil, ErrRequired
+	}
+	return named([]string{key}, scope, uuid.Nil, request)
+}
+
 func named(keys []string, scope string, target uuid.UUID, request any) (*Once, error) {
 	if len(keys) == 0 {
 		return &Once{}, nil

@@ -89,15 +89,23 @@ func declaresJSON(contentType string) bool {
 // decodeNothing accepts, for a call without a body, no body or an empty object: whoever sends more believes that it
 // has an effect.
 func decodeNothing(r *http.Request) error {
-	if r.Body == nil || r.ContentLength == 0 {
+	if isEmpty(r) {
 		return nil
+	}
+	return Decode(r, &struct{}{})
+}
+
+// isEmpty says whether a request has no body. What it has can still be read.
+func isEmpty(r *http.Request) bool {
+	if r.Body == nil || r.ContentLength == 0 {
+		return true
 	}
 	body := bufio.NewReader(r.Body)
 	if _, err := body.Peek(1); err == io.EOF { // a length that was not announced
-		return nil
+		return true
 	}
 	r.Body = io.NopCloser(body)
-	return Decode(r, &struct{}{})
+	return false
 }
 
 func bind(object map[string]any, dst any, fields *faults) error {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +30,8 @@ type Route struct {
 	Summary string // what it does, in a few words
 	// Request is a zero value of the struct the body is decoded into; nil without a body.
 	Request any
+	// Optional says that a call without a body is one with an empty object.
+	Optional bool
 	// Files names the multipart form field for files of routes that accept them.
 	Files string
 	// Response is a zero value of what stands in "data", or of one result when List is set; nil for 204.
@@ -74,7 +77,11 @@ func guard(route Route) Handler {
 		if err := route.understands(r.URL.Query()); err != nil {
 			return err
 		}
-		if route.ignoresBody() {
+		switch {
+		case route.Optional && isEmpty(r):
+			r.Header.Set("Content-Type", "application/json")
+			r.Body = io.NopCloser(strings.NewReader("{}"))
+		case route.ignoresBody():
 			if err := decodeNothing(r); err != nil {
 				return err
 			}
