@@ -72,6 +72,15 @@ func listRates(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Rate], erro
 	return web.Paginate(ctx, q, l, "r", func(r Rate) (time.Time, uuid.UUID) { return r.CreatedAt, r.ID })
 }
 
+// newestRates gives the rates that were recorded last.
+func newestRates(ctx context.Context, tx bun.Tx, limit int64) ([]Rate, error) {
+	var list []Rate
+	if err := tx.NewSelect().Model(&list).Where("r.tenant_id = ?", tenancy.ID(ctx)).OrderExpr("r.id DESC").Limit(limit).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("read the newest rates: %w", err)
+	}
+	return list, nil
+}
+
 // Get gives a conversion that the caller may see; else web.ErrNotFound.
 func Get(ctx context.Context, db bun.IDB, id uuid.UUID) (*Conversion, error) {
 	c := &Conversion{}

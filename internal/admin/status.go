@@ -35,6 +35,16 @@ var statuses = map[string]Badge{
 	"failed":             {ToneBad, "Refused"},
 	"cancelled":          {ToneMute, "Withdrawn"},
 	"expired":            {ToneMute, "Expired"},
+	// payments that are no claims
+	"to_complete":    {ToneWait, "To be completed"},
+	"awaiting_payer": {ToneWait, "Waiting for the payer"},
+	"at_provider":    {ToneInfo, "At the provider"},
+	"held":           {ToneInfo, "Held"},
+	"declined":       {ToneBad, "Declined"},
+	"called_off":     {ToneMute, "Cancelled"},
+	// what does not fit
+	"open_anomaly": {ToneBad, "Unresolved"},
+	"resolved":     {ToneOK, "Resolved"},
 	// invoices
 	"draft":          {ToneMute, "Draft"},
 	"open":           {ToneInfo, "Open"},
@@ -50,6 +60,7 @@ var statuses = map[string]Badge{
 	"posted":         {ToneOK, "Written off"},
 	"rejected":       {ToneBad, "Rejected"},
 	"reversed":       {ToneMute, "Taken back"},
+	"converted":      {ToneOK, "Converted"},
 	// people, accounts, methods
 	"active":   {ToneOK, "Active"},
 	"inactive": {ToneMute, "Inactive"},
