@@ -12,6 +12,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/admin"
 	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/internal/web"
 	"countersign/tenancy"
 )
@@ -25,7 +26,7 @@ type console struct{ service *Service }
 // sections are the console's pages of payments: what waits for a decision, and all of them.
 func (s *Service) sections() []admin.Section {
 	c := &console{service: s}
-	return []admin.Section{c.queueSection(), c.refundSection(), c.listSection()}
+	return []admin.Section{c.queueSection(), c.refundSection(), c.anomalySection(), c.listSection()}
 }
 
 // claimed is a payment with what a decision about it is made on, and whose it is.
@@ -42,7 +43,7 @@ func (c *console) queueSection() admin.Section {
 		ListView: c.queueView,
 		Key:      func(f *claimed) uuid.UUID { return f.Payment.ID },
 		Get:      c.get, DetailView: c.paymentView,
-		Actions: []admin.Action[*claimed]{c.cancelAction(), c.resumeAction(), c.refundAction()},
+		Actions: []admin.Action[*claimed]{c.cancelAction(), c.captureAction(), c.releaseAction(), c.completeAction(), c.resumeAction(), c.refundAction()},
 		Routes: []web.Route{
 			{Method: http.MethodGet, Path: "/bulk/", Permission: auth.BillingApprove, Handler: c.bulkView},
 			{Method: http.MethodPost, Path: "/bulk/", Permission: auth.BillingApprove, Handler: c.bulkApprove},
@@ -78,6 +79,13 @@ func (c *console) one(ctx context.Context, tx bun.Tx, id uuid.UUID) (*claimed, e
 	list, err := c.claims(ctx, tx, p)
 	if err != nil {
 		return nil, err
+	}
+	o := &order{}
+	if err := database.Send(ctx, selectOrder(ctx, o, p.ID)); err != nil {
+		return nil, err
+	}
+	if o.PaymentID != uuid.Nil {
+		list[0].order = o
 	}
 	list[0].held, _, err = heldRefunds(ctx, tx, p.ID)
 	return list[0], err
@@ -144,13 +152,17 @@ func whyNotApprove(r admin.Reader, p auth.Principal, f *Facts) string {
 
 func (c *console) cancelAction() admin.Action[*claimed] {
 	return admin.Action[*claimed]{
-		Name: "cancel", Title: "Withdraw the claim", Submit: "Withdraw", Danger: true,
+		Name: "cancel", Title: "Withdraw the claim", Submit: "Withdraw", Danger: true, Reason: admin.AskReason,
 		Consequence: "The claim is taken back. The invoice is open again, and nothing is posted. This cannot be undone.",
 		Subject:     subject,
 		Facts:       claimFacts,
 		Allowed:     func(p auth.Principal, f *claimed) bool { return mayCancel(p, f.Facts) },
-		Run: func(ctx context.Context, f *claimed, _ url.Values) (string, error) {
-			_, err := c.service.Cancel(ctx, f.Payment.ID, nil)
+		Run: func(ctx context.Context, f *claimed, form url.Values) (string, error) {
+			in, err := step(f, form)
+			if err != nil {
+				return "", err
+			}
+			_, err = c.service.Cancel(ctx, in)
 			return "The claim was withdrawn.", err
 		},
 	}
@@ -183,8 +195,11 @@ func subject(f *claimed) string {
 }
 
 func claimFacts(_ admin.Reader, f *claimed) []admin.Fact {
-	facts := []admin.Fact{{Label: "Method", Value: admin.Word(paymentmethods.Label(f.Payment.Method))}, {Label: "Reference", Value: admin.Code(f.Payment.Reference)},
-		{Label: "Submitted", Value: admin.When(f.Payment.CreatedAt)}}
+	facts := []admin.Fact{{Label: "Method", Value: admin.Word(paymentmethods.Label(f.Payment.Method))}}
+	if f.Payment.Reference != "" {
+		facts = append(facts, admin.Fact{Label: "Reference", Value: admin.Code(f.Payment.Reference)})
+	}
+	facts = append(facts, admin.Fact{Label: "Submitted", Value: admin.When(f.Payment.CreatedAt)})
 	if f.Invoice != nil {
 		facts = append(facts, admin.Fact{Label: "Invoice", Value: admin.Text(f.Invoice.Number)})
 	}

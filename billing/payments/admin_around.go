@@ -12,6 +12,7 @@ import (
 	"countersign/billing/decisions"
 	"countersign/billing/money"
 	"countersign/internal/admin"
+	"countersign/internal/audit"
 	"countersign/internal/outbox"
 	"countersign/tenancy"
 )
@@ -25,6 +26,7 @@ type around struct {
 	latest  []*Payment
 	numbers map[uuid.UUID]string // of the invoices of latest
 	events  []outbox.Told
+	reasons map[string]string // that people gave, by request
 }
 
 // around reads what stands around a claim on its page: who, when, and how the account has paid so far.
@@ -48,7 +50,10 @@ func (c *console) around(ctx context.Context, tx bun.Tx, f *claimed) (a around, 
 	if a.numbers, err = invoiceNumbers(ctx, tx, a.latest); err != nil {
 		return a, err
 	}
-	a.events, err = outbox.EventsOf(ctx, tx, p.ID)
+	if a.events, err = outbox.EventsOf(ctx, tx, p.ID); err != nil {
+		return a, err
+	}
+	a.reasons, err = audit.Reasons(ctx, tx, p.ID)
 	return a, err
 }
 
@@ -104,39 +109,43 @@ func (a around) history(p *Payment) accountHistory {
 			continue
 		}
 		urls = append(urls, admin.IDURL(section, other.ID))
-		rows = append(rows, []admin.Cell{admin.Text(orReference(a.numbers[other.InvoiceID], other)), admin.Amount(other.Amount()), admin.Status(other.Status), admin.Age(other.CreatedAt)})
+		rows = append(rows, []admin.Cell{admin.Text(orReference(a.numbers[other.InvoiceID], other)), admin.Amount(other.Amount()), admin.Status(shownStatus(other)), admin.Age(other.CreatedAt)})
 	}
 	h.Table = admin.NewTable("", []string{"Invoice", "Claimed", "Status", "Submitted"}, urls, rows)
 	return h
 }
 
 func orReference(number string, p *Payment) string {
-	if number == "" {
+	switch {
+	case number != "":
+		return number
+	case p.Reference != "":
 		return p.Reference
 	}
-	return number
+	return "…" + p.ID.String()[24:] // the end: ids begin with their time
 }
 
 // timeline tells what happened, the newest first.
 func (a around) timeline(r admin.Reader, f *Facts) []admin.Event {
 	var list []admin.Event
 	for _, told := range a.events {
-		tone, text := eventText(told.Type)
 		var payload Snapshot
 		if err := json.Unmarshal(told.Payload, &payload); err != nil {
 			continue // an event of another form than ours says nothing here
 		}
-		if told.Type == EventUpdated {
-			tone, text = admin.ToneMute, "The customer's note was changed"
-		}
+		tone, text := eventText(told.Type, f.Payment, payload)
 		if text == "" {
 			continue
 		}
 		amount := payload.AmountMinor
-		if payload.ReceivedMinor != nil {
+		switch {
+		case told.Type == EventPartiallyRefunded || told.Type == EventRefunded:
+			amount = payload.RefundedMinor
+		case payload.ReceivedMinor != nil:
 			amount = *payload.ReceivedMinor
 		}
-		list = append(list, admin.Event{At: told.CreatedAt, Tone: tone, Text: r.Say(text, "amount", r.Money(money.New(amount, f.Payment.Currency))), By: told.Actor})
+		list = append(list, admin.Event{At: told.CreatedAt, Tone: tone, Text: r.Say(text, "amount", r.Money(money.New(amount, f.Payment.Currency))), By: told.Actor,
+			Note: a.reasons[told.RequestID]})
 	}
 	slices.Reverse(list)
 	return list

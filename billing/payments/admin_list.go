@@ -15,6 +15,9 @@ import (
 	"countersign/tenancy"
 )
 
+// listName is where the console shows all payments.
+const listName = "payment-list"
+
 // listed is a payment in the list of all payments.
 type listed struct {
 	*Payment
@@ -25,27 +28,49 @@ type listed struct {
 // listSection is the list of all payments, in whatever state. Its rows lead to the pages of the other section.
 func (c *console) listSection() admin.Section {
 	return admin.ModelAdmin[listed]{
-		Name: "payment-list", Title: "Payments", Icon: "payments", Group: admin.GroupMoney, Place: 20, Permission: auth.BillingView,
+		Name: listName, Title: "Payments", Icon: "payments", Group: admin.GroupMoney, Place: 20, Permission: auth.BillingView,
 		Spec: listSpec(words()), SearchPlaceholder: "Beginning of the reference, or a payment's id",
 		ListFilter: []admin.Filter{
 			{Name: "status", Label: "Status", Options: statusOptions()},
 			{Name: "payment_method", Label: "Method", Options: methodOptions(paymentmethods.Methods()...)},
+			{Name: "gateway", Label: "Provider", Options: gatewayOptions(c.service.gateways.Registry().Names())},
 			{Name: "currency", Label: "Currency", Read: c.currencies},
 		},
 		ListDisplay: []admin.Column[listed]{
 			{Title: "Reference", Value: func(p listed) admin.Cell { return admin.Code(p.shownReference()) }},
 			{Title: "Account", Value: func(p listed) admin.Cell { return admin.Text(p.holder) }},
 			{Title: "Invoice", Value: func(p listed) admin.Cell { return admin.Text(p.number) }},
-			{Title: "Method", Value: func(p listed) admin.Cell { return admin.Word(paymentmethods.Label(p.Method)) }},
-			{Title: "Status", Value: func(p listed) admin.Cell { return admin.Status(p.Status) }},
+			{Title: "Method", Value: func(p listed) admin.Cell { return admin.Word(paymentmethods.Label(p.Method)).WithNote(p.provider()) }},
+			{Title: "Status", Value: func(p listed) admin.Cell { return admin.Status(shownStatus(p.Payment)) }},
 			{Title: "Submitted", OrderBy: "created_at", Value: func(p listed) admin.Cell { return admin.When(p.CreatedAt) }},
-			{Title: "Claimed", Numeric: true, Value: func(p listed) admin.Cell { return admin.Amount(p.Amount()) }},
+			{Title: "Amount", Numeric: true, Value: func(p listed) admin.Cell { return admin.Amount(p.Amount()) }},
 		},
 		List:     c.list,
 		RowURL:   func(p listed) string { return admin.IDURL(section, p.ID) },
 		NoDetail: true,
 		Empty:    admin.Empty{Title: "No payments yet", Text: "What customers claim to have paid appears here."},
 	}.Section()
+}
+
+// provider is who was asked for the money; empty when nobody was.
+func (p listed) provider() string {
+	if asksNobody(p.Payment) {
+		return ""
+	}
+	return p.Gateway
+}
+
+// asksNobody says that a payment is a claim or cash.
+func asksNobody(p *Payment) bool {
+	return p.Gateway == string(paymentmethods.GatewayManual) || p.Gateway == string(paymentmethods.GatewayCash)
+}
+
+func gatewayOptions(names []string) []admin.Option {
+	var options []admin.Option
+	for _, name := range names {
+		options = append(options, admin.Option{Value: name, Label: name})
+	}
+	return options
 }
 
 func (p listed) shownReference() string {

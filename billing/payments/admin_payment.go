@@ -27,7 +27,7 @@ type paymentPage struct {
 	Method, Reference, SubmittedBy, Notes, FailureReason string
 	Details                                              []detailLine
 	SubmittedAt, PaidAt                                  time.Time
-	Received, Applied, Excess                            *money.Money
+	Received, Applied, Excess, Revenue                   *money.Money
 	RetryOf                                              *admin.Link
 	Invoice                                              *invoiceLine
 	Difference                                           money.Money
@@ -44,6 +44,10 @@ type paymentPage struct {
 	History                                              accountHistory
 	Warnings                                             []admin.Note
 	Buttons                                              []admin.Button
+	Provider                                             *providerCard // nil: nobody was asked
+	Cash                                                 bool
+	ReceiptNumber                                        string
+	Anomalies                                            []anomalyLine
 	Events                                               []admin.Event
 }
 
@@ -115,11 +119,15 @@ func (c *console) paymentPage(r *http.Request) (page paymentPage, err error) {
 
 func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a around) paymentPage {
 	p := f.Payment
-	page := paymentPage{Crumbs: []admin.Link{{Text: "Waiting for approval", URL: admin.URL(section)}}, ID: p.ID.String(), Status: string(p.Status),
+	page := paymentPage{Crumbs: []admin.Link{{Text: "Waiting for approval", URL: admin.URL(section)}}, ID: p.ID.String(), Status: shownStatus(p),
 		Undecided: p.Status == StatusPendingApproval, Amount: p.Amount(), Method: paymentmethods.Label(p.Method), Reference: p.Reference, Notes: p.Notes,
 		FailureReason: p.FailureReason, SubmittedAt: p.CreatedAt, PaidAt: p.PaidAt, Difference: money.New(0, p.Currency), Decisions: a.verdicts(f.Facts),
 		Approvals: admin.Approvals{Done: f.Approvals(), Needed: f.Requirement.Approvals}, History: a.history(p), Events: a.timeline(r, f.Facts)}
-	page.Details = detailLines(r, principal, p)
+	for _, line := range detailLines(r, principal, p) {
+		if f.order == nil || line.Value != f.order.ProviderID { // which stands with the provider
+			page.Details = append(page.Details, line)
+		}
+	}
 	if f.Account != nil {
 		page.Account.URL, page.Account.Name = admin.IDURL("accounts", p.AccountID), f.Account.Holder
 		page.Account.Note = accountNote(r, f.Account) + " · " + r.Say("customer since {{.date}}", "date", r.Date(f.Account.CreatedAt))
@@ -140,17 +148,19 @@ func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a arou
 	if p.ReceivedMinor != nil && *p.ReceivedMinor != p.AmountMinor {
 		page.Received = amountPointer(p.ReceivedMinor, p.Currency)
 	}
-	page.Applied, page.Excess = amountPointer(p.AppliedMinor, p.Currency), amountPointer(p.ExcessMinor, p.Currency)
+	page.Excess, page.Revenue = amountPointer(p.ExcessMinor, p.Currency), amountPointer(p.RevenueMinor, p.Currency)
+	if p.InvoiceID != uuid.Nil {
+		page.Applied = amountPointer(p.AppliedMinor, p.Currency)
+	}
 	page.withInvoice(r, f, a.tenant)
+	page.withProvider(r, f, a.tenant)
 	if p.SetAside != "" {
 		page.Warnings = append(page.Warnings, admin.Note{Tone: admin.ToneBad, Text: r.Say("The settlement could not take this payment ({{.reason}}). It is approved and not lost, and waits until somebody lets the worker try again.", "reason", p.SetAside)})
 		if principal.Can(auth.BillingJobsManage) {
 			page.Buttons = append(page.Buttons, admin.Button{Title: "Let the worker try again", URL: admin.IDURL(section, p.ID, "resume"), Primary: true})
 		}
 	}
-	if f.Payment.Refundable().IsPositive() && principal.Can(auth.BillingRefund) {
-		page.Buttons = append(page.Buttons, admin.Button{Title: "Give money back", URL: admin.IDURL(section, p.ID, "refund"), Danger: true})
-	}
+	page.Buttons = append(page.Buttons, steps(principal, f)...)
 	if f.held > 0 || p.RefundedMinor > 0 {
 		page.Buttons = append(page.Buttons, admin.Button{Title: "Refunds", URL: admin.URL(refundSection) + "?payment=" + p.ID.String()})
 	}

@@ -237,10 +237,11 @@ func (c *console) refundAction() admin.Action[*claimed] {
 			if mode, err := c.service.refundMode(f.Payment); err == nil && mode == gateways.RefundByHand {
 				fields = append(fields, admin.Field{Name: "payout_reference", Label: "Reference of the payout", Kind: "text", Hint: "When it is paid already."})
 			}
-			return fields, nil
+			override, err := c.overriding(ctx, f.Payment)
+			return append(fields, override...), err
 		},
 		Run: func(ctx context.Context, f *claimed, form url.Values) (string, error) {
-			object := map[string]any{"reason": form.Get("refund_reason"), "note": form.Get("reason"), "payout_reference": form.Get("payout_reference")}
+			object := map[string]any{"reason": form.Get("refund_reason"), "note": form.Get("reason"), "payout_reference": form.Get("payout_reference"), "override_window": form.Has("override_window")}
 			if amount := form.Get("amount"); amount != "" {
 				object["amount"] = amount
 			}
@@ -271,4 +272,17 @@ func (c *console) refundAction() admin.Action[*claimed] {
 			return "The refund is asked for.", nil
 		},
 	}
+}
+
+// overriding is the box to tick for who may give money back after the time for that is over (S0D-05); nothing for others, and
+// while it is not.
+func (c *console) overriding(ctx context.Context, p *Payment) ([]admin.Field, error) {
+	var t tenancy.Tenant
+	if err := tenancy.Fetch(ctx, c.service.db, tenancy.SelectCurrent(ctx, &t)); err != nil {
+		return nil, err
+	}
+	if by, _ := auth.From(ctx); !by.Can(auth.TenantManage) || !windowClosed(&t, p, time.Now()) {
+		return nil, nil
+	}
+	return []admin.Field{{Name: "override_window", Label: "Although the time for refunds is over", Kind: "checkbox", Hint: "This is kept in the audit log."}}, nil
 }

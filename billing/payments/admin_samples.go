@@ -35,13 +35,19 @@ func samples() []admin.Sample {
 		History:  accountHistory{1, 1, 1, []money.Money{amount}, admin.NewTable("", []string{"Invoice"}, []string{admin.Base}, [][]admin.Cell{{admin.Text("I")}})},
 		Warnings: []admin.Note{{Tone: admin.ToneBad, Text: "set aside"}}, Buttons: []admin.Button{{Title: "Try again", URL: admin.Base, Primary: true}},
 		Events: []admin.Event{{At: at, Tone: admin.ToneOK, Text: "t", By: "b", Note: "n"}}}
+	asked := page
+	asked.Undecided, asked.Evidence, asked.Account, asked.Revenue = false, nil, accountLine{}, &amount
+	asked.Provider, asked.ReceiptNumber = &providerCard{"sandbox", "1", "The payer must act on the provider's page.", true, true}, "R-1"
+	asked.Anomalies = []anomalyLine{{"Too late", admin.Base, "", at, true}, {"Too late", admin.Base, "n", at, false}}
+	counted := asked
+	counted.Provider, counted.Cash = nil, true
 	closed := page
 	closed.CanApprove, closed.CanReject, closed.Final, closed.Buttons = false, false, true, nil
 	return []admin.Sample{
 		{Page: "payments/queue", Data: queuePage{}},
 		{Page: "payments/queue", Data: queuePage{Count: 2, CountText: "2", Shown: 2, Oldest: at, Totals: []money.Money{amount}, Filters: filters,
 			Rows: []queueRow{row, blocked}, Pager: admin.Pager{From: 1, To: 2, Total: 2, TotalText: "2"}, Note: "more", BulkURL: admin.Base}},
-		{Page: "payments/payment", Data: page}, {Page: "payments/payment", Data: closed},
+		{Page: "payments/payment", Data: page}, {Page: "payments/payment", Data: closed}, {Page: "payments/payment", Data: asked}, {Page: "payments/payment", Data: counted},
 		{Page: "payments/bulk", Data: bulkPage{Action: admin.Base, Back: admin.Base, Error: "e", Items: []bulkItem{item, final}, Blocked: []bulkItem{item},
 			Totals: []money.Money{amount}, Notes: []admin.Note{{Tone: admin.ToneWait, Text: "look"}}}},
 		{Page: "payments/bulk", Data: bulkPage{}},

@@ -116,8 +116,16 @@ func sizeText(bytes int64) string {
 }
 
 // eventText says what an event of a payment means to people; empty for events that only repeat another one.
-func eventText(kind string) (admin.Tone, string) {
+func eventText(kind string, p *Payment, payload Snapshot) (admin.Tone, string) {
+	claim := p.Gateway == string(paymentmethods.GatewayManual)
 	switch kind {
+	case EventCreated:
+		if claim {
+			return "", ""
+		}
+		return admin.ToneInfo, "Begun: {{.amount}}"
+	case EventUpdated:
+		return changeText(payload.Status, claim)
 	case EventSubmitted:
 		return admin.ToneWait, "Submitted for approval"
 	case EventApprovalRecorded:
@@ -126,10 +134,27 @@ func eventText(kind string) (admin.Tone, string) {
 		return admin.ToneInfo, "Approved"
 	case EventRejected:
 		return admin.ToneBad, "Refused"
+	case EventAuthorized:
+		return admin.ToneInfo, "The money is held"
+	case EventFailed:
+		return admin.ToneBad, "Declined"
+	case EventExpired:
+		return admin.ToneMute, "Expired"
 	case EventCancelled:
-		return admin.ToneMute, "Withdrawn"
+		if claim {
+			return admin.ToneMute, "Withdrawn"
+		}
+		return admin.ToneMute, "Cancelled"
 	case EventSucceeded:
 		return admin.ToneOK, "Posted to the ledger: {{.amount}}"
+	case EventPartiallyRefunded, EventRefunded:
+		return admin.ToneInfo, "Given back so far: {{.amount}}"
+	case EventAnomaly:
+		return admin.ToneBad, "Something was said of it that does not fit"
+	case EventAnomalyResolved:
+		return admin.ToneInfo, "Somebody has dealt with what does not fit"
+	case EventGatewayAlarm:
+		return admin.ToneBad, "The provider does not accept the settings"
 	case EventSetAside:
 		return admin.ToneBad, "The settlement could not take it"
 	case EventResumed:
@@ -137,6 +162,42 @@ func eventText(kind string) (admin.Tone, string) {
 	default:
 		return "", ""
 	}
+}
+
+// changeText says what a change without a name of its own means.
+func changeText(now Status, claim bool) (admin.Tone, string) {
+	switch {
+	case claim:
+		return admin.ToneMute, "The customer's note was changed"
+	case now == StatusPending:
+		return admin.ToneWait, "Waiting for somebody to act"
+	case now == StatusProcessing:
+		return admin.ToneInfo, "The provider is working on it"
+	default:
+		return "", ""
+	}
+}
+
+// shownStatus is the console's word for where a payment stands: one word of ours means different things for a claim, for
+// cash, and for what a provider is asked for.
+func shownStatus(p *Payment) string {
+	cash := p.Gateway == string(paymentmethods.GatewayCash)
+	switch {
+	case p.Gateway == string(paymentmethods.GatewayManual):
+	case p.Status == StatusPending && cash:
+		return "to_complete"
+	case p.Status == StatusPending:
+		return "awaiting_payer"
+	case p.Status == StatusProcessing:
+		return "at_provider"
+	case p.Status == StatusAuthorized:
+		return "held"
+	case p.Status == StatusFailed:
+		return "declined"
+	case p.Status == StatusCancelled:
+		return "called_off"
+	}
+	return string(p.Status)
 }
 
 // reasons are offered for a refusal; they can be changed before they are sent.

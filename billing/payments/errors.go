@@ -132,6 +132,10 @@ var (
 	ErrTooMany = errs.RateLimited("too_many_payments", "This customer has made too many payments within an hour. Wait.")
 	// ErrPossibleDuplicate means that the account has just made an equal payment (S0D-26). With force it is made all the same.
 	ErrPossibleDuplicate = errs.Conflict("possible_duplicate", "An equal payment of this customer was made a moment ago. If both are meant, send force.")
+	// ErrAnomalyNotFound is the answer for every anomaly that is not the tenant's.
+	ErrAnomalyNotFound = errs.NotFound("anomaly_not_found", "There is no such anomaly.")
+	// ErrAnomalyResolved means that somebody has dealt with the anomaly already. Reload and read the note.
+	ErrAnomalyResolved = errs.Conflict("anomaly_resolved", "Somebody has already dealt with this.")
 	// ErrPrepaymentOf means that nobody is named who pays in advance, or that an invoice is.
 	ErrPrepaymentOf = errs.Invalid("invalid_prepayment", "A prepayment names a customer and no invoice.")
 	// ErrOtherAccount means that the invoice is another customer's.

@@ -20,7 +20,8 @@ const (
 	EventAuthorized        = "payment.authorized" // the money is held
 	EventFailed            = "payment.failed"
 	EventExpired           = "payment.expired"
-	EventAnomaly           = "payment.anomaly"       // something was said of it that was not believed
+	EventAnomaly           = "payment.anomaly" // something was said of it that was not believed
+	EventAnomalyResolved   = "payment.anomaly_resolved"
 	EventGatewayAlarm      = "payment.gateway_alarm" // the gateway does not accept the tenant's configuration
 	EventCancelled         = "payment.cancelled"
 	EventSucceeded         = "payment.succeeded"

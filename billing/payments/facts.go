@@ -31,6 +31,7 @@ type Facts struct {
 	Signals     []Signal
 	Requirement decisions.Requirement
 	Anomalies   []Anomaly
+	order       *order // nil: no provider is asked, or nobody has looked
 	Digest      decisions.Digest
 	threshold   decisions.Threshold
 	ladder      []decisions.Policy
@@ -76,11 +77,11 @@ func (s *Service) look(ctx context.Context, text string) (*Facts, error) {
 	fetch := func(ctx context.Context, statements ...database.Statement) error {
 		return tenancy.Fetch(ctx, s.db, statements...)
 	}
-	p, k := &Payment{}, newKnown()
+	p, k, o := &Payment{}, newKnown(), &order{}
 	ask := []database.Statement{selectPayment(ctx, p, text)}
 	id, err := web.ParseID(text)
 	if err == nil {
-		ask = append(ask, k.aboutIDs(ctx, id)...)
+		ask = append(ask, append(k.aboutIDs(ctx, id), selectOrder(ctx, o, id))...)
 	}
 	if err := fetch(ctx, ask...); err != nil {
 		return nil, err
@@ -89,13 +90,16 @@ func (s *Service) look(ctx context.Context, text string) (*Facts, error) {
 		return nil, ErrNotFound
 	}
 	if p.ID != id { // it was named by its external id
-		if err := fetch(ctx, k.aboutIDs(ctx, p.ID)...); err != nil {
+		if err := fetch(ctx, append(k.aboutIDs(ctx, p.ID), selectOrder(ctx, o, p.ID))...); err != nil {
 			return nil, err
 		}
 	}
 	found, err := s.facts(ctx, fetch, k, p)
 	if err != nil {
 		return nil, err
+	}
+	if o.PaymentID != uuid.Nil {
+		found[0].order = o
 	}
 	return found[0], nil
 }

@@ -32,17 +32,27 @@ func (s *Service) limit(ctx context.Context, tx bun.Tx, p *Payment, force bool) 
 	if err != nil {
 		return err
 	}
+	return within(ctx, t, p, force)
+}
+
+// watched says whether what an account has paid of late decides whether it may pay more.
+func watched(t *tenancy.Tenant) bool {
+	return t.DailyLimitMinor != nil || t.HourlyPayments != nil || t.DuplicateWindowMinutes > 0
+}
+
+// within is limit for a tenant that the caller has read.
+func within(ctx context.Context, t *tenancy.Tenant, p *Payment, force bool) error {
 	ours := p.Currency == t.DefaultCurrency
 	if ours && t.PaymentLimitMinor != nil && p.AmountMinor > *t.PaymentLimitMinor {
 		return ErrAmountLimit.With("limit", money.New(*t.PaymentLimitMinor, p.Currency).String()).At("amount")
 	}
-	if p.AccountID == uuid.Nil || t.DailyLimitMinor == nil && t.HourlyPayments == nil && t.DuplicateWindowMinutes == 0 {
+	if p.AccountID == uuid.Nil || !watched(t) {
 		return nil
 	}
 	var count int
 	var seconds, sum int64
 	var twin bool
-	err = database.Send(ctx,
+	err := database.Send(ctx,
 		database.Select("wait for other payments of the account", lockAccount, func(database.Row) error { return nil }, "payments:"+p.TenantID.String()+":"+p.AccountID.String()),
 		database.Select("read recent payments", recentPayments, func(row database.Row) error { return row.Scan(&count, &seconds, &sum, &twin) },
 			p.TenantID, p.AccountID, web.LowestID(time.Now().Add(-25*time.Hour)), p.Currency, p.AmountMinor, p.Method, t.DuplicateWindowMinutes))

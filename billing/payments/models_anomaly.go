@@ -44,7 +44,12 @@ type Anomaly struct {
 	CreatedAt   time.Time              `bun:"created_at,nullzero"`
 	ResolvedAt  time.Time              `bun:"resolved_at,nullzero"`
 	ResolvedBy  uuid.UUID              `bun:"resolved_by,type:uuid,nullzero"`
-	Note        string                 `bun:"note"`
+	Note        string                 `bun:"note"` // of who has dealt with it
+}
+
+// AnomalyKinds lists the kinds, as docs/charges.md explains them.
+func AnomalyKinds() []string {
+	return []string{anomalyLate, anomalyFailed, anomalyPaidAfterEnd, anomalyAmount, anomalyCurrency, anomalyReference, anomalyRefunded, anomalyIllegal}
 }
 
 // disbelieve keeps what a provider has said of a payment. What may mean that money is there is not asked for again: a
@@ -100,14 +105,14 @@ func (s *Service) keepAnomaly(ctx context.Context, tx bun.Tx, p *Payment, kind, 
 	return h.write(ctx, s.outbox)
 }
 
-const anomaliesOf = `SELECT id, payment_id, kind, source, details, created_at, resolved_at, note FROM payment_anomalies WHERE tenant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY id LIMIT 1000`
+const anomaliesOf = `SELECT id, payment_id, kind, source, details, created_at, resolved_at, coalesce(resolved_by, ` + zeroID + `), note FROM payment_anomalies WHERE tenant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY id LIMIT 1000`
 
 // selectAnomalies reads what was said of payments and not believed, the oldest first. Members see none.
 func selectAnomalies(ctx context.Context, found map[uuid.UUID][]Anomaly, payments ...uuid.UUID) database.Statement {
 	return database.Select("read the anomalies of payments", anomaliesOf, func(row database.Row) error {
 		var a Anomaly
 		var resolved sql.NullTime
-		err := row.Scan(&a.ID, &a.PaymentID, &a.Kind, &a.Source, &a.Details, &a.CreatedAt, &resolved, &a.Note)
+		err := row.Scan(&a.ID, &a.PaymentID, &a.Kind, &a.Source, &a.Details, &a.CreatedAt, &resolved, &a.ResolvedBy, &a.Note)
 		a.ResolvedAt = resolved.Time
 		found[a.PaymentID] = append(found[a.PaymentID], a)
 		return err

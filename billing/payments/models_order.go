@@ -3,6 +3,7 @@ package payments
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/gateways"
+	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/tenancy"
 )
 
@@ -80,6 +83,21 @@ func lockOrder(ctx context.Context, tx bun.Tx, payment uuid.UUID) (*order, error
 		return nil, fmt.Errorf("lock the order of payment %s: %w", payment, err)
 	}
 	return o, nil
+}
+
+const orderOfPayment = `SELECT payment_id, name, coalesce(provider_id, ''), hold, coalesce(redirect::text, ''), operation FROM payment_orders
+WHERE tenant_id = $1 AND payment_id = $2 AND ($3::uuid IS NULL OR account_id = $3)`
+
+// selectOrder reads what is known of a payment at its provider into o, whose PaymentID stays zero when no provider is asked
+// for it. Members see their own account's orders only.
+func selectOrder(ctx context.Context, o *order, payment uuid.UUID) database.Statement {
+	return database.Select("read the order of a payment", orderOfPayment, func(row database.Row) error {
+		var redirect string
+		if err := row.Scan(&o.PaymentID, &o.Name, &o.ProviderID, &o.Hold, &redirect, &o.Operation); err != nil || redirect == "" {
+			return err
+		}
+		return json.Unmarshal([]byte(redirect), &o.Redirect)
+	}, tenancy.ID(ctx), payment, auth.MembersAccount(ctx))
 }
 
 // take gets the lease of an order if nobody else has it. ctx is the system's.

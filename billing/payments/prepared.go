@@ -31,7 +31,7 @@ type prepared struct {
 
 // claimChecks is what the checks of claims need besides the invoices.
 type claimChecks struct {
-	tenant   tenancy.Tenant // read when there are other claims for an invoice
+	tenant   tenancy.Tenant
 	accounts map[uuid.UUID]*accounts.Account
 	methods  map[string]paymentmethods.Candidates // by country
 	files    map[uuid.UUID]*evidence.Evidence     // named by claims
@@ -51,7 +51,6 @@ const (
 func (k *claimChecks) read(ctx context.Context, first database.Statement, claims []*prepared) error {
 	ask := []database.Statement{first}
 	var payers, files []uuid.UUID
-	crowded := false
 	for _, c := range claims {
 		if c == nil {
 			continue
@@ -61,7 +60,6 @@ func (k *claimChecks) read(ctx context.Context, first database.Statement, claims
 			read := func(row database.Row) error { return row.Scan(&c.refused) }
 			ask = append(ask, database.Select("look for the refused claim", refusedClaim, read, c.TenantID, c.RetryOf, c.InvoiceID))
 		}
-		crowded = crowded || c.invoice.PendingClaims > 0
 		if c.invoice.PendingClaims > 0 || c.invoice.PaidMinor > 0 {
 			c.same.TenantID = c.TenantID
 			read := func(row database.Row) error { return c.same.scan(row) }
@@ -69,13 +67,10 @@ func (k *claimChecks) read(ctx context.Context, first database.Statement, claims
 		}
 	}
 	if len(payers) > 0 {
-		ask = append(ask, accounts.SelectByIDs(ctx, k.accounts, payers...), paymentmethods.SelectForAccounts(ctx, k.methods, payers...))
+		ask = append(ask, tenancy.SelectCurrent(ctx, &k.tenant), accounts.SelectByIDs(ctx, k.accounts, payers...), paymentmethods.SelectForAccounts(ctx, k.methods, payers...))
 	}
 	if len(files) > 0 {
 		ask = append(ask, evidence.SelectByIDs(ctx, k.files, files...))
-	}
-	if crowded {
-		ask = append(ask, tenancy.SelectCurrent(ctx, &k.tenant))
 	}
 	if err := database.Send(ctx, ask...); err != nil {
 		return err

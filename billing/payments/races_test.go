@@ -168,7 +168,7 @@ func rejectBy(p *billingtest.Person) func(*billingtest.World, uuid.UUID, string)
 }
 
 func withdraw(w *billingtest.World, id uuid.UUID, _ string) error {
-	_, err := w.Payments.Cancel(w.Member.Ctx, id, nil)
+	_, err := w.Payments.Cancel(w.Member.Ctx, payments.StepInput{ID: id})
 	return err
 }
 
@@ -188,7 +188,7 @@ func TestRaceOfSettlers(t *testing.T) { // race 16 in small
 			if err != nil {
 				return err
 			}
-			if _, err := w.Payments.Cancel(w.Member.Ctx, uuid.MustParse(p.ID), nil); err != nil {
+			if _, err := w.Payments.Cancel(w.Member.Ctx, payments.StepInput{ID: uuid.MustParse(p.ID)}); err != nil {
 				return err
 			}
 		}

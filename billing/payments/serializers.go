@@ -32,11 +32,12 @@ type SubmitManualRequest struct {
 	PaidAt               string       `json:"paid_at" validate:"max=40"`
 	EvidenceIDs          []string     `json:"evidence_ids" validate:"max=10,dive,uuid"`
 	RetryOf              string       `json:"retry_of" validate:"omitempty,uuid"`
+	Force                bool         `json:"force"` // even if an equal payment was made a moment ago
 	Details              web.FreeForm `json:"details"`
 }
 
 func (req SubmitManualRequest) input(once *idempotency.Once) (SubmitManualInput, error) {
-	in := SubmitManualInput{Invoice: req.InvoiceID, Notes: req.Notes, Once: once, Amount: amountOf("amount", req.Amount, req.AmountMinor)}
+	in := SubmitManualInput{Invoice: req.InvoiceID, Notes: req.Notes, Force: req.Force, Once: once, Amount: amountOf("amount", req.Amount, req.AmountMinor)}
 	var fields errs.Fields
 	method, err := paymentmethods.ParseMethod(req.PaymentMethod)
 	if err != nil || !method.IsManual() {
@@ -261,25 +262,13 @@ type Detail struct {
 	InvoiceCredits    int64              `json:"invoice_credits"` // service credits that the invoice grants once it is paid
 	Approvals         []ApprovalResponse `json:"approvals"`
 	Anomalies         []AnomalyResponse  `json:"anomalies"`
+	NextAction        *NextAction        `json:"next_action"` // what the payer must do; null: nothing
 }
 
-// AnomalyResponse is something that was said of a payment and not believed.
-type AnomalyResponse struct {
-	ID         string                 `json:"id"`
-	Kind       string                 `json:"kind"`
-	Source     string                 `json:"source"`
-	Details    paymentmethods.Details `json:"details"`
-	Note       string                 `json:"note"`
-	CreatedAt  string                 `json:"created_at"`
-	ResolvedAt *string                `json:"resolved_at"`
-}
-
-func newAnomalies(list []Anomaly) []AnomalyResponse {
-	out := make([]AnomalyResponse, len(list))
-	for i, a := range list {
-		out[i] = AnomalyResponse{ID: a.ID.String(), Kind: a.Kind, Source: a.Source, Details: a.Details, Note: a.Note, CreatedAt: web.Time(a.CreatedAt), ResolvedAt: web.OptionalTime(a.ResolvedAt)}
-	}
-	return out
+// OwnResponse is one payment as its account sees it.
+type OwnResponse struct {
+	Response
+	NextAction *NextAction `json:"next_action"` // what the payer must do; null: nothing
 }
 
 // EvidenceResponse is one file that proves the claim.
@@ -314,6 +303,9 @@ func newDetail(f *Facts) (Detail, error) {
 		Evidence: []EvidenceResponse{}, ApprovalsRequired: f.Requirement.Approvals, EvidenceRequired: f.Requirement.RequiresEvidence, Approvals: []ApprovalResponse{}, Anomalies: newAnomalies(f.Anomalies)}
 	if f.Invoice != nil {
 		d.InvoiceCredits = f.Invoice.Credits
+	}
+	if f.order != nil {
+		d.NextAction = nextAction(p, f.order.Redirect)
 	}
 	if d.Signals == nil {
 		d.Signals = []Signal{}
@@ -352,21 +344,22 @@ type EventsResponse struct {
 	Count  int             `json:"count"`
 }
 
-// EventResponse is one event. Actor is null for members.
+// EventResponse is one event. Actor and reason are null for members.
 type EventResponse struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"type"`
 	CreatedAt string          `json:"created_at"`
 	Actor     *string         `json:"actor"`
+	Reason    *string         `json:"reason"` // that the actor gave, if he did
 	Payload   json.RawMessage `json:"payload"`
 }
 
-func newEvents(told []outbox.Told, actors bool) EventsResponse {
+func newEvents(told []outbox.Told, reasons map[string]string, actors bool) EventsResponse {
 	answer := EventsResponse{Events: []EventResponse{}}
 	for _, e := range told {
 		r := EventResponse{ID: e.ID.String(), Type: e.Type, CreatedAt: web.Time(e.CreatedAt), Payload: e.Payload}
 		if actors {
-			r.Actor = optional(e.Actor)
+			r.Actor, r.Reason = optional(e.Actor), optional(reasons[e.RequestID])
 		}
 		answer.Events = append(answer.Events, r)
 		if e.Also != "" { // each by its name (S0-73)

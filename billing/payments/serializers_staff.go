@@ -34,6 +34,11 @@ type CreateRequest struct {
 	Force                bool         `json:"force"`
 }
 
+// StepRequest is the body of POST payments/{id}/cancel/, release/ and complete/, which may be left out.
+type StepRequest struct {
+	Reason string `json:"reason" validate:"max=1000"`
+}
+
 // maxDetails is how many bytes of JSON somebody may give with a payment.
 const maxDetails = 16 << 10
 
@@ -85,7 +90,7 @@ func (req CreateRequest) manual(once *idempotency.Once) (SubmitManualInput, erro
 		return SubmitManualInput{}, web.ErrRequired.At("invoice_id")
 	}
 	return SubmitManualRequest{InvoiceID: req.InvoiceID, PaymentMethod: cmp.Or(req.PaymentMethod, string(paymentmethods.BankTransfer)), TransactionReference: req.TransactionReference,
-		Reference: req.Reference, Notes: req.Notes, Amount: req.Amount, AmountMinor: req.AmountMinor, Currency: req.Currency, PaidAt: req.PaidAt, Details: req.Details}.input(once)
+		Reference: req.Reference, Notes: req.Notes, Amount: req.Amount, AmountMinor: req.AmountMinor, Currency: req.Currency, PaidAt: req.PaidAt, Force: req.Force, Details: req.Details}.input(once)
 }
 
 func (req CreateRequest) charge(gateway string, once *idempotency.Once) (ChargeInput, error) {

@@ -30,7 +30,7 @@ type CaptureInput struct {
 // provider is asked, as for Charge. The caller is staff with billing.create. Errors: ErrNotFound, ErrIllegalTransition,
 // ErrCaptureTooLarge, ErrCannotCapture, ErrOperationPending, and those of Charge.
 func (s *Service) Capture(ctx context.Context, in CaptureInput) (Reply, error) {
-	return s.operate(ctx, in.ID, in.Once, func(p *Payment, o *order) error {
+	return s.operate(ctx, StepInput{ID: in.ID, Once: in.Once}, func(p *Payment, o *order) error {
 		if p.Status != StatusAuthorized {
 			return illegal(p, StatusSucceeded)
 		}
@@ -62,11 +62,18 @@ func (s *Service) Capture(ctx context.Context, in CaptureInput) (Reply, error) {
 	})
 }
 
+// StepInput names a payment that somebody takes a step further by hand.
+type StepInput struct {
+	ID     uuid.UUID
+	Reason string // for the audit log and for who looks at the payment's history (S0-15, S0D-13)
+	Once   *idempotency.Once
+}
+
 // Release gives up what is held, or what the payer has not finished (S0-14, S1-30). Nothing was posted for it, so nothing
 // is taken back. The caller is staff with billing.create, or the member whose payment it is. Errors: ErrNotFound,
 // ErrNotSubmitter, ErrIllegalTransition, ErrOperationPending, and those of Charge.
-func (s *Service) Release(ctx context.Context, id uuid.UUID, once *idempotency.Once) (Reply, error) {
-	return s.operate(ctx, id, once, func(p *Payment, o *order) error {
+func (s *Service) Release(ctx context.Context, in StepInput) (Reply, error) {
+	return s.operate(ctx, in, func(p *Payment, o *order) error {
 		if by, _ := auth.From(ctx); p.SubmittedBy != by.UserID && !by.Can(auth.BillingCancel) {
 			return ErrNotSubmitter
 		}
@@ -79,7 +86,8 @@ func (s *Service) Release(ctx context.Context, id uuid.UUID, once *idempotency.O
 }
 
 // operate commits what a provider is to be asked for, with the key and the lease, and asks. prepare says what that is.
-func (s *Service) operate(ctx context.Context, id uuid.UUID, once *idempotency.Once, prepare func(*Payment, *order) error) (Reply, error) {
+func (s *Service) operate(ctx context.Context, in StepInput, prepare func(*Payment, *order) error) (Reply, error) {
+	id, once := in.ID, in.Once
 	begun, err := idempotency.Look[Reply](ctx, s.db, once)
 	switch {
 	case err != nil || begun.Answered:
@@ -116,7 +124,7 @@ func (s *Service) operate(ctx context.Context, id uuid.UUID, once *idempotency.O
 			return err
 		}
 		var h history
-		h.note("payment."+string(o.Operation), p.Payment, "")
+		h.note("payment."+string(o.Operation), p.Payment, in.Reason)
 		return h.write(ctx, s.outbox)
 	})
 	switch {
@@ -156,7 +164,8 @@ func (s *Service) trace(ctx context.Context, id uuid.UUID, refusal error) error 
 // Cancel takes back a payment that has not taken money: a claim that is undecided, a payment that its provider or staff
 // have not finished, or a hold (S0-14). Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending, ErrIllegalTransition and
 // those of Release.
-func (s *Service) Cancel(ctx context.Context, id uuid.UUID, once *idempotency.Once) (Response, error) {
+func (s *Service) Cancel(ctx context.Context, in StepInput) (Response, error) {
+	id, once := in.ID, in.Once
 	begun, err := idempotency.Look[Reply](ctx, s.db, once)
 	asked := begun.Subject != uuid.Nil
 	if err != nil {
@@ -174,7 +183,7 @@ func (s *Service) Cancel(ctx context.Context, id uuid.UUID, once *idempotency.On
 		return Response{}, err
 	}
 	if asked {
-		reply, err := s.Release(ctx, id, once)
+		reply, err := s.Release(ctx, in)
 		switch {
 		case err != nil:
 		case reply.Code != "":
@@ -214,7 +223,7 @@ func (s *Service) Cancel(ctx context.Context, id uuid.UUID, once *idempotency.On
 			return err
 		}
 		var h history
-		h.changed(EventCancelled, "payment.cancel", before, p.Payment, "")
+		h.changed(EventCancelled, "payment.cancel", before, p.Payment, in.Reason)
 		return h.write(ctx, s.outbox)
 	})
 }

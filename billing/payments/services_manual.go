@@ -31,12 +31,14 @@ type SubmitManualInput struct {
 	Evidence []uuid.UUID       // uploaded before
 	Files    []evidence.Stored // that came with the claim
 	RetryOf  uuid.UUID         // the refused claim that this one repeats; zero: none
+	Force    bool              // even if an equal payment was made a moment ago
 	Once     *idempotency.Once
 }
 
 // SubmitManual stores a claim: pending approval, and nothing else changes but the invoice's clock, which stands until
 // the claim is decided (S3-40). The caller needs billing.create and sees the invoice. Errors: ErrInvoiceNotFound,
-// invoices.ErrAlreadyPaid and its siblings, ErrPending, what paymentmethods.Check refuses, and field errors.
+// invoices.ErrAlreadyPaid and its siblings, ErrPending, what paymentmethods.Check refuses, ErrAmountLimit, ErrTooMany,
+// ErrPossibleDuplicate, and field errors.
 //
 // Repeating a claim with the same invoice, method and reference while it waits gives the first answer again (C-08).
 func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Response, error) {

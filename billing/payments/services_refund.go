@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -160,10 +161,10 @@ func (s *Service) newRefund(ctx context.Context, tx bun.Tx, p locked, in RefundI
 	if err != nil {
 		return nil, err
 	}
-	if days := tenant.RefundWindowDays; days > 0 && p.at.After(p.ProcessedAt.AddDate(0, 0, days)) {
+	if windowClosed(tenant, p.Payment, p.at) {
 		switch {
 		case !in.OverrideWindow:
-			return nil, ErrRefundWindowClosed.With("days", days)
+			return nil, ErrRefundWindowClosed.With("days", tenant.RefundWindowDays)
 		case !by.Can(auth.TenantManage):
 			return nil, auth.ErrForbidden.With("permission", auth.TenantManage)
 		}
@@ -173,6 +174,11 @@ func (s *Service) newRefund(ctx context.Context, tx bun.Tx, p locked, in RefundI
 		r.Status, r.ByOne = RefundPendingApproval, false
 	}
 	return r, nil
+}
+
+// windowClosed says whether the tenant's time for refunds of a payment is over (S0D-05).
+func windowClosed(t *tenancy.Tenant, p *Payment, now time.Time) bool {
+	return t.RefundWindowDays > 0 && now.After(p.ProcessedAt.AddDate(0, 0, t.RefundWindowDays))
 }
 
 // demand sets how much goes back of a payment of which held is held by other refunds. When nothing is left, who wants all of

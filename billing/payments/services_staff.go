@@ -102,13 +102,13 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 
 // Complete says that cash which somebody else has taken is there, and posts it (S0-10, S0-89). The caller is staff who may
 // approve, or a cashier, and has not taken it himself: four eyes. Errors: ErrNotFound, ErrFourEyes, ErrIllegalTransition.
-func (s *Service) Complete(ctx context.Context, id uuid.UUID, once *idempotency.Once) (Response, error) {
+func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) {
 	by, _ := auth.From(ctx)
 	if !by.Can(auth.BillingApprove) && by.Role != auth.RoleCashier {
 		return Response{}, auth.ErrForbidden.With("permission", auth.BillingApprove)
 	}
 	var illegally error
-	answer, err := s.change(ctx, id, once, func(ctx context.Context, tx bun.Tx, p locked) error {
+	answer, err := s.change(ctx, in.ID, in.Once, func(ctx context.Context, tx bun.Tx, p locked) error {
 		illegally = nil
 		if p.Gateway != string(paymentmethods.GatewayCash) || p.Status != StatusPending {
 			illegally = illegal(p.Payment, StatusSucceeded)
@@ -121,10 +121,11 @@ func (s *Service) Complete(ctx context.Context, id uuid.UUID, once *idempotency.
 		if err := s.collect(ctx, tx, p, ledger.Cash(p.Currency), p.AmountMinor, "complete", &h); err != nil {
 			return err
 		}
+		h.records[len(h.records)-1].Reason = in.Reason
 		return h.write(ctx, s.outbox)
 	})
 	if illegally != nil {
-		return answer, s.trace(ctx, id, illegally)
+		return answer, s.trace(ctx, in.ID, illegally)
 	}
 	return answer, err
 }

@@ -319,7 +319,7 @@ func TestFailureInTheLastBatch(t *testing.T) {
 	attempt("approve", err)
 	_, err = w.Payments.Reject(broken(w.Approver.Ctx), payments.RejectInput{ID: p.ID, Digest: digest, Reason: "x"})
 	attempt("reject", err)
-	_, err = w.Payments.Cancel(broken(w.Member.Ctx), p.ID, nil)
+	_, err = w.Payments.Cancel(broken(w.Member.Ctx), payments.StepInput{ID: p.ID})
 	attempt("withdraw", err)
 
 	w.Approve(p.ID, w.Approver)

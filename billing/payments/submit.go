@@ -162,6 +162,14 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, list []manualClaim, lock
 			out[i].answer = newResponse(same, p.invoice)
 		} else {
 			files, err := p.check(known)
+			switch {
+			case err != nil:
+			case len(list) > 1 && watched(&known.tenant): // who waits for other payments of an account holds back nobody
+				out[i].err = errAlone
+				continue
+			default:
+				err = within(ctx, &known.tenant, p.Payment, c.in.Force)
+			}
 			if refusal := errs.As(err); refusal != nil {
 				out[i].err = refusal
 				continue

@@ -45,6 +45,8 @@ func TestForeignIDs(t *testing.T) {
 		{"POST", "/payments/%s/complete/", "", true},
 		{"POST", "/payments/%s/refund/", body("reason", "other"), true},
 		{"GET", "/payments/%s/refunds/", nil, true},
+		{"GET", "/payment-anomalies/%s/", nil, true},
+		{"POST", "/payment-anomalies/%s/resolve/", body("note", "x"), true},
 		{"GET", "/refunds/%s/", nil, true},
 		{"POST", "/refunds/%s/approve/", body("digest", digest), true},
 		{"POST", "/refunds/%s/reject/", body("digest", digest, "reason", "no"), true},

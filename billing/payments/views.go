@@ -10,7 +10,9 @@ import (
 
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
+	"countersign/internal/audit"
 	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/internal/errs"
 	"countersign/internal/i18n"
 	"countersign/internal/idempotency"
@@ -98,11 +100,15 @@ func (v *Views) get(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		invs := map[uuid.UUID]*invoices.Invoice{}
-		if err := tenancy.Fetch(ctx, v.service.db, invoices.SelectByIDs(ctx, invs, p.InvoiceID)); err != nil {
+		invs, o := map[uuid.UUID]*invoices.Invoice{}, &order{}
+		ask := []database.Statement{invoices.SelectByIDs(ctx, invs, p.InvoiceID)}
+		if p.Status == StatusPending {
+			ask = append(ask, selectOrder(ctx, o, p.ID))
+		}
+		if err := tenancy.Fetch(ctx, v.service.db, ask...); err != nil {
 			return err
 		}
-		return web.OK(w, newResponse(p, invs[p.InvoiceID]))
+		return web.OK(w, OwnResponse{newResponse(p, invs[p.InvoiceID]), nextAction(p, o.Redirect)})
 	}
 	f, err := v.service.look(ctx, chi.URLParam(r, "id"))
 	if err != nil {
@@ -142,18 +148,22 @@ func (v *Views) status(w http.ResponseWriter, r *http.Request) error {
 func (v *Views) events(w http.ResponseWriter, r *http.Request) error {
 	principal, _ := auth.From(r.Context())
 	var told []outbox.Told
+	var reasons map[string]string
 	err := tenancy.Read(r.Context(), v.service.db, func(ctx context.Context, tx bun.Tx) error {
 		p, err := Get(ctx, tx, chi.URLParam(r, "id"))
 		if err != nil {
 			return err
 		}
-		told, err = outbox.EventsOf(ctx, tx, p.ID)
+		if told, err = outbox.EventsOf(ctx, tx, p.ID); err != nil || principal.IsMember() {
+			return err
+		}
+		reasons, err = audit.Reasons(ctx, tx, p.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return web.OK(w, newEvents(told, !principal.IsMember()))
+	return web.OK(w, newEvents(told, reasons, !principal.IsMember()))
 }
 
 func (v *Views) transaction(w http.ResponseWriter, r *http.Request) error {
@@ -242,19 +252,15 @@ func (v *Views) delete(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *Views) cancel(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.ID(r)
+	in, err := stepInput(r, "payments.cancel")
 	if err != nil {
 		return err
 	}
-	once, err := idempotency.FromRequest(r, "payments.cancel", id, nil)
+	p, err := v.service.Cancel(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	p, err := v.service.Cancel(r.Context(), id, once)
-	if err != nil {
-		return err
-	}
-	return once.Answer(w, http.StatusOK, p, "")
+	return in.Once.Answer(w, http.StatusOK, p, "")
 }
 
 func (v *Views) approve(w http.ResponseWriter, r *http.Request) error {

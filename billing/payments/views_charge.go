@@ -61,17 +61,27 @@ func (v *Views) capture(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *Views) release(w http.ResponseWriter, r *http.Request) error {
+	in, err := stepInput(r, "payments.release")
+	if err != nil {
+		return err
+	}
+	reply, err := v.service.Release(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return reply.write(w, in.Once)
+}
+
+// stepInput reads what is asked of a payment, and why.
+func stepInput(r *http.Request, scope string) (StepInput, error) {
+	var req StepRequest
+	if err := web.Decode(r, &req); err != nil {
+		return StepInput{}, err
+	}
 	id, err := web.ID(r)
 	if err != nil {
-		return err
+		return StepInput{}, err
 	}
-	once, err := idempotency.FromRequest(r, "payments.release", id, nil)
-	if err != nil {
-		return err
-	}
-	reply, err := v.service.Release(r.Context(), id, once)
-	if err != nil {
-		return err
-	}
-	return reply.write(w, once)
+	once, err := idempotency.FromRequest(r, scope, id, req)
+	return StepInput{ID: id, Reason: req.Reason, Once: once}, err
 }

@@ -74,17 +74,13 @@ func (v *Views) record(w http.ResponseWriter, r *http.Request, gateway string, r
 }
 
 func (v *Views) complete(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.ID(r)
+	in, err := stepInput(r, "payments.complete")
 	if err != nil {
 		return err
 	}
-	once, err := idempotency.FromRequest(r, "payments.complete", id, nil)
+	p, err := v.service.Complete(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	p, err := v.service.Complete(r.Context(), id, once)
-	if err != nil {
-		return err
-	}
-	return once.Answer(w, http.StatusOK, p, "")
+	return in.Once.Answer(w, http.StatusOK, p, "")
 }

@@ -142,6 +142,18 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/payments/{id}/capture/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.held(e.First), map[string]any{"idempotency_key": uuid.NewString()}}
 	},
+	"POST /billing/payments/{id}/release/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.held(e.First), map[string]any{}}
+	},
+	"POST /billing/payments/{id}/complete/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.pendingCash(e.First), map[string]any{}}
+	},
+	"POST /billing/payments/{id}/cancel/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Member), e.freshClaim(), map[string]any{}}
+	},
+	"POST /billing/payment-anomalies/{id}/resolve/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.odd(e.First), map[string]any{"note": "The provider has given it back"}}
+	},
 	"POST /billing/payments/manual/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Member), "", map[string]any{"invoice_id": e.finalized(e.First), "payment_method": "bank_transfer", "transaction_reference": e.Reference()}}
 	},

@@ -34,6 +34,9 @@ func TestBadInput(t *testing.T) {
 			before := everything(t, e)
 			body := reflect.TypeOf(route.Request)
 			for _, b := range badBodies(t, s.body) {
+				if route.Optional && b.what == "nothing" {
+					continue
+				}
 				j.refused(t, b.what, send(b.contentType, b.text), "")
 			}
 			all := slots(body, nil)

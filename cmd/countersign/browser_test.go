@@ -20,7 +20,9 @@ import (
 	"github.com/google/uuid"
 
 	"countersign/billing/billingtest"
+	"countersign/billing/money"
 	"countersign/billing/payments"
+	"countersign/internal/auth"
 )
 
 // browserPassword is what all people of billingtest sign in with.
@@ -164,6 +166,39 @@ func receipted(t *testing.T, w *billingtest.World, amount string) *payments.Paym
 	return w.Payment(uuid.MustParse(made.Text("data.id")))
 }
 
+// look opens a page, keeps a picture of it, and finds texts on it.
+func (v *visit) look(name, path string, texts ...string) {
+	v.t.Helper()
+	v.do("open "+path, chromedp.Navigate(v.base+"/console/"+path), chromedp.WaitVisible(chromedp.CSS("h1")))
+	v.picture(name)
+	v.shows(texts...)
+}
+
+// shop is money that came in otherwise than by claims; all are ids.
+type shop struct{ held, waiting, odd, cash, old, anomaly, conversion string }
+
+func furnishShop(w *billingtest.World) (s shop) {
+	owner := w.As(w.Owner)
+	charged := func(token string, hold bool) string {
+		body := charge(token)
+		body["capture"], body["account_id"], body["prepayment"] = !hold, w.Account.ID.String(), true
+		return owner.Post(base+"/charges/", body).Text("data.id")
+	}
+	s.held, s.waiting, s.odd = charged("tok_visa", true), charged("tok_3ds", false), charged("tok_wrong_amount", false)
+	charged("tok_decline", false)
+	s.anomaly = owner.Get(base + "/payments/" + s.odd + "/").Text("data.anomalies.0.id")
+	s.cash = w.As(w.Join("till", auth.RoleCashier, nil)).Post(base+"/payments/", map[string]any{"gateway": "cash", "amount": "10.00", "currency": "USD",
+		"account_id": w.Account.ID.String(), "reference": w.Reference()}).Expect(http.StatusCreated).Text("data.id")
+	paid := w.Pay(w.OpenInvoice("90.00").ID)
+	w.Tamper("UPDATE payments SET processed_at = now() - interval '91 days' WHERE tenant_id = ? AND id = ?", paid.ID)
+	s.old = paid.ID.String()
+	w.GiveCredit(w.Account.ID, money.New(10000, "EUR"))
+	rate := owner.Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "cbu.uz"}).Expect(http.StatusCreated).Text("data.id")
+	s.conversion = keyed(owner).Post(base+"/fx/conversions/", map[string]any{"account_id": w.Account.ID.String(), "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00",
+		"rate_id": rate}).Expect(http.StatusCreated).Text("data.id")
+	return s
+}
+
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	findChromium(t)
@@ -214,10 +249,45 @@ func TestBrowser(t *testing.T) {
 		}
 	})
 
+	t.Run("a colleague takes what is held, looks into what does not fit, and converts credit", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.NewInTestMode(t)
+		w.EnableSandbox()
+		v := openBrowser(t, w)
+		shop := furnishShop(w)
+		receipted(t, w, "150.00") // the queue is where everybody arrives
+		v.signIn(w, w.Owner)
+		v.look("payments", "payment-list/", "At the provider", "Held", "Waiting for the payer", "Declined", "sandbox")
+		v.look("held", "payments/"+shop.held+"/", "The money is held and not taken yet.", "Not real money", "Release the hold")
+		v.do("ask to take it", chromedp.Click(chromedp.CSS(".head-actions .primary")), chromedp.WaitVisible(chromedp.CSS("#f-amount")))
+		v.picture("capture")
+		v.do("take a part", chromedp.SendKeys(chromedp.CSS("#f-amount"), "7.50\r"), chromedp.WaitVisible(chromedp.CSS(".flash")))
+		v.shows("The money is taken.", "7.50", "Posted to the ledger")
+		v.picture("captured")
+		v.look("waiting", "payments/"+shop.waiting+"/", "The payer must act")
+		v.look("odd", "payments/"+shop.odd+"/", "What does not fit", "Another amount")
+		v.look("cash", "payments/"+shop.cash+"/", "It is paid", "R-2026-")
+		v.look("anomalies", "anomalies/", "Another amount", "Unresolved")
+		v.do("open the anomaly", chromedp.Click(chromedp.CSS(".row-link")), chromedp.WaitVisible(chromedp.CSS(".head-actions .primary")))
+		v.picture("anomaly")
+		v.do("resolve it", chromedp.Click(chromedp.CSS(".head-actions .primary")), chromedp.WaitVisible(chromedp.CSS("#f-note")))
+		v.picture("resolve")
+		v.do("say how", chromedp.SendKeys(chromedp.CSS("#f-note"), "The provider has given it back."), chromedp.Click(chromedp.CSS(".form-foot .primary")), chromedp.WaitVisible(chromedp.CSS(".flash")))
+		v.shows("It is resolved.", "The provider has given it back.")
+		v.picture("resolved")
+		v.look("refund", "payments/"+shop.old+"/refund/", "Although the time for refunds is over")
+		v.look("rates", "fx-rates/", "1 EUR = 1.08 USD", "cbu.uz")
+		v.look("conversions", "conversions/", "Converted", "First customer")
+		v.look("new-conversion", "conversions/new/", "Recorded rate")
+		v.look("conversion", "conversions/"+shop.conversion+"/", "1 EUR = 1.08 USD")
+	})
+
 	t.Run("nothing is wider than a phone, in any language and both colours", func(t *testing.T) {
 		t.Parallel()
-		w := billingtest.New(t)
+		w := billingtest.NewInTestMode(t)
+		w.EnableSandbox()
 		v := openBrowser(t, w)
+		shop := furnishShop(w)
 		p := receipted(t, w, "150.00")
 		w.Approve(receipted(t, w, "75.00").ID, w.Second)
 		v.signIn(w, w.Owner)
@@ -231,6 +301,9 @@ func TestBrowser(t *testing.T) {
 			for name, path := range map[string]string{"queue": "payments/", "payment": "payments/" + p.ID.String() + "/", "payments": "payment-list/", "invoices": "invoices/",
 				"invoice": "invoices/" + p.InvoiceID.String() + "/", "new-invoice": "invoices/new/", "account": "accounts/" + p.AccountID.String() + "/", "users": "users/", "rules": "approval-rules/edit/",
 				"methods": "methods/", "settings": "settings/", "jobs": "jobs/", "events": "events/", "audit": "audit/", "ledger": "ledger/", "entries": "ledger-entries/", "integrity": "integrity/",
+				"held": "payments/" + shop.held + "/", "capture": "payments/" + shop.held + "/capture/", "odd": "payments/" + shop.odd + "/", "cash": "payments/" + shop.cash + "/",
+				"anomalies": "anomalies/", "anomaly": "anomalies/" + shop.anomaly + "/", "resolve": "anomalies/" + shop.anomaly + "/resolve/", "refund": "payments/" + shop.old + "/refund/",
+				"rates": "fx-rates/", "new-rate": "fx-rates/new/", "conversions": "conversions/", "conversion": "conversions/" + shop.conversion + "/", "new-conversion": "conversions/new/",
 				"statement": "statements/" + p.AccountID.String() + "/?month=" + time.Now().UTC().Format("2006-01")} {
 				v.do("open "+path, chromedp.Navigate(v.base+"/console/"+path), chromedp.WaitVisible(chromedp.CSS("h1")))
 				width, err := chromedp.Run(v.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))

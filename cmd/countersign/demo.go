@@ -33,17 +33,19 @@ type demoTenant struct {
 	Price     string
 	TaxRate   string
 	Credits   int64
+	Dollar    string // what one US dollar is worth
 }
 
-// demoTenants are a software company, a clinic and a market: three countries, three currencies.
+// demoTenants are a software company, a clinic and a market: three countries, three currencies. They take no real money, so
+// that the sandbox can serve them.
 func demoTenants() []demoTenant {
 	return []demoTenant{
-		{CreateInput: tenancy.CreateInput{Slug: "acme-cloud", Name: "Acme Cloud", Country: "PK", DefaultCurrency: "PKR", Timezone: "Asia/Karachi", Locale: "en"},
-			Threshold: 100000, Method: paymentmethods.BankTransfer, Accounts: [2]string{"Lahore Textiles Ltd", "Karachi Logistics"}, Service: "Growth plan, one month", Price: "27900.00", TaxRate: "0", Credits: 500},
-		{CreateInput: tenancy.CreateInput{Slug: "dhaka-clinic", Name: "Dhaka Clinic", Country: "BD", DefaultCurrency: "BDT", Timezone: "Asia/Dhaka", Locale: "bn"},
-			Threshold: 20000, Method: paymentmethods.LocalWallet, Accounts: [2]string{"রহিমা খাতুন", "Karim Traders"}, Service: "Consultation and laboratory", Price: "800.00", TaxRate: "0.15"},
-		{CreateInput: tenancy.CreateInput{Slug: "tashkent-market", Name: "Tashkent Market", Country: "UZ", DefaultCurrency: "UZS", Timezone: "Asia/Tashkent", Locale: "uz"},
-			Threshold: 10000000, Method: paymentmethods.BankTransfer, Accounts: [2]string{"Samarqand Savdo MChJ", "ООО «Чилонзор»"}, Service: "Stall rent, one month", Price: "1450000.00", TaxRate: "0.12"},
+		{CreateInput: tenancy.CreateInput{Slug: "acme-cloud", Name: "Acme Cloud", Country: "PK", DefaultCurrency: "PKR", Timezone: "Asia/Karachi", Locale: "en", TestMode: true},
+			Threshold: 100000, Method: paymentmethods.BankTransfer, Accounts: [2]string{"Lahore Textiles Ltd", "Karachi Logistics"}, Service: "Growth plan, one month", Price: "27900.00", TaxRate: "0", Credits: 500, Dollar: "281.35"},
+		{CreateInput: tenancy.CreateInput{Slug: "dhaka-clinic", Name: "Dhaka Clinic", Country: "BD", DefaultCurrency: "BDT", Timezone: "Asia/Dhaka", Locale: "bn", TestMode: true},
+			Threshold: 20000, Method: paymentmethods.LocalWallet, Accounts: [2]string{"রহিমা খাতুন", "Karim Traders"}, Service: "Consultation and laboratory", Price: "800.00", TaxRate: "0.15", Dollar: "122.4"},
+		{CreateInput: tenancy.CreateInput{Slug: "tashkent-market", Name: "Tashkent Market", Country: "UZ", DefaultCurrency: "UZS", Timezone: "Asia/Tashkent", Locale: "uz", TestMode: true},
+			Threshold: 10000000, Method: paymentmethods.BankTransfer, Accounts: [2]string{"Samarqand Savdo MChJ", "ООО «Чилонзор»"}, Service: "Stall rent, one month", Price: "1450000.00", TaxRate: "0.12", Dollar: "12085.5"},
 	}
 }
 
@@ -74,6 +76,7 @@ type demoStage struct {
 	finance   context.Context
 	approver  context.Context
 	accountID [2]uuid.UUID
+	settled   uuid.UUID // a payment that will have brought money
 }
 
 func (p *project) loadDemoTenant(ctx context.Context, t demoTenant) error {
@@ -86,7 +89,15 @@ func (p *project) loadDemoTenant(ctx context.Context, t demoTenant) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.tenancy.Update(system, tenancy.UpdateInput{TwoApprovalThresholdMinor: &threshold.Minor}); err != nil {
+	price, err := money.Parse(t.Price, tenant.DefaultCurrency)
+	if err != nil {
+		return err
+	}
+	tolerance := price.Minor / 2
+	if _, err := p.tenancy.Update(system, tenancy.UpdateInput{TwoApprovalThresholdMinor: &threshold.Minor, TwoRefundApprovalsAboveMinor: &tolerance, WriteOffToleranceMinor: &tolerance}); err != nil {
+		return err
+	}
+	if err := p.openSandbox(system); err != nil {
 		return err
 	}
 	if err := p.billing.Methods.LoadFixtures(system, "*", t.Country); err != nil {
@@ -148,6 +159,9 @@ func demoNames() map[string]string {
 // without signals. It uses the services, so nothing in the demo could not have happened.
 func (d *demoStage) play(system context.Context) error {
 	steps := []func() error{
+		d.rate,
+		d.charges,
+		d.givenUp,
 		func() error { return d.approved(0, 1, "") },
 		func() error { return d.approved(1, 2, "0.5") },
 		func() error { return d.rejected(0) },
@@ -163,7 +177,10 @@ func (d *demoStage) play(system context.Context) error {
 			return err
 		}
 	}
-	return d.billing.Payments.Settle(system)
+	if err := d.billing.Payments.Settle(system); err != nil {
+		return err
+	}
+	return d.givingBack()
 }
 
 // invoice opens an invoice over so many units of what the tenant sells.
@@ -211,6 +228,9 @@ func (d *demoStage) approved(account, units int, share string) error {
 	if err != nil {
 		return err
 	}
+	if account == 0 {
+		d.settled = id
+	}
 	in := payments.ApproveInput{ID: id, Note: "Seen in the statement of today."}
 	if share != "" { // the bank shows less than was claimed
 		in.Received = func(c money.Currency) (*money.Money, error) {
@@ -249,7 +269,7 @@ func (d *demoStage) withdrawn(account int) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.billing.Payments.Cancel(d.customer[account], id, nil)
+	_, err = d.billing.Payments.Cancel(d.customer[account], payments.StepInput{ID: id})
 	return err
 }
 

@@ -43,7 +43,7 @@ type estate struct {
 type holding struct {
 	person                                  *billingtest.Person
 	Account, User, Method, Evidence, Ledger string
-	Odd                                     string // a charge of which the provider says what cannot be
+	Odd, Anomaly                            string // a charge of which the provider says what cannot be, and what was kept of that
 	Sandbox                                 string // an order of the sandbox's, which waits for its payer
 	Draft, Open, Paid, Free                 string // invoices: Open is claimed, Free is not
 	Undecided, Settled, Withdrawn           string // payments, the last one of Free
@@ -153,6 +153,7 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	h.Evidence = customer.PostFile(base+"/evidence/", "file", "receipt.png", picture(t), nil).Expect(http.StatusCreated).Text("data.id")
 	h.Sandbox = e.sandboxOrder(t)
 	h.Odd = e.As(member).Post(base+"/charges/", charge("tok_wrong_amount")).Expect(http.StatusAccepted).Text("data.id")
+	h.Anomaly = e.anomaly(h.Odd)
 	h.Draft, h.Open, h.Paid, h.Free = e.draft(h), e.finalized(h), e.finalized(h), e.finalized(h)
 	h.Undecided = customer.With("Idempotency-Key", "undecided").Post(base+"/payments/manual/", map[string]any{"invoice_id": h.Open, "payment_method": "bank_transfer",
 		"transaction_reference": e.Reference(), "evidence_ids": []string{h.Evidence}, "details": map[string]any{"sender_number": "01711-223344", "bank_name": "City"}}).Expect(http.StatusCreated).Text("data.id")
@@ -164,6 +165,18 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 	e.As(e.Approver).Post(base+"/payments/"+h.Settled+"/approve/", map[string]any{"digest": e.Digest(uuid.MustParse(h.Settled))}).Expect(http.StatusOK)
 	e.exchange(&h)
 	return h
+}
+
+// anomaly is what was kept of what was said of a payment.
+func (e *estate) anomaly(payment string) string {
+	return e.As(e.Owner).Get(base + "/payments/" + payment + "/").Expect(http.StatusOK).Text("data.anomalies.0.id")
+}
+
+// odd is an anomaly that nobody else uses.
+func (e *estate) odd(h holding) string {
+	body := charge("tok_wrong_amount")
+	body["account_id"] = h.Account
+	return e.anomaly(e.As(e.Owner).Post(base+"/charges/", body).Expect(http.StatusAccepted).Text("data.id"))
 }
 
 // approved is a payment that nobody has settled.
@@ -331,6 +344,7 @@ var kinds = []struct {
 	{"/billing/invoices/{id}/finalize/", func(_ *estate, h holding) string { return h.Draft }},
 	{"/billing/payments/{id}/refund/", func(_ *estate, h holding) string { return h.Settled }},
 	{"/billing/payments/{id}/refunds/", func(_ *estate, h holding) string { return h.Settled }},
+	{"/billing/payment-anomalies/", func(_ *estate, h holding) string { return h.Anomaly }},
 	{"/billing/refunds/", func(_ *estate, h holding) string { return h.Refund }},
 	{"/billing/write-offs/", func(_ *estate, h holding) string { return h.WriteOff }},
 	{"/billing/credit-notes/", func(_ *estate, h holding) string { return h.Note }},
@@ -375,6 +389,7 @@ func (h holding) ids() []string {
 		h.Sandbox,
 		h.Rate, h.Conversion, h.Reversed,
 		h.Lowered, h.Adjustment, h.Note, h.WriteOff, h.Refund,
+		h.Odd, h.Anomaly,
 	}
 }
 

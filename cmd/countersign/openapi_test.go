@@ -314,7 +314,9 @@ func (e *estate) everyRoute(t *testing.T) {
 	keyed(owner).Post(base+"/payments/"+held+"/capture/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
 	ok(owner.Post(base+"/payments/"+e.held(h)+"/release/", map[string]any{}))
 	owner.Post(base+"/payments/"+held+"/release/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
-	ok(owner.Post(base+"/payments/"+e.pendingCash(h)+"/complete/", map[string]any{}))
+	ok(owner.Post(base+"/payment-anomalies/"+h.Anomaly+"/resolve/", map[string]any{"note": "The provider has given it back"}))
+	owner.Post(base+"/payment-anomalies/"+h.Anomaly+"/resolve/", map[string]any{"note": "Again"}).Refused(http.StatusConflict, "anomaly_resolved")
+	ok(owner.Post(base+"/payments/"+e.pendingCash(h)+"/complete/", map[string]any{"reason": "Counted"}))
 	owner.Post(base+"/payments/"+held+"/complete/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
 
 	ok(owner.Post(base+"/ledger/rebuild/", map[string]any{}))

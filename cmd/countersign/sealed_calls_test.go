@@ -178,6 +178,9 @@ var calls = map[string]change{
 	"POST /billing/payments/{id}/capture/": {status: http.StatusOK, live: func(t *testing.T, c *caller) prepared {
 		return prepared{client: keyed(c.client(t)), id: c.own.held(c.own.First)}
 	}},
+	"POST /billing/payment-anomalies/{id}/resolve/": {body: map[string]any{"note": "Changed"}, status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.odd(c.own.First)}
+	}},
 	"POST /billing/payments/{id}/release/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared { return prepared{id: c.own.held(c.own.First)} }},
 	"POST /billing/payments/{id}/complete/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
 		return prepared{id: c.own.pendingCash(c.own.First)}

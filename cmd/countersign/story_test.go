@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-var storyBlock = regexp.MustCompile("(?s)## The story in curl\n.*?```sh\n(.*?)```")
+var (
+	storyBlock   = regexp.MustCompile("(?s)## The story in curl\n.*?```sh\n(.*?)```")
+	sandboxBlock = regexp.MustCompile("(?s)## Charge a card in the sandbox\n.*?```sh\n(.*?)```")
+)
 
 // TestStory does what README.md tells a newcomer to do, letter by letter but for the address, against the program as
 // `make run` starts it, and looks at what has come of it.
@@ -28,14 +31,14 @@ func TestStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := storyBlock.FindSubmatch(readme)
-	if block == nil || bytes.Count(block[1], []byte("127.0.0.1:8080")) != 1 {
+	block, cards := storyBlock.FindSubmatch(readme), sandboxBlock.FindSubmatch(readme)
+	if block == nil || cards == nil || bytes.Count(block[1], []byte("127.0.0.1:8080")) != 1 {
 		t.Fatal("README.md has no story in curl, or one with another address than that of `make run`")
 	}
 	p := buildProgram(t).start(t, []string{"COUNTERSIGN_DATA_DIR=" + shortDir(t)}, "run")
 	address := p.says(`Console\s+http://(\S+)/console/`)
 	p.says("Stop with Ctrl-C")
-	said := tell(t, strings.Replace(string(block[1]), "127.0.0.1:8080", address, 1))
+	said := tell(t, strings.Replace(string(block[1])+string(cards[1]), "127.0.0.1:8080", address, 1))
 
 	customer, approver := newCaller(t, "http://"+address).login("customer@acme-cloud.test", demoLogin), newCaller(t, "http://"+address).login("approver@acme-cloud.test", demoLogin)
 	found := approver.get("/billing/payments/?search=FT-2026-0001")
@@ -53,7 +56,8 @@ func TestStory(t *testing.T) {
 	if took := instant(t, payment, "processed_at").Sub(instant(t, payment, "approved_at")); took < 0 || took > 2*time.Second {
 		t.Errorf("settled %s after the approval, which is more than two seconds", took)
 	}
-	for _, status := range []string{`"status":"pending_approval"`, `"status":"processing"`, `"status":"succeeded"`} {
+	for _, status := range []string{`"status":"pending_approval"`, `"status":"processing"`, `"status":"succeeded"`, `"code":"card_declined"`, `"next_action":{"type":"redirect"`,
+		`"received_amount":"25.00"`, `"refundable_amount":"20.00"`, `"amount":"5.00"`} {
 		if !strings.Contains(said, status) {
 			t.Errorf("the story does not show %s:\n%s", status, said)
 		}

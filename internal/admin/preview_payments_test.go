@@ -115,14 +115,25 @@ type PaymentPage struct {
 	Approvals                                            admin.Approvals
 	CanApprove, CanReject                                bool
 	WhyNot                                               string
-	Applied, Excess                                      *money.Money
-	Warnings                                             []admin.Note
-	Buttons                                              []admin.Button
-	Final                                                bool
-	DecideURL                                            struct{ Approve, Reject, Cancel string }
-	Form                                                 PaymentForm
-	Reasons                                              []string
-	History                                              struct {
+	Applied, Excess, Revenue                             *money.Money
+	Provider                                             *struct {
+		Name, ProviderID, Text string
+		Hold, Test             bool
+	}
+	Cash          bool
+	ReceiptNumber string
+	Anomalies     []struct {
+		Text, URL, Note string
+		At              time.Time
+		Open            bool
+	}
+	Warnings  []admin.Note
+	Buttons   []admin.Button
+	Final     bool
+	DecideURL struct{ Approve, Reject, Cancel string }
+	Form      PaymentForm
+	Reasons   []string
+	History   struct {
 		Claims, Succeeded, Rejected int
 		Paid                        []money.Money
 		Table                       admin.Table
