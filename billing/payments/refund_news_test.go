@@ -37,8 +37,8 @@ func tellRefunded(t *testing.T, w *billingtest.World, payment uuid.UUID, minor i
 	return w.Anonymous().With(sandbox.SignatureHeader, gateways.Sign(a.Credentials.Secrets["webhook_secret"], w.Clock.Now(), []byte(text))).Post(a.CallbackPath(), text)
 }
 
-// anomalies are the kinds of what was said of a payment and not believed.
-func anomalies(w *billingtest.World, payment uuid.UUID) []string {
+// notedAnomalies are the kinds of what was said of a payment and not believed.
+func notedAnomalies(w *billingtest.World, payment uuid.UUID) []string {
 	kinds := []string{}
 	for _, a := range w.As(w.Viewer).Get(one(payment, "")).Expect(http.StatusOK).List("data.anomalies") {
 		kinds = append(kinds, a.(map[string]any)["kind"].(string))
@@ -54,7 +54,7 @@ func refundedOnce(t *testing.T, w *billingtest.World, payment uuid.UUID) {
 	equal(t, "clearing", w.Balance(ledger.Clearing("sandbox", "USD")), int64(600))
 	equal(t, "events", w.Events("refund.", "payment.partially"), []string{"refund.requested", "payment.partially_refunded", "refund.succeeded"})
 	equal(t, "calls", calls(t, w, payment, "refund"), 1)
-	equal(t, "anomalies", anomalies(w, payment), []string{})
+	equal(t, "anomalies", notedAnomalies(w, payment), []string{})
 	w.AssertBooks(t)
 }
 
@@ -192,7 +192,7 @@ func TestProviderTellsOfOurRefund(t *testing.T) {
 		}
 		tellRefunded(t, w, p, 400).Expect(http.StatusOK)
 		status(t, w, p, payments.StatusSucceeded)
-		equal(t, "anomalies", anomalies(w, p), []string{})
+		equal(t, "anomalies", notedAnomalies(w, p), []string{})
 		equal(t, "due", count(t, "SELECT count(*) FROM refunds WHERE tenant_id = ? AND payment_id = ? AND next_ask_at <= ?", w.Tenant.ID, p, w.Clock.Now()), 2)
 		resumeRefunds(t, w)
 		equal(t, "refunded", w.Payment(p).RefundedMinor, int64(700))
@@ -229,7 +229,7 @@ func TestProviderTellsOfAnotherRefund(t *testing.T) {
 			tellRefunded(t, w, p, minor).Expect(http.StatusOK)
 		}
 		status(t, w, p, payments.StatusSucceeded)
-		equal(t, "anomalies", anomalies(w, p), []string{"refunded_elsewhere", "refunded_elsewhere"})
+		equal(t, "anomalies", notedAnomalies(w, p), []string{"refunded_elsewhere", "refunded_elsewhere"})
 		equal(t, "refunds", w.As(w.Viewer).Get(one(p, "refunds/")).Expect(http.StatusOK).Int("count"), int64(0))
 		equal(t, "clearing", w.Balance(ledger.Clearing("sandbox", "USD")), int64(1000))
 		equal(t, "events", w.Events("payment.anomaly"), []string{"payment.anomaly", "payment.anomaly"})
@@ -243,7 +243,7 @@ func TestProviderTellsOfAnotherRefund(t *testing.T) {
 		for _, minor := range []int64{300, 700} {
 			tellRefunded(t, w, p, minor).Expect(http.StatusOK)
 		}
-		equal(t, "anomalies", anomalies(w, p), []string{"refunded_elsewhere", "refunded_elsewhere"})
+		equal(t, "anomalies", notedAnomalies(w, p), []string{"refunded_elsewhere", "refunded_elsewhere"})
 		resumeRefunds(t, w)
 		equal(t, "refunded", w.Payment(p).RefundedMinor, int64(400))
 		w.AssertBooks(t)
@@ -339,7 +339,7 @@ func TestRefundInCabinet(t *testing.T) {
 	unchanged(t, w, before)
 	equal(t, "refunds", w.As(w.Viewer).Get(one(p, "refunds/")).Expect(http.StatusOK).Int("count"), int64(0))
 	cabinet.tell(t, w, p, "refunded 1000")
-	equal(t, "anomalies", anomalies(w, p), []string{"refunded_elsewhere"})
+	equal(t, "anomalies", notedAnomalies(w, p), []string{"refunded_elsewhere"})
 	status(t, w, p, payments.StatusSucceeded)
 	w.AssertBooks(t)
 }
@@ -354,24 +354,24 @@ func TestRefundWithoutAnAmount(t *testing.T) {
 		silent.tell(t, w, p, "refunded")
 		status(t, w, p, payments.StatusRefunded)
 		silent.tell(t, w, p, "refunded")
-		equal(t, "anomalies", anomalies(w, p), []string{})
+		equal(t, "anomalies", notedAnomalies(w, p), []string{})
 	})
 	t.Run("a part that was asked for leaves the question open", func(t *testing.T) {
 		p := at(silent)
 		refundOf(w, w.Owner, p, "amount_minor", 400).Expect(http.StatusAccepted)
 		silent.tell(t, w, p, "partially_refunded")
 		status(t, w, p, payments.StatusSucceeded)
-		equal(t, "anomalies", anomalies(w, p), []string{})
+		equal(t, "anomalies", notedAnomalies(w, p), []string{})
 		equal(t, "due", count(t, "SELECT count(*) FROM refunds WHERE tenant_id = ? AND payment_id = ? AND next_ask_at <= ?", w.Tenant.ID, p, w.Clock.Now()), 1)
 		silent.tell(t, w, p, "refunded") // more than was asked for
-		equal(t, "anomalies", anomalies(w, p), []string{"refunded_elsewhere"})
+		equal(t, "anomalies", notedAnomalies(w, p), []string{"refunded_elsewhere"})
 	})
 	t.Run("what nobody has asked for is an anomaly", func(t *testing.T) {
 		for _, words := range []string{"refunded", "partially_refunded"} {
 			p := at(cabinet)
 			cabinet.tell(t, w, p, words)
 			status(t, w, p, payments.StatusSucceeded)
-			equal(t, words, anomalies(w, p), []string{"refunded_elsewhere"})
+			equal(t, words, notedAnomalies(w, p), []string{"refunded_elsewhere"})
 		}
 	})
 	w.AssertBooks(t)
