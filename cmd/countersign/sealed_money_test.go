@@ -119,7 +119,7 @@ func pattern(path string) string {
 }
 
 // inParent are the parts of an object whose amounts are in the object's own currency.
-var inParent = []string{"line_items", "tax_lines", "approvals"}
+var inParent = []string{"line_items", "tax_lines", "approvals", "decisions"}
 
 // currencies are the keys that say the currency of the amounts beside them.
 var currencies = []string{"currency", "default_currency"}
