@@ -138,7 +138,7 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 	defer cancel()
 	var r *Refund
 	var p *Payment
-	o, alone := &order{}, false
+	o, known := &order{}, refundsAtProvider{}
 	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		if r, err = getRefund(ctx, tx, id); err != nil {
 			return err
@@ -146,11 +146,9 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 		if p, err = Get(ctx, tx, r.PaymentID.String()); err != nil {
 			return err
 		}
-		held, _, err := heldRefunds(ctx, tx, p.ID)
-		if err != nil {
+		if known, err = otherRefunds(ctx, tx, r); err != nil {
 			return err
 		}
-		alone = held == r.AmountMinor
 		_, err = atProviderOf(ctx, tx, p.ID, o)
 		return err
 	})
@@ -161,25 +159,51 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 	if err != nil {
 		return s.concludeRefund(ctx, id, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))
 	}
-	said, err := askForRefund(ctx, a, p, o, r, !first && alone)
+	said, err := s.askForRefund(ctx, a, o, r, known, !first)
 	s.at(ctx, pointAsked)
 	return s.concludeRefund(ctx, id, said, err)
 }
 
-// askForRefund calls the provider, with the refund's id as the key, so that it pays once however often it is called. With
-// look it is first asked where the payment stands: when no other refund is under way, that tells whether an earlier call
-// has arrived (S0-92).
-func askForRefund(ctx context.Context, a gateways.Access, p *Payment, o *order, r *Refund, look bool) (gateways.Result, error) {
+// keysAreKnown is how long every provider surely knows a key, and pays once however often it is asked; Stripe forgets them
+// after a day.
+const keysAreKnown = 20 * time.Hour
+
+// refundsAtProvider is what the provider has been asked for beside one refund, in minor units.
+type refundsAtProvider struct {
+	paid    int64 // succeeded
+	pending int64 // under way: nobody knows whether the provider has paid them
+}
+
+// otherRefunds counts the refunds of a payment beside r that its provider has heard of, or may have. What waits for a
+// second person and what is paid by hand is no business of the provider's.
+func otherRefunds(ctx context.Context, tx bun.Tx, r *Refund) (known refundsAtProvider, err error) {
+	err = tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status = ?), 0)::bigint", RefundSucceeded).
+		ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status = ?), 0)::bigint", RefundPending).
+		Where("rf.tenant_id = ? AND rf.payment_id = ? AND rf.id <> ? AND rf.mode = ?", r.TenantID, r.PaymentID, r.ID, gateways.RefundByAPI).Scan(ctx, &known.paid, &known.pending)
+	if err != nil {
+		return known, fmt.Errorf("sum the other refunds of payment %s: %w", r.PaymentID, err)
+	}
+	return known, nil
+}
+
+// askForRefund calls the provider, with the refund's id as the key. With look it is first asked where the payment stands,
+// because an earlier call may have arrived (S0-92): it has when nothing is missing, and it has not when nothing is new.
+// Between the two, the same key makes sure of it while the provider remembers keys. Afterwards it stays unknown, and is
+// asked again later, rather than paid twice.
+func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, known refundsAtProvider, look bool) (gateways.Result, error) {
 	if look && a.Gateway.Capabilities().FetchStatus {
 		said, err := attempt(ctx, func() (gateways.Result, error) {
-			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
+			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: r.PaymentID, Reference: o.ProviderID})
 		})
-		if err != nil || said.Refunded.Minor == p.RefundedMinor+r.AmountMinor {
+		if err != nil || said.Refunded.Minor >= known.paid+known.pending+r.AmountMinor {
 			return said, err
+		}
+		if said.Refunded.Minor > known.paid && s.now().Sub(r.CreatedAt) > keysAreKnown {
+			return said, fmt.Errorf("%w: %d are refunded, of %d that were asked for", gateways.ErrUnknown, said.Refunded.Minor, known.paid+known.pending+r.AmountMinor)
 		}
 	}
 	return attempt(ctx, func() (gateways.Result, error) {
-		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: p.ID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
+		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: r.PaymentID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
 	})
 }
 

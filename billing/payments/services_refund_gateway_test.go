@@ -18,6 +18,7 @@ import (
 	"countersign/billing/payments"
 	"countersign/internal/idempotency"
 	"countersign/internal/testkit"
+	"countersign/tenancy"
 )
 
 // chargeOf takes money of w.Account by a token, with pairs added to the body of the charge.
@@ -56,6 +57,23 @@ func TestRefundByProvider(t *testing.T) {
 	a := refundOf(w, w.Owner, paid).Expect(http.StatusCreated)
 	equal(t, "of an invoice", a.At("data.from_invoice_amount"), any("8.00"))
 	equal(t, "of its excess", a.At("data.from_credit_amount"), any("2.00"))
+	w.AssertBooks(t)
+}
+
+// What waits for a second person has not been asked for: the provider is not called twice because of it.
+func TestRefundBesideOneThatIsUndecided(t *testing.T) {
+	t.Parallel()
+	w := charged(t)
+	above := int64(450)
+	w.Configure(tenancy.UpdateInput{TwoRefundApprovalsAboveMinor: &above})
+	p := chargeOf(w, "tok_refund_timeout")
+	key := uuid.NewString()
+	keyedRefund(w, w.Owner, key, p, "amount_minor", 400).Expect(http.StatusAccepted)
+	equal(t, "the other", refundOf(w, w.Finance, p, "amount_minor", 500).Expect(http.StatusCreated).At("data.status"), any("pending_approval"))
+	w.Clock.Move(25 * time.Hour) // the provider has forgotten the key
+	a := keyedRefund(w, w.Owner, key, p, "amount_minor", 400).Expect(http.StatusCreated)
+	equal(t, "status", a.At("data.status"), any("succeeded"))
+	equal(t, "calls", calls(t, w, p, "refund"), 1)
 	w.AssertBooks(t)
 }
 
