@@ -73,8 +73,9 @@ type Invoice struct {
 	Credits    int64  `bun:"credits"`
 	Notes      string `bun:"notes"`
 	VoidReason string `bun:"void_reason"`
-	// PendingClaims counts payments that are submitted or approved and not settled. While there are any, the due
-	// date's clock stands: ClockPausedAt says since when, ClockPausedFor for how long it stood before that.
+	// PendingClaims counts payments that are under way: claimed or approved, asked for at a provider, or held, and not
+	// settled. While there are any, the due date's clock stands: ClockPausedAt says since when, ClockPausedFor for how
+	// long it stood before that.
 	PendingClaims  int           `bun:"pending_claims"`
 	ClockPausedAt  time.Time     `bun:"clock_paused_at,nullzero"`
 	ClockPausedFor time.Duration `bun:"clock_paused_for"`

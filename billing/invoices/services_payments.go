@@ -40,8 +40,8 @@ var addClaims = database.NewRows("add claims to invoices", `
 UPDATE invoices AS i SET pending_claims = i.pending_claims + 1, clock_paused_at = coalesce(i.clock_paused_at, c.now), version = i.version + 1, updated_at = now()
 FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS c(tenant, id, now) WHERE i.tenant_id = c.tenant AND i.id = c.id`)
 
-// AddClaim notes that a payment for inv, which Lock has locked, was submitted: the due date's clock stands from now
-// until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it. One
+// AddClaim notes that a payment for inv, which Lock has locked, was submitted, or begun at a provider: the due date's clock
+// stands from now until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it. One
 // transaction adds at most one claim to an invoice.
 func AddClaim(ctx context.Context, _ bun.Tx, inv *Invoice, now time.Time) error {
 	if err := CheckPayable(inv); err != nil {
@@ -63,7 +63,7 @@ UPDATE invoices SET pending_claims = pending_claims - 1,
   version = version + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2`
 
-// DropClaim notes that a claim came to nothing: it was rejected, withdrawn or expired. When it was the last one, the
+// DropClaim notes that a claim came to nothing: it was rejected, declined, withdrawn or released, or has expired. When it was the last one, the
 // due date's clock goes on, later by the time that it stood. The change travels with COMMIT, which fails when the invoice
 // has no claim: it cannot have less than none.
 func DropClaim(ctx context.Context, _ bun.Tx, id uuid.UUID, now time.Time) {

@@ -77,6 +77,8 @@ func kindLabel(kind string) string {
 		return "Refunded elsewhere"
 	case anomalyIllegal:
 		return "A step that is not possible"
+	case anomalyUnanswered:
+		return "No answer"
 	default:
 		return kind
 	}
@@ -99,6 +101,8 @@ func kindAdvice(kind string) string {
 		return "Money was given back in the provider's cabinet, and the books do not know of it."
 	case anomalyIllegal:
 		return "Somebody asked for a step that was not possible for the payment. It was refused."
+	case anomalyUnanswered:
+		return "The provider has not answered for two days. It is asked each day. Ask it yourself what became of the payment."
 	default:
 		return ""
 	}

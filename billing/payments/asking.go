@@ -58,11 +58,11 @@ func (s *Service) pursue(ctx context.Context, id uuid.UUID, first bool) (Reply, 
 	}
 	a, err := s.gateways.Reopen(ctx, o.Name)
 	if err != nil {
-		return s.conclude(ctx, id, o.OperationID, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err), sourceAnswer)
+		return s.conclude(ctx, o, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err), sourceAnswer)
 	}
 	said, source, err := ask(ctx, a, p, o, first)
 	s.at(ctx, pointAsked)
-	return s.conclude(ctx, id, o.OperationID, said, err, source)
+	return s.conclude(ctx, o, said, err, source)
 }
 
 // Who has said what a payment has become.
@@ -125,92 +125,117 @@ func attempt(ctx context.Context, call func() (gateways.Result, error)) (said ga
 	}
 }
 
-// conclude writes what came of asking, with the answer to whoever began it, in one commit, and gives the lease back. What
-// is not known yet is answered 202 and stored nowhere: the same key tells the truth as soon as it is known. It fails with
-// errOvertaken when a callback has brought the operation to its end meanwhile: its answer is stored.
-func (s *Service) conclude(ctx context.Context, id, operation uuid.UUID, said gateways.Result, failure error, source string) (Reply, error) {
+// conclude writes what came of asking, with the answer to whoever began it, in one commit, and gives the lease back. What is
+// not known yet is answered 202 and stored nowhere: the same key tells the truth as soon as it is known. held is the order as
+// it was when its provider was asked. Somebody else may have brought the operation to its end meanwhile, or have the lease,
+// because it took too long: then the provider's word counts like a callback, the operation is not touched, and errOvertaken
+// says that its answer is somebody else's to give.
+func (s *Service) conclude(ctx context.Context, held *order, said gateways.Result, failure error, source string) (Reply, error) {
 	var reply Reply
-	var unreachable error
-	var overtaken bool
+	var after error
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		unreachable = nil
-		p, err := lock(ctx, tx, id)
+		p, err := lock(ctx, tx, held.PaymentID)
 		if err != nil {
 			return err
 		}
-		o, err := lockOrder(ctx, tx, id)
+		o, err := lockOrder(ctx, tx, held.PaymentID)
 		if err != nil {
 			return err
 		}
-		overtaken = o.OperationID != operation
-		refused, asked := errs.Error{}, o.Operation
-		switch {
-		case failure == nil && source == sourceSweep && o.unheard(said.State):
-			refused = *ErrNeverReached
-			err = s.fail(ctx, p, o, refused.Code, source)
-		case failure == nil:
-			err = s.apply(ctx, tx, p, o, said, source)
-		case errors.Is(failure, gateways.ErrRefused):
-			refused = *ErrGatewayRefused
-			err = s.fail(ctx, p, o, refused.Code, source)
-		case errors.Is(failure, gateways.ErrConfiguration):
-			unreachable = ErrGatewayMisconfigured.Because(failure)
-			if source == sourceAnswer {
-				err = s.alarm(ctx, p)
+		mine := o.BusyUntil.Equal(held.BusyUntil)
+		if mine {
+			o.BusyUntil = time.Time{}
+		}
+		if !mine || o.OperationID != held.OperationID {
+			after = errOvertaken
+			if failure != nil || said.State == gateways.StateUnknown || said.State == gateways.StateNone {
+				return o.keep(ctx, tx)
 			}
-		case errors.Is(failure, gateways.ErrTransient):
-			unreachable = ErrGatewayUnavailable.Because(failure)
-		default: // it may have happened
-			slog.WarnContext(ctx, "the outcome of a payment is not known", "payment_id", id, "error", failure)
-			err = s.apply(ctx, tx, p, o, gateways.Result{State: gateways.StateUnknown}, source)
+			return s.believe(ctx, tx, p, o, said, source)
 		}
-		if err != nil {
-			return err
-		}
-		if failure == nil && source == sourceSweep {
-			if err := s.giveUp(ctx, tx, p, o); err != nil {
-				return err
-			}
-		}
-		definite := failure == nil && said.State != gateways.StateUnknown && said.State != gateways.StateNone
-		if reply, err = s.answer(ctx, tx, p, o, refused.Code, definite); err != nil {
-			return err
-		}
-		if source != sourceAnswer {
-			o.Asked++
-		}
-		o.BusyUntil = time.Time{}
-		o.schedule(p.Status, s.now(), s.asks(p.Payment))
-		if asked == opBegin && p.Status == StatusCreated { // soon, for the case that its caller does not come again
-			o.NextAskAt = s.now().Add(leaseTime)
-		}
-		if err := o.keep(ctx, tx); err != nil {
-			return err
-		}
-		s.at(ctx, pointWritten)
-		return nil
+		reply, after, err = s.finish(ctx, tx, p, o, said, failure, source)
+		return err
 	})
 	if err == nil {
 		s.at(ctx, pointAnswered)
-		if err = unreachable; overtaken {
-			err = errOvertaken
-		}
+		err = after
 	}
 	return reply, err
 }
 
-// errOvertaken means that the operation was answered while its provider was still asked.
-var errOvertaken = errors.New("the operation is answered already")
+// finish writes what came of asking for an operation that is still the caller's. unreachable is for who has asked.
+func (s *Service) finish(ctx context.Context, tx bun.Tx, p locked, o *order, said gateways.Result, failure error, source string) (reply Reply, unreachable, err error) {
+	refused, asked := errs.Error{}, o.Operation
+	switch {
+	case failure == nil && source == sourceSweep && o.unheard(said.State):
+		refused = *ErrNeverReached
+		err = s.fail(ctx, tx, p, o, refused.Code, source)
+	case failure == nil && o.Operation == opRelease && said.State == gateways.StateNone && (p.Status == StatusCreated || p.Status == StatusPending):
+		err = s.withdraw(ctx, tx, p, "")
+	case failure == nil:
+		err = s.apply(ctx, tx, p, o, said, source)
+	case errors.Is(failure, gateways.ErrRefused), errors.Is(failure, gateways.ErrUnsupported):
+		refused = *ErrGatewayRefused
+		err = s.fail(ctx, tx, p, o, refused.Code, source)
+	case errors.Is(failure, gateways.ErrConfiguration):
+		unreachable = ErrGatewayMisconfigured.Because(failure)
+		if source == sourceAnswer {
+			err = s.alarm(ctx, p)
+		}
+	case errors.Is(failure, gateways.ErrTransient):
+		unreachable = ErrGatewayUnavailable.Because(failure)
+	default: // it may have happened
+		slog.WarnContext(ctx, "the outcome of a payment is not known", "payment_id", p.ID, "error", failure)
+		err = s.apply(ctx, tx, p, o, gateways.Result{State: gateways.StateUnknown}, source)
+	}
+	if err == nil && source == sourceSweep {
+		err = s.giveUp(ctx, tx, p, o, failure == nil)
+	}
+	if err != nil {
+		return reply, nil, err
+	}
+	definite := failure == nil && said.State != gateways.StateUnknown && said.State != gateways.StateNone
+	if reply, err = s.answer(ctx, tx, p, o, refused.Code, definite); err != nil {
+		return reply, nil, err
+	}
+	if source != sourceAnswer {
+		o.Asked++
+	}
+	o.schedule(p.Status, s.now(), s.asks(p.Payment))
+	if asked == opBegin && p.Status == StatusCreated && source != sourceSweep { // soon, for the case that its caller does not come again
+		o.NextAskAt = s.now().Add(leaseTime)
+	}
+	if err := o.keep(ctx, tx); err != nil {
+		return reply, nil, err
+	}
+	s.at(ctx, pointWritten)
+	return reply, unreachable, nil
+}
+
+// believe applies what a provider has said without being asked by the caller, and writes the order.
+func (s *Service) believe(ctx context.Context, tx bun.Tx, p locked, o *order, said gateways.Result, source string) error {
+	if err := s.apply(ctx, tx, p, o, said, source); err != nil {
+		return err
+	}
+	if _, err := s.answer(ctx, tx, p, o, "", !o.unheard(said.State)); err != nil {
+		return err
+	}
+	o.schedule(p.Status, s.now(), s.asks(p.Payment))
+	return o.keep(ctx, tx)
+}
+
+// errOvertaken means that the operation was answered, or taken over, while its provider was still asked.
+var errOvertaken = errors.New("the operation is somebody else's by now")
 
 // fail ends a payment that the provider has refused to begin, or has never heard of. When that is so of a capture or a
 // release the payment stays as it is.
-func (s *Service) fail(ctx context.Context, p locked, o *order, code, source string) error {
+func (s *Service) fail(ctx context.Context, tx bun.Tx, p locked, o *order, code, source string) error {
 	if o.Operation != opBegin {
 		return nil
 	}
 	before := p.state()
 	p.FailureCode = code
-	if err := p.move(ctx, StatusFailed); err != nil {
+	if err := s.end(ctx, tx, p, StatusFailed); err != nil {
 		return err
 	}
 	var h history

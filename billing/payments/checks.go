@@ -64,7 +64,7 @@ ORDER BY 1`},
 SELECT i.id AS object, i.pending_claims || ' are counted, ' || coalesce(p.n, 0) || ' are waiting' AS detail
 FROM invoices i
 LEFT JOIN (
-  SELECT s.invoice_id AS id, count(*) AS n FROM payments s WHERE s.tenant_id = ?0 AND (s.status = 'pending_approval' OR s.status = 'processing' AND s.approved_at IS NOT NULL) GROUP BY s.invoice_id
+  SELECT s.invoice_id AS id, count(*) AS n FROM payments s WHERE s.tenant_id = ?0 AND s.status IN ('created', 'pending', 'pending_approval', 'processing', 'authorized') AND s.deleted_at IS NULL GROUP BY s.invoice_id
 ) p ON p.id = i.id
 WHERE i.tenant_id = ?0 AND i.pending_claims <> coalesce(p.n, 0)
 ORDER BY 1`},
@@ -75,5 +75,13 @@ SELECT coalesce(p.id, q.payment_id) AS object, CASE WHEN q.payment_id IS NULL TH
 FROM (SELECT s.id, s.status FROM payments s WHERE s.tenant_id = ?0 AND s.status = 'processing' AND s.approved_at IS NOT NULL AND s.set_aside = '') p
 FULL JOIN (SELECT s.payment_id FROM settlement_queue s WHERE s.tenant_id = ?0) q ON q.payment_id = p.id
 WHERE p.id IS NULL OR q.payment_id IS NULL
+ORDER BY 1`},
+	{ID: "payments.E013", What: "a payment that a provider was asked for is deleted",
+		Hint: "The provider may have taken the money: take the mark of the deletion off past the application, and have the payment asked for again.",
+		Query: `
+SELECT p.id AS object, p.status || ' over ' || p.amount_minor || ' ' || p.currency || ', asked of ' || o.name AS detail
+FROM payment_orders o
+JOIN payments p ON p.tenant_id = ?0 AND p.id = o.payment_id
+WHERE o.tenant_id = ?0 AND p.deleted_at IS NOT NULL
 ORDER BY 1`},
 }

@@ -13,6 +13,9 @@ var (
 	ErrInvoiceNotFound = errs.NotFound("invoice_not_found", "There is no such invoice, or it is not yours.")
 	// ErrPending means that another claim for the invoice is undecided or not settled yet (S3-31).
 	ErrPending = errs.Conflict("payment_pending", "A payment for this invoice is already waiting. It must be withdrawn or decided first.")
+	// ErrOverpayment means that more was to be paid than the invoice owes and nobody else is paying yet (S1-59, S2-88). With
+	// allow_credit what is too much becomes the customer's credit.
+	ErrOverpayment = errs.Invalid("overpayment", "Only {{.rest}} of this invoice can be paid. Send allow_credit if the rest shall be the customer's credit.")
 	// ErrNotPending means that the payment was already decided. Reload and show its state.
 	ErrNotPending = errs.Conflict("payment_not_pending", "This payment has already been decided.")
 	// ErrChanged means that what the approver saw is no longer what is there. Reload, look again, decide again.

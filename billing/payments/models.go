@@ -47,6 +47,15 @@ var transitions = map[Status][]Status{
 	StatusPartiallyRefunded: {StatusPartiallyRefunded, StatusRefunded},
 }
 
+// UnderWay says whether a payment may still bring money: it is a claim of its invoice then, which counts it (S1-59).
+func (s Status) UnderWay() bool {
+	switch s {
+	case StatusCreated, StatusPending, StatusPendingApproval, StatusProcessing, StatusAuthorized:
+		return true
+	}
+	return false
+}
+
 // CanBecome says whether a command may move a payment from s to next.
 func (s Status) CanBecome(next Status) bool { return slices.Contains(transitions[s], next) }
 

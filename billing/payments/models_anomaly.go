@@ -27,6 +27,7 @@ const (
 	anomalyReference    = "other_reference" // the provider has two orders for one payment
 	anomalyRefunded     = "refunded_elsewhere"
 	anomalyIllegal      = "illegal_transition" // somebody has asked for a step that there is not (S1-32)
+	anomalyUnanswered   = "unanswered"         // the provider has not said for two days what became of it
 )
 
 // Anomaly is something that was said of a payment and was not believed. It is kept once, changes nothing, and waits for a
@@ -49,7 +50,7 @@ type Anomaly struct {
 
 // AnomalyKinds lists the kinds, as docs/charges.md explains them.
 func AnomalyKinds() []string {
-	return []string{anomalyLate, anomalyFailed, anomalyPaidAfterEnd, anomalyAmount, anomalyCurrency, anomalyReference, anomalyRefunded, anomalyIllegal}
+	return []string{anomalyLate, anomalyFailed, anomalyPaidAfterEnd, anomalyAmount, anomalyCurrency, anomalyReference, anomalyRefunded, anomalyIllegal, anomalyUnanswered}
 }
 
 // disbelieve keeps what a provider has said of a payment. What may mean that money is there is not asked for again: a
@@ -85,6 +86,9 @@ func (s *Service) keepAnomaly(ctx context.Context, tx bun.Tx, p *Payment, kind, 
 	text := kind
 	for _, name := range []string{"state", "reference", "captured", "authorised", "refunded", "failure_code", "to"} {
 		text += fmt.Sprintf("\x00%v", details[name])
+	}
+	if actor := details["actor"]; actor != nil {
+		text += fmt.Sprintf("\x00%v", actor)
 	}
 	sum := sha256.Sum256([]byte(text))
 	a.Fingerprint = sum[:]

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -129,34 +130,28 @@ func (s *Service) giveBack(ctx context.Context, payment uuid.UUID) error {
 	})
 }
 
-// The rhythm in which a provider is asked where an order stands that has not come to its end.
-const (
-	askFor   = 48 * time.Hour // what is not known by then is given up
-	askHolds = 30 * 24 * time.Hour
-)
+// askFor is how long a payment that nobody finishes is waited for, and from when on people are told that a provider does not
+// answer.
+const askFor = 48 * time.Hour
 
-// schedule says when the order is asked for next. Now and then is spread, so that what began together is not asked for
-// together.
-// Who cannot be asked is waited for.
+// schedule says when the order is asked for next: the older it is the less often, and as long as the payment has not come to
+// its end never for the last time, because money may have moved. answers says whether the gateway can be asked; the payment
+// of one that cannot is waited for, and then given up. What is spread a little was not begun together only.
 func (o *order) schedule(p Status, now time.Time, answers bool) {
 	age := now.Sub(o.CreatedAt)
-	var wait time.Duration
-	switch p {
-	case StatusCreated, StatusPending, StatusProcessing, StatusAuthorized:
-		switch {
-		case !answers && o.Operation == noOperation:
-		case age < 15*time.Minute:
-			wait = time.Minute
-		case age < 2*time.Hour:
-			wait = 5 * time.Minute
-		case age < askFor:
-			wait = time.Hour
-		case p == StatusAuthorized && age < askHolds:
-			wait = 24 * time.Hour
-		}
+	wait := 24 * time.Hour
+	switch {
+	case !slices.Contains([]Status{StatusCreated, StatusPending, StatusProcessing, StatusAuthorized}, p), !answers && o.Operation == noOperation && p == StatusAuthorized:
+		o.NextAskAt = time.Time{}
+		return
+	case !answers && o.Operation == noOperation && age < askFor:
+		wait = askFor - age
+	case age < 15*time.Minute:
+		wait = time.Minute
+	case age < 2*time.Hour:
+		wait = 5 * time.Minute
+	case age < askFor:
+		wait = time.Hour
 	}
-	o.NextAskAt = time.Time{}
-	if wait > 0 {
-		o.NextAskAt = now.Add(wait + rand.N(wait/10))
-	}
+	o.NextAskAt = now.Add(wait + rand.N(min(wait/10, 10*time.Minute)+1))
 }

@@ -60,6 +60,11 @@ func (s *Service) apply(ctx context.Context, tx bun.Tx, p locked, o *order, said
 	case StatusFailed:
 		p.FailureCode, p.FailureReason = reason.Code, carddata.Mask(reason.Reason)
 		fallthrough
+	case StatusCancelled, StatusExpired:
+		if err := s.end(ctx, tx, p, next); err != nil {
+			return err
+		}
+		h.changed(eventOf(next), "payment."+source, before, p.Payment, "")
 	default:
 		if err := p.move(ctx, next); err != nil {
 			return err
@@ -175,7 +180,11 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 			applied = min(received, inv.BalanceMinor)
 		}
 		excess = received - applied
-		outcome, err := s.invoices.ApplyPayments(ctx, locked, []invoices.Application{{InvoiceID: inv.ID, AppliedMinor: applied}}, record, now)
+		claims := 0
+		if p.counted() {
+			claims = 1
+		}
+		outcome, err := s.invoices.ApplyPayments(ctx, locked, []invoices.Application{{InvoiceID: inv.ID, AppliedMinor: applied, Claims: claims}}, record, now)
 		if err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ func TestCrashOfACharge(t *testing.T) {
 				})
 				in := chargeInput(keyOf(t, w, "crash", "x"))
 				if invoiced {
-					in.Invoice = w.OpenInvoice("8.00").ID.String()
+					in.Invoice, in.AllowCredit = w.OpenInvoice("8.00").ID.String(), true
 				}
 				func() {
 					defer func() { recover() }()
@@ -167,7 +167,10 @@ func TestChargeOfAnInvoice(t *testing.T) {
 	t.Parallel()
 	w := charged(t)
 	inv := w.OpenInvoice("8.00")
-	a := w.As(w.Member).Post(charges, order("tok_visa", "invoice_id", inv.ID)).Expect(http.StatusCreated)
+	refused := w.As(w.Member).Post(charges, order("tok_visa", "invoice_id", inv.ID)) // S2-88
+	refused.Refused(http.StatusBadRequest, "overpayment")
+	equal(t, "the field", refused.At("errors.amount") != nil, true)
+	a := w.As(w.Member).Post(charges, order("tok_visa", "invoice_id", inv.ID, "allow_credit", true)).Expect(http.StatusCreated)
 	equal(t, "applied", a.At("data.applied_amount"), any("8.00"))
 	equal(t, "credit", a.At("data.credit_amount"), any("2.00"))
 	equal(t, "the invoice", string(w.Invoice(inv.ID).Status), "paid")

@@ -55,7 +55,8 @@ func (p *Payment) scan(row database.Row, more ...any) error {
 // clock: that is when what is done to it happens.
 type locked struct {
 	*Payment
-	at time.Time
+	at    time.Time
+	fresh bool // made in this transaction, and no claim of its invoice yet
 }
 
 // lock reads a payment and keeps everybody else from changing it. It is the first lock of every path. What travels with

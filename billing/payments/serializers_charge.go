@@ -22,11 +22,12 @@ type ChargeRequest struct {
 	Prepayment     bool       `json:"prepayment"`
 	Description    string     `json:"description" validate:"max=1000"`
 	Force          bool       `json:"force"`
+	AllowCredit    bool       `json:"allow_credit"` // what is above the invoice's balance is the customer's credit
 }
 
 func (req ChargeRequest) input(once *idempotency.Once) (ChargeInput, error) {
 	in := ChargeInput{Account: req.AccountID, Invoice: req.InvoiceID, Source: req.PaymentSource, Gateway: req.Gateway, Hold: req.Capture != nil && !*req.Capture,
-		Prepayment: req.Prepayment, Force: req.Force, Description: req.Description, Once: once}
+		Prepayment: req.Prepayment, Force: req.Force, AllowCredit: req.AllowCredit, Description: req.Description, Once: once}
 	var fields errs.Fields
 	var err error
 	if in.Currency, err = money.ParseCurrency(req.Currency); err != nil {

@@ -32,6 +32,7 @@ type CreateRequest struct {
 	PaidAt               string       `json:"paid_at" validate:"max=40"`
 	Prepayment           bool         `json:"prepayment"`
 	Force                bool         `json:"force"`
+	AllowCredit          bool         `json:"allow_credit"` // what is above the invoice's balance is the customer's credit
 }
 
 // StepRequest is the body of POST payments/{id}/cancel/, release/ and complete/, which may be left out.
@@ -65,7 +66,7 @@ func (req CreateRequest) gateway() (string, error) {
 
 func (req CreateRequest) cash(once *idempotency.Once) (CashInput, error) {
 	in := CashInput{Account: req.AccountID, Invoice: req.InvoiceID, Amount: amountOf("amount", req.Amount, req.AmountMinor), Reference: cmp.Or(req.Reference, req.TransactionReference),
-		Details: req.Details, Notes: req.Notes, Prepayment: req.Prepayment, Force: req.Force, Once: once}
+		Details: req.Details, Notes: req.Notes, Prepayment: req.Prepayment, Force: req.Force, AllowCredit: req.AllowCredit, Once: once}
 	var fields errs.Fields
 	var err error
 	if in.Currency, err = money.ParseCurrency(req.Currency); err != nil {
@@ -95,7 +96,7 @@ func (req CreateRequest) manual(once *idempotency.Once) (SubmitManualInput, erro
 
 func (req CreateRequest) charge(gateway string, once *idempotency.Once) (ChargeInput, error) {
 	in, err := ChargeRequest{AmountMinor: req.AmountMinor, Amount: req.Amount, Currency: req.Currency, PaymentSource: req.PaymentSource, Gateway: gateway, Capture: req.Capture,
-		InvoiceID: req.InvoiceID, AccountID: req.AccountID, Prepayment: req.Prepayment, Description: req.Notes, Force: req.Force}.input(once)
+		InvoiceID: req.InvoiceID, AccountID: req.AccountID, Prepayment: req.Prepayment, Description: req.Notes, Force: req.Force, AllowCredit: req.AllowCredit}.input(once)
 	in.Details = req.Details
 	return in, err
 }

@@ -112,14 +112,7 @@ func (s *Service) news(ctx context.Context, tx bun.Tx, id uuid.UUID, said gatewa
 	if err != nil {
 		return err
 	}
-	if err := s.apply(ctx, tx, p, o, said, sourceCallback); err != nil {
-		return err
-	}
-	if _, err := s.answer(ctx, tx, p, o, "", !o.unheard(said.State)); err != nil {
-		return err
-	}
-	o.schedule(p.Status, s.now(), s.asks(p.Payment))
-	return o.keep(ctx, tx)
+	return s.believe(ctx, tx, p, o, said, sourceCallback)
 }
 
 const orderOf = `SELECT payment_id FROM payment_orders WHERE tenant_id = $1 AND name = $2 AND (payment_id = $3 OR $3 = '00000000-0000-0000-0000-000000000000'::uuid AND provider_id = $4)`

@@ -36,6 +36,7 @@ type ChargeInput struct {
 	Hold        bool   // authorise only, and capture later (S1-30)
 	Prepayment  bool   // without an invoice: the customer's credit, and not revenue
 	Force       bool   // even if an equal payment was made a moment ago
+	AllowCredit bool   // what is above the invoice's balance is the customer's credit
 	Description string
 	Details     map[string]any
 	Once        *idempotency.Once
@@ -46,7 +47,7 @@ type ChargeInput struct {
 // where the first has ended (C-20). The caller needs billing.create; a member pays for his own account.
 //
 // A payer who is declined is no error but a Reply with a code. Errors: ErrUnsupportedMethod, ErrInvoiceNotFound, what
-// invoices.CheckPayable refuses, the limits', ErrGatewayUnavailable and ErrGatewayMisconfigured, after which the same key
+// invoices.CheckPayable refuses, ErrPending, ErrOverpayment, the limits', ErrGatewayUnavailable and ErrGatewayMisconfigured, after which the same key
 // may be tried again, and those of package idempotency.
 func (s *Service) Charge(ctx context.Context, in ChargeInput) (Reply, error) {
 	begun, err := idempotency.Look[Reply](ctx, s.db, in.Once)
@@ -144,10 +145,14 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 		}
 		p := &Payment{TenantID: tenancy.ID(ctx), ID: id, Gateway: a.Gateway.Name(), Method: methodOf(a.Gateway.Name()), Currency: in.Currency, Status: StatusCreated,
 			Notes: in.Description, Prepayment: in.Prepayment}
-		if err := s.address(ctx, tx, p, in.Account, in.Invoice); err != nil {
+		inv, err := s.address(ctx, tx, p, in.Account, in.Invoice)
+		if err != nil {
 			return err
 		}
 		if err := p.demand(in.Amount); err != nil {
+			return err
+		}
+		if err := p.fits(ctx, inv, in.AllowCredit); err != nil {
 			return err
 		}
 		if err := s.limit(ctx, tx, p, in.Force); err != nil {
@@ -157,6 +162,11 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 			return err
 		}
 		now := s.now()
+		if inv != nil {
+			if err := invoices.AddClaim(ctx, tx, inv, now); err != nil {
+				return err
+			}
+		}
 		o := &order{TenantID: p.TenantID, PaymentID: id, AccountID: p.AccountID, Name: a.Name, Source: in.Source, Hold: in.Hold, Operation: opBegin, OperationID: id,
 			BusyUntil: now.Add(leaseTime), NextAskAt: now.Add(leaseTime), CreatedAt: now}
 		if _, err := tx.NewInsert().Model(o).Exec(ctx); err != nil {
@@ -168,50 +178,52 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 	})
 }
 
-// address says whose payment it is and what for. A member's is always his account's.
-func (s *Service) address(ctx context.Context, tx bun.Tx, p *Payment, account, invoice string) error {
+// address says whose payment it is and what for, and gives the invoice, which it locks; nil without one. A member's is always
+// his account's.
+func (s *Service) address(ctx context.Context, tx bun.Tx, p *Payment, account, invoice string) (*invoices.Invoice, error) {
 	principal, _ := auth.From(ctx)
 	p.SubmittedBy = principal.UserID
 	p.AccountID = principal.AccountID
+	var billed *invoices.Invoice
 	if account != "" {
 		named, err := accounts.ResolveField(ctx, tx, "account_id", account)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p.AccountID = named.ID
 	}
 	if invoice != "" {
 		inv, err := invoices.LockReference(ctx, tx, invoice)
 		if errors.Is(err, invoices.ErrNotFound) || err == nil && principal.IsMember() && inv.FinalizedAt.IsZero() {
-			return ErrInvoiceNotFound
+			return nil, ErrInvoiceNotFound
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if p.AccountID != uuid.Nil && p.AccountID != inv.AccountID {
-			return ErrOtherAccount.At("invoice_id")
+			return nil, ErrOtherAccount.At("invoice_id")
 		}
-		p.InvoiceID, p.AccountID = inv.ID, inv.AccountID
+		billed, p.InvoiceID, p.AccountID = inv.Invoice, inv.ID, inv.AccountID
 		if inv.Currency != p.Currency {
-			return money.ErrCurrencyMismatch.With("left", p.Currency).With("right", inv.Currency)
+			return nil, money.ErrCurrencyMismatch.With("left", p.Currency).With("right", inv.Currency)
 		}
 		if err := invoices.CheckPayable(inv.Invoice); err != nil {
-			return err
+			return nil, err
 		}
 		if inv.PendingClaims > 0 {
 			if t, err := tenancy.Current(ctx, tx); err != nil || !t.AllowParallelClaims {
-				return errors.Join(err, ErrPending)
+				return nil, errors.Join(err, ErrPending)
 			}
 		}
 	}
 	if p.Prepayment && (p.AccountID == uuid.Nil || p.InvoiceID != uuid.Nil) {
-		return ErrPrepaymentOf.At("prepayment")
+		return nil, ErrPrepaymentOf.At("prepayment")
 	}
 	if p.AccountID == uuid.Nil {
-		return nil
+		return billed, nil
 	}
 	_, err := accounts.Lock(ctx, tx, p.AccountID)
-	return err
+	return billed, err
 }
 
 // demand takes over the amount, which every payment states.

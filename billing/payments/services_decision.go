@@ -8,7 +8,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/decisions"
-	"countersign/billing/invoices"
 	"countersign/billing/money"
 	"countersign/internal/auth"
 	"countersign/internal/idempotency"
@@ -30,7 +29,8 @@ type ApproveInput struct {
 // has not decided before. Errors: decisions.ErrDigestRequired, ErrNotFound, ErrNotPending, ErrFourEyes, ErrPasswordReset,
 // decisions.ErrAlreadyDecided, ErrChanged, ErrEvidenceRequired, ErrReceivedDiffers.
 func (s *Service) Approve(ctx context.Context, in ApproveInput) (Detail, error) {
-	return s.approve(ctx, s.approval(in))
+	d, err := s.approve(ctx, s.approval(in))
+	return d, s.traced(ctx, in.ID, StatusProcessing, err)
 }
 
 // approval is the verdict of who approves.
@@ -123,8 +123,7 @@ func (s *Service) Reject(ctx context.Context, in RejectInput) (Detail, error) {
 			before := p.state()
 			f.Decisions = append(f.Decisions, d)
 			p.FailureCode, p.FailureReason = "rejected", in.Reason
-			invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
-			if err := p.move(ctx, StatusFailed); err != nil {
+			if err := s.end(ctx, tx, p, StatusFailed); err != nil {
 				return err
 			}
 			if f.Invoice != nil {
@@ -135,7 +134,8 @@ func (s *Service) Reject(ctx context.Context, in RejectInput) (Detail, error) {
 			return h.write(ctx, s.outbox)
 		}, nil
 	}
-	return s.decideAlone(ctx, v)
+	d, err := s.decideAlone(ctx, v)
+	return d, s.traced(ctx, in.ID, StatusFailed, err)
 }
 
 // BulkItem names a payment and the digest of what was seen of it.
@@ -162,7 +162,7 @@ func (s *Service) BulkApprove(ctx context.Context, items []BulkItem, note string
 		}
 		for i, o := range s.decideAll(ctx, list) {
 			if o.err != nil {
-				out = append(out, BulkOutcome{ID: chunk[i].ID, Err: o.err})
+				out = append(out, BulkOutcome{ID: chunk[i].ID, Err: s.traced(ctx, chunk[i].ID, StatusProcessing, o.err)})
 				continue
 			}
 			out = append(out, BulkOutcome{ID: chunk[i].ID, Payment: &o.answer})

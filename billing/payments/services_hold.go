@@ -11,10 +11,8 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/gateways"
-	"countersign/billing/invoices"
 	"countersign/billing/money"
 	"countersign/internal/auth"
-	"countersign/internal/errs"
 	"countersign/internal/idempotency"
 	"countersign/tenancy"
 )
@@ -30,35 +28,35 @@ type CaptureInput struct {
 // provider is asked, as for Charge. The caller is staff with billing.create. Errors: ErrNotFound, ErrIllegalTransition,
 // ErrCaptureTooLarge, ErrCannotCapture, ErrOperationPending, and those of Charge.
 func (s *Service) Capture(ctx context.Context, in CaptureInput) (Reply, error) {
-	return s.operate(ctx, StepInput{ID: in.ID, Once: in.Once}, func(p *Payment, o *order) error {
-		if p.Status != StatusAuthorized {
-			return illegal(p, StatusSucceeded)
+	return s.operate(ctx, StepInput{ID: in.ID, Once: in.Once}, StatusSucceeded, func(p *Payment, o *order) (bool, error) {
+		if o == nil || p.Status != StatusAuthorized {
+			return false, illegal(p, StatusSucceeded)
 		}
 		var can gateways.Capabilities
 		if g, known := s.gateways.Registry().Get(p.Gateway); known {
 			can = g.Capabilities()
 		}
 		if !can.Capture {
-			return ErrCannotCapture
+			return false, ErrCannotCapture
 		}
 		amount := p.AmountMinor
 		if in.Amount != nil {
 			m, err := in.Amount(p.Currency)
 			if err != nil {
-				return err
+				return false, err
 			}
 			amount = m.Minor
 		}
 		switch {
 		case amount <= 0:
-			return ErrAmountNotPositive.At("amount")
+			return false, ErrAmountNotPositive.At("amount")
 		case amount > p.AmountMinor:
-			return ErrCaptureTooLarge.With("held", p.Amount().String()+" "+string(p.Currency)).At("amount")
+			return false, ErrCaptureTooLarge.With("held", p.Amount().String()+" "+string(p.Currency)).At("amount")
 		case amount < p.AmountMinor && !can.PartCapture:
-			return ErrCannotCapture
+			return false, ErrCannotCapture
 		}
 		o.Operation, o.OperationMinor = opCapture, &amount
-		return nil
+		return false, nil
 	})
 }
 
@@ -73,20 +71,74 @@ type StepInput struct {
 // is taken back. The caller is staff with billing.create, or the member whose payment it is. Errors: ErrNotFound,
 // ErrNotSubmitter, ErrIllegalTransition, ErrOperationPending, and those of Charge.
 func (s *Service) Release(ctx context.Context, in StepInput) (Reply, error) {
-	return s.operate(ctx, in, func(p *Payment, o *order) error {
-		if by, _ := auth.From(ctx); p.SubmittedBy != by.UserID && !by.Can(auth.BillingCancel) {
-			return ErrNotSubmitter
+	return s.operate(ctx, in, StatusCancelled, func(p *Payment, o *order) (bool, error) {
+		if o == nil {
+			return false, illegal(p, StatusCancelled)
 		}
-		if p.Status != StatusAuthorized && p.Status != StatusPending {
-			return illegal(p, StatusCancelled)
-		}
-		o.Operation = opRelease
-		return nil
+		return s.release(ctx, p, o)
 	})
 }
 
-// operate commits what a provider is to be asked for, with the key and the lease, and asks. prepare says what that is.
-func (s *Service) operate(ctx context.Context, in StepInput, prepare func(*Payment, *order) error) (Reply, error) {
+// release says that a payment which a provider knows is to be released there. What no provider can release, or has never been
+// told of, is given up here: true.
+func (s *Service) release(ctx context.Context, p *Payment, o *order) (here bool, err error) {
+	if !mayWithdraw(ctx, p) {
+		return false, ErrNotSubmitter
+	}
+	var can gateways.Capabilities
+	if g, known := s.gateways.Registry().Get(p.Gateway); known {
+		can = g.Capabilities()
+	}
+	switch p.Status {
+	case StatusCreated, StatusPending:
+		if !can.Release || !can.FetchStatus && o.ProviderID == "" {
+			return true, nil
+		}
+	case StatusAuthorized:
+	default:
+		return false, illegal(p, StatusCancelled)
+	}
+	o.end()
+	o.Operation = opRelease
+	return false, nil
+}
+
+// mayWithdraw says whether who acts in ctx may take a payment back: his own, or any with billing.cancel.
+func mayWithdraw(ctx context.Context, p *Payment) bool {
+	by, _ := auth.From(ctx)
+	return p.SubmittedBy == by.UserID || by.Can(auth.BillingCancel)
+}
+
+// Cancel takes back a payment that has not taken money: a claim that is undecided, a payment that its provider or staff
+// have not finished, or a hold (S0-14). Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending, ErrIllegalTransition,
+// ErrOperationPending while the provider is asked for it, and those of Release.
+func (s *Service) Cancel(ctx context.Context, in StepInput) (Response, error) {
+	reply, err := s.operate(ctx, in, StatusCancelled, func(p *Payment, o *order) (bool, error) {
+		switch {
+		case !mayWithdraw(ctx, p):
+			return false, ErrNotSubmitter
+		case p.Status == StatusPendingApproval, o == nil && (p.Status == StatusCreated || p.Status == StatusPending):
+			return true, nil
+		case o != nil && (p.Status == StatusCreated || p.Status == StatusPending || p.Status == StatusAuthorized):
+			return s.release(ctx, p, o)
+		default:
+			return false, ErrNotPending
+		}
+	})
+	switch {
+	case err != nil:
+	case reply.Code != "":
+		err = refusalOf(reply.Code).Carry(reply.Charge)
+	case reply.HTTP == http.StatusAccepted: // the provider has not said yet that it is given up
+		err = ErrOperationPending
+	}
+	return reply.Charge.Response, err
+}
+
+// operate commits what a provider is to be asked for, with the key and the lease, and asks. prepare says what that is, of a
+// payment and its order that are locked, nil when no provider is asked for the payment; true: nobody is to be asked, and the
+// payment is taken back at once. to is where the payment would come, for the trace of who asks for what is impossible.
+func (s *Service) operate(ctx context.Context, in StepInput, to Status, prepare func(*Payment, *order) (bool, error)) (Reply, error) {
 	id, once := in.ID, in.Once
 	begun, err := idempotency.Look[Reply](ctx, s.db, once)
 	switch {
@@ -96,6 +148,8 @@ func (s *Service) operate(ctx context.Context, in StepInput, prepare func(*Payme
 		return s.again(ctx, once, id)
 	}
 	operation := uuid.Must(uuid.NewV7())
+	var reply Reply
+	var here, unsure bool
 	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		if err := idempotency.Begin(ctx, tx, once, operation); err != nil {
 			return err
@@ -108,14 +162,16 @@ func (s *Service) operate(ctx context.Context, in StepInput, prepare func(*Payme
 		if err != nil {
 			return err
 		}
-		if o == nil {
-			return illegal(p.Payment, StatusSucceeded)
-		}
 		now := s.now()
-		if o.Operation != noOperation || o.BusyUntil.After(now) {
+		unsure = p.Status == StatusCreated // its beginning may have arrived, or not
+		if o != nil && (o.BusyUntil.After(now) || o.Operation != noOperation && !(unsure && to == StatusCancelled)) {
 			return ErrOperationPending
 		}
-		if err := prepare(p.Payment, o); err != nil {
+		if here, err = prepare(p.Payment, o); err != nil {
+			return err
+		}
+		if here {
+			reply, err = s.withdrawHere(ctx, tx, p, o, operation, in.Reason)
 			return err
 		}
 		o.OperationID = operation
@@ -130,17 +186,46 @@ func (s *Service) operate(ctx context.Context, in StepInput, prepare func(*Payme
 	switch {
 	case errors.Is(err, idempotency.ErrTaken):
 		return s.again(ctx, once, id)
-	case errors.Is(err, ErrIllegalTransition):
-		return Reply{}, s.trace(ctx, id, err)
 	case err != nil:
-		return Reply{}, idempotency.InProgress(err, once)
+		return Reply{}, idempotency.InProgress(s.traced(ctx, id, to, err), once)
+	case here:
+		return reply, nil
 	}
 	s.at(ctx, pointClaimed)
-	reply, err := s.pursue(ctx, id, true)
+	reply, err = s.pursue(ctx, id, !unsure)
 	if errors.Is(err, errOvertaken) {
 		return s.again(ctx, once, id)
 	}
 	return reply, err
+}
+
+// withdrawHere takes back a payment of which no provider knows, and stores the answer for operation.
+func (s *Service) withdrawHere(ctx context.Context, tx bun.Tx, p locked, o *order, operation uuid.UUID, reason string) (Reply, error) {
+	if err := s.withdraw(ctx, tx, p, reason); err != nil {
+		return Reply{}, err
+	}
+	ordered := o != nil
+	if !ordered {
+		o = &order{}
+	}
+	o.Operation, o.OperationID, o.OperationMinor = opRelease, operation, nil
+	reply, err := s.answer(ctx, tx, p, o, "", true)
+	if err != nil || !ordered {
+		return reply, err
+	}
+	o.BusyUntil, o.NextAskAt = time.Time{}, time.Time{}
+	return reply, o.keep(ctx, tx)
+}
+
+// withdraw cancels a payment that has brought nothing, and tells of it.
+func (s *Service) withdraw(ctx context.Context, tx bun.Tx, p locked, reason string) error {
+	before := p.state()
+	if err := s.end(ctx, tx, p, StatusCancelled); err != nil {
+		return err
+	}
+	var h history
+	h.changed(EventCancelled, "payment.cancel", before, p.Payment, reason)
+	return h.write(ctx, s.outbox)
 }
 
 // illegal is the refusal of a step that there is not from where the payment is.
@@ -148,82 +233,23 @@ func illegal(p *Payment, next Status) error {
 	return ErrIllegalTransition.With("from", p.Status).With("to", next)
 }
 
-// trace keeps that somebody has asked for a step that there is not (S1-32), in a commit of its own, because the request's is
-// rolled back, and gives the refusal.
-func (s *Service) trace(ctx context.Context, id uuid.UUID, refusal error) error {
-	err := tenancy.InTx(tenancy.AsSystem(ctx, tenancy.ID(ctx), "payments"), s.db, func(ctx context.Context, tx bun.Tx) error {
+// traced keeps that who acts in ctx has asked for a step to a status to which there is none from where the payment is (S1-32),
+// when that is what err says. It has a commit of its own, because the request's is rolled back, and gives err back.
+func (s *Service) traced(ctx context.Context, id uuid.UUID, to Status, err error) error {
+	if !errors.Is(err, ErrIllegalTransition) && !errors.Is(err, ErrNotPending) && !errors.Is(err, ErrNotRefundable) {
+		return err
+	}
+	who := sign(ctx)
+	refusal := err
+	err = tenancy.InTx(tenancy.AsSystem(ctx, tenancy.ID(ctx), "payments"), s.db, func(ctx context.Context, tx bun.Tx) error {
 		p, err := lock(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		return s.keepAnomaly(ctx, tx, p.Payment, anomalyIllegal, "request", errs.As(refusal).Params)
+		if errors.Is(refusal, ErrNotRefundable) && p.Status.CanBecome(to) { // the state allows it, and nothing is left
+			return nil
+		}
+		return s.keepAnomaly(who.as(ctx), tx, p.Payment, anomalyIllegal, "request", map[string]any{"from": p.Status, "to": to, "actor": who.by.UserID})
 	})
 	return cmp.Or(err, refusal)
-}
-
-// Cancel takes back a payment that has not taken money: a claim that is undecided, a payment that its provider or staff
-// have not finished, or a hold (S0-14). Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending, ErrIllegalTransition and
-// those of Release.
-func (s *Service) Cancel(ctx context.Context, in StepInput) (Response, error) {
-	id, once := in.ID, in.Once
-	begun, err := idempotency.Look[Reply](ctx, s.db, once)
-	asked := begun.Subject != uuid.Nil
-	if err != nil {
-		return Response{}, err
-	}
-	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		p, err := Get(ctx, tx, id.String())
-		if err != nil || asked || p.Status != StatusAuthorized && p.Status != StatusPending {
-			return err
-		}
-		asked, err = tx.NewSelect().Model((*order)(nil)).Where("po.tenant_id = ?", p.TenantID).Where("po.payment_id = ?", id).Where("po.provider_id IS NOT NULL").Exists(ctx)
-		return err
-	})
-	if err != nil {
-		return Response{}, err
-	}
-	if asked {
-		reply, err := s.Release(ctx, in)
-		switch {
-		case err != nil:
-		case reply.Code != "":
-			err = refusalOf(reply.Code).Carry(reply.Charge)
-		case reply.HTTP == http.StatusAccepted: // the provider has not said yet that it is given up
-			err = ErrOperationPending
-		}
-		return reply.Charge.Response, err
-	}
-	return s.change(ctx, id, once, func(ctx context.Context, tx bun.Tx, p locked) error {
-		by, _ := auth.From(ctx)
-		if p.SubmittedBy != by.UserID && !by.Can(auth.BillingCancel) {
-			return ErrNotSubmitter
-		}
-		o, err := lockOrder(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		switch {
-		case p.Status == StatusPendingApproval:
-			invoices.DropClaim(ctx, tx, p.InvoiceID, s.now()) // before the payment changes: see docs/locking.md
-		case o == nil && (p.Status == StatusCreated || p.Status == StatusPending):
-		case o != nil && p.Status == StatusPending:
-			if o.BusyUntil.After(s.now()) {
-				return ErrOperationPending
-			}
-			o.end()
-			o.NextAskAt = time.Time{}
-			if err := o.keep(ctx, tx); err != nil {
-				return err
-			}
-		default:
-			return ErrNotPending
-		}
-		before := p.state()
-		if err := p.move(ctx, StatusCancelled); err != nil {
-			return err
-		}
-		var h history
-		h.changed(EventCancelled, "payment.cancel", before, p.Payment, in.Reason)
-		return h.write(ctx, s.outbox)
-	})
 }

@@ -79,17 +79,25 @@ func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Re
 	})
 }
 
-// Delete hides a payment that was never started. Everything else has a history and stays (C-11, W-29).
+// Delete hides a payment that was never started. Everything else has a history and stays (C-11, W-29): what a provider is or
+// was to be asked for may be money by now. Cancel is for that.
 func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
 		principal, _ := auth.From(ctx)
 		if p.SubmittedBy != principal.UserID && !principal.Can(auth.BillingCancel) {
 			return ErrNotSubmitter
 		}
-		if p.Status != StatusCreated {
+		o, err := lockOrder(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if p.Status != StatusCreated || o != nil {
 			return ErrNotDeletable
 		}
-		_, err := tx.NewUpdate().Model(p.Payment).Set("deleted_at = clock_timestamp()").Set("version = version + 1").Set("updated_at = clock_timestamp()").
+		if p.counted() {
+			invoices.DropClaim(ctx, tx, p.InvoiceID, s.now())
+		}
+		_, err = tx.NewUpdate().Model(p.Payment).Set("deleted_at = clock_timestamp()").Set("version = version + 1").Set("updated_at = clock_timestamp()").
 			Where("p.tenant_id = ?", p.TenantID).Where("p.id = ?", p.ID).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("delete payment: %w", err)

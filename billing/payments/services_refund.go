@@ -71,7 +71,7 @@ func (s *Service) Refund(ctx context.Context, in RefundInput) (RefundReply, erro
 		}
 		return s.refundAgain(ctx, in.Once, begun.Subject)
 	case err != nil:
-		return RefundReply{}, idempotency.InProgress(err, in.Once)
+		return RefundReply{}, idempotency.InProgress(s.traced(ctx, in.PaymentID, StatusRefunded, err), in.Once)
 	case reply.HTTP != http.StatusAccepted:
 		return reply, nil
 	}

@@ -23,7 +23,7 @@ import (
 
 // chargeOf takes money of w.Account by a token, with pairs added to the body of the charge.
 func chargeOf(w *billingtest.World, token string, pairs ...any) uuid.UUID {
-	return idOf(w.As(w.Owner).Post(charges, order(token, pairs...)).Expect(http.StatusCreated))
+	return idOf(w.As(w.Owner).Post(charges, order(token, append([]any{"allow_credit", true}, pairs...)...)).Expect(http.StatusCreated))
 }
 
 // TestRefundByProvider: 1000 are charged; 300, 300 and 400 go back, and one more does not (S1-07).

@@ -107,7 +107,7 @@ func TestRefundByHand(t *testing.T) {
 	equal(t, "returned", usd(w, ledger.SalesReturns), int64(10000))
 	equal(t, "the refunds", w.As(w.Viewer).Get(one(p.ID, "refunds/")).Expect(http.StatusOK).Int("count"), int64(2))
 	equal(t, "of the tenant", w.As(w.Viewer).Get(base+"/refunds/?status=succeeded&reason=item_return&payment="+p.ID.String()).Expect(http.StatusOK).Int("count"), int64(2))
-	equal(t, "events", events(w)[len(events(w))-4:], []string{"partially_refunded", "updated", "refunded", "updated"})
+	equal(t, "events", events(w)[len(events(w))-5:], []string{"partially_refunded", "updated", "refunded", "updated", "anomaly"})
 	equal(t, "the audit log", w.Audited("refund."), []string{"refund.request", "refund.succeed", "refund.request", "refund.succeed"})
 	w.AssertBooks(t)
 }
@@ -261,8 +261,8 @@ func TestWhoRefunds(t *testing.T) {
 	neighbour.As(neighbour.Owner).Get(refundPath(id, "")).Refused(http.StatusNotFound, "refund_not_found")
 	neighbour.As(neighbour.Owner).Post(refundPath(id, "complete/"), body("payout_reference", "X")).Refused(http.StatusNotFound, "refund_not_found")
 	neighbour.As(neighbour.Owner).Get(one(p.ID, "refunds/")).Refused(http.StatusNotFound, "not_found")
-	refundOf(w, w.Finance, waiting.ID).Refused(http.StatusConflict, "payment_not_refundable")
 	unchanged(t, w, before)
+	refundOf(w, w.Finance, waiting.ID).Refused(http.StatusConflict, "payment_not_refundable")
 	mine := w.As(w.Member).Get(one(p.ID, "")).Expect(http.StatusOK)
 	equal(t, "what is left", mine.At("data.refundable_amount"), any("10.00"))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/money"
 	"countersign/billing/paymentmethods"
@@ -29,7 +30,9 @@ type CashInput struct {
 	PaidAt     time.Time // zero: not said
 	Prepayment bool
 	Force      bool
-	Once       *idempotency.Once
+	// AllowCredit takes what is above the invoice's balance as the customer's credit.
+	AllowCredit bool
+	Once        *idempotency.Once
 }
 
 // TakeCash records cash, with a receipt number (S0-39). Nobody outside is asked (S0-40). Who may approve payments has
@@ -59,10 +62,14 @@ func (s *Service) TakeCash(ctx context.Context, in CashInput) (Response, error) 
 }
 
 func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashInput) (Response, error) {
-	if err := s.address(ctx, tx, p, in.Account, in.Invoice); err != nil {
+	inv, err := s.address(ctx, tx, p, in.Account, in.Invoice)
+	if err != nil {
 		return Response{}, err
 	}
 	if err := p.demand(in.Amount); err != nil {
+		return Response{}, err
+	}
+	if err := p.fits(ctx, inv, in.AllowCredit); err != nil {
 		return Response{}, err
 	}
 	if err := s.limit(ctx, tx, p, in.Force); err != nil {
@@ -83,10 +90,15 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 	}
 	var h history
 	h.created(p, "payment.take_cash")
-	taken := locked{p, p.CreatedAt}
+	taken := locked{Payment: p, at: p.CreatedAt, fresh: true}
 	if by, _ := auth.From(ctx); by.Can(auth.BillingApprove) {
 		err = s.collect(ctx, tx, taken, ledger.Cash(p.Currency), p.AmountMinor, "take_cash", &h)
 	} else {
+		if inv != nil {
+			if err := invoices.AddClaim(ctx, tx, inv, s.now()); err != nil {
+				return Response{}, err
+			}
+		}
 		before := p.state()
 		err = taken.move(ctx, StatusPending)
 		h.changed(EventUpdated, "payment.take_cash", before, p, "")
@@ -107,12 +119,9 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 	if !by.Can(auth.BillingApprove) && by.Role != auth.RoleCashier {
 		return Response{}, auth.ErrForbidden.With("permission", auth.BillingApprove)
 	}
-	var illegally error
 	answer, err := s.change(ctx, in.ID, in.Once, func(ctx context.Context, tx bun.Tx, p locked) error {
-		illegally = nil
 		if p.Gateway != string(paymentmethods.GatewayCash) || p.Status != StatusPending {
-			illegally = illegal(p.Payment, StatusSucceeded)
-			return illegally
+			return illegal(p.Payment, StatusSucceeded)
 		}
 		if p.SubmittedBy == by.UserID {
 			return ErrFourEyes
@@ -124,10 +133,7 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 		h.records[len(h.records)-1].Reason = in.Reason
 		return h.write(ctx, s.outbox)
 	})
-	if illegally != nil {
-		return answer, s.trace(ctx, in.ID, illegally)
-	}
-	return answer, err
+	return answer, s.traced(ctx, in.ID, StatusSucceeded, err)
 }
 
 // freeDetails are the gateways whose payments take any JSON object with them (S0-44); others have none of the sender's.

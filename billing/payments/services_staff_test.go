@@ -33,7 +33,8 @@ func TestCash(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)
 		inv := w.OpenInvoice("8.00")
-		in := cash(w, "invoice_id", inv.ID.String(), "details", map[string]any{"data": map[string]any{"till": map[string]any{"n": 3, "open": true, "tags": []any{"a", nil, "1.50"}}}})
+		w.As(w.Approver).Post(list, cash(w, "invoice_id", inv.ID.String())).Refused(http.StatusBadRequest, "overpayment") // S2-88
+		in := cash(w, "invoice_id", inv.ID.String(), "allow_credit", true, "details", map[string]any{"data": map[string]any{"till": map[string]any{"n": 3, "open": true, "tags": []any{"a", nil, "1.50"}}}})
 		client := w.As(w.Approver).With("Idempotency-Key", "k")
 		a := client.Post(list, in).Expect(http.StatusCreated)
 		for path, want := range map[string]any{"data.status": "succeeded", "data.gateway": "cash", "data.payment_method": "cash", "data.receipt_number": "R-2026-000001", "data.applied_amount": "8.00",

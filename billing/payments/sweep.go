@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,9 +35,9 @@ func tenantsAsking(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 }
 
 // AskAgain looks up what is due in the tenant of ctx, one order after the other, until nothing is: each minute in an order's
-// first quarter of an hour, then every five minutes, after two hours each hour, and after two days for the last time. It
-// only looks, and begins nothing anew; what a provider has never heard of has failed, and who repeats his request with
-// the same key is told so.
+// first quarter of an hour, then every five minutes, after two hours each hour, and after two days each day. It only looks,
+// and begins nothing anew; what a provider has never heard of has failed, and who repeats his request with the same key is
+// told so. An order that cannot be looked up holds back no other.
 func (s *Service) AskAgain(ctx context.Context) error {
 	for {
 		var due []uuid.UUID
@@ -54,7 +55,14 @@ func (s *Service) AskAgain(ctx context.Context) error {
 			if err == nil && taken {
 				err = s.lookUp(ctx, id)
 			}
-			if err != nil {
+			if err == nil {
+				continue
+			}
+			if ctx.Err() != nil {
+				return err
+			}
+			slog.ErrorContext(ctx, "a payment cannot be looked up at its provider", "payment_id", id, "error", err)
+			if err := s.postpone(ctx, id); err != nil {
 				return err
 			}
 		}
@@ -87,11 +95,25 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 	default:
 		said, _, err = ask(ctx, a, p, o, true)
 	}
-	_, err = s.conclude(ctx, id, o.OperationID, said, err, sourceSweep)
+	_, err = s.conclude(ctx, o, said, err, sourceSweep)
 	if errors.Is(err, ErrGatewayUnavailable) || errors.Is(err, ErrGatewayMisconfigured) || errors.Is(err, errOvertaken) {
 		return nil
 	}
 	return err
+}
+
+// postpone has an order that could not be looked up wait like one that has no news. ctx is the system's.
+func (s *Service) postpone(ctx context.Context, id uuid.UUID) error {
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		o, err := lockOrder(ctx, tx, id)
+		if err != nil || o == nil {
+			return err
+		}
+		o.Asked++
+		o.BusyUntil = time.Time{}
+		o.schedule(StatusProcessing, s.now(), true)
+		return o.keep(ctx, tx)
+	})
 }
 
 // atProvider reads a payment and what its provider was asked.
@@ -106,9 +128,9 @@ func (s *Service) atProvider(ctx context.Context, id uuid.UUID) (p *Payment, o *
 	return p, o, err
 }
 
-// giveUp ends what has come to no end within two days, unless something was said of it that may mean money: that waits
-// for a person.
-func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order) error {
+// giveUp ends what has come to no end within two days, when its provider has just been heard, unless something was said of it
+// that may mean money: that waits for a person. When the provider does not answer, people are told, once.
+func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order, heard bool) error {
 	next := StatusExpired
 	switch p.Status {
 	case StatusCreated, StatusPending:
@@ -120,14 +142,17 @@ func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order) err
 	if s.now().Sub(o.CreatedAt) < askFor {
 		return nil
 	}
+	if !heard {
+		return s.keepAnomaly(ctx, tx, p.Payment, anomalyUnanswered, sourceSweep, map[string]any{"status": p.Status})
+	}
 	open, err := tx.NewSelect().Model((*Anomaly)(nil)).Where("pa.tenant_id = ?", p.TenantID).Where("pa.payment_id = ?", p.ID).Where("pa.resolved_at IS NULL").
-		Where("pa.kind <> ?", anomalyIllegal).Exists(ctx)
+		Where("pa.kind NOT IN (?, ?)", anomalyIllegal, anomalyUnanswered).Exists(ctx)
 	if err != nil || open {
 		return err
 	}
 	before := p.state()
 	p.FailureCode = "no_outcome"
-	if err := p.move(ctx, next); err != nil {
+	if err := s.end(ctx, tx, p, next); err != nil {
 		return err
 	}
 	var h history

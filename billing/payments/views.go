@@ -258,6 +258,7 @@ func (v *Views) cancel(w http.ResponseWriter, r *http.Request) error {
 	}
 	p, err := v.service.Cancel(r.Context(), in)
 	if err != nil {
+		in.Once.Mark(w) // that it cannot be taken back any more is an answer too
 		return err
 	}
 	return in.Once.Answer(w, http.StatusOK, p, "")

@@ -240,7 +240,11 @@ func (x *walk) expect(a testkit.Answer, what, code string, status int) {
 	}
 	before := x.trace
 	x.trace = x.traces()
-	if code == done != (x.trace != before) {
+	left := x.trace
+	if code == payments.ErrNotPending.Code && left.Events-before.Events <= 1 && left.Audits-before.Audits <= 1 {
+		left.Events, left.Audits = before.Events, before.Audits // that it was tried is kept, and nothing else (S1-32)
+	}
+	if code == done != (left != before) {
 		x.rt.Fatalf("%s: the answer is %q, and traces were %+v and are %+v", what, got, before, x.trace)
 	}
 }
