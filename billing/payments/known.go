@@ -139,6 +139,7 @@ func (k *known) complete(ctx context.Context, send sender, s *Service, list []*P
 	}
 	ask := []database.Statement{accounts.SelectByIDs(ctx, k.accounts, accountIDs...), invoices.SelectByIDs(ctx, k.invoices, invoiceIDs...), k.selectSightings(ctx, s, list),
 		accounts.SelectPeopleByIDs(ctx, k.people, people...)}
+	ask = append(ask, selectHeld(ctx, list...)...)
 	if len(numbers) > 0 {
 		ask = append(ask, invoices.SelectByNumbers(ctx, k.numbers, numbers...))
 	}

@@ -104,6 +104,8 @@ type Payment struct {
 	RefundedAt           time.Time              `bun:"refunded_at,nullzero"`
 	DeletedAt            time.Time              `bun:"deleted_at,nullzero"`
 
+	HeldMinor int64 `bun:"-"` // by refunds that are under way; read for who sees the payment, see selectHeld
+
 	Opened map[string]any `bun:"-"` // what Sensitive holds, by paths; nil until somebody opens it who may
 }
 

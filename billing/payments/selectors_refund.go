@@ -100,6 +100,44 @@ func heldOf(ctx context.Context, tx bun.Tx, payments []uuid.UUID) (map[uuid.UUID
 	return held, nil
 }
 
+const heldByRefunds = `SELECT payment_id, sum(amount_minor)::bigint FROM refunds
+WHERE tenant_id = $1 AND payment_id = ANY ($2::uuid[]) AND status IN ('pending_approval', 'pending') GROUP BY payment_id`
+
+// selectHeld notes on payments what is held by refunds that are under way; nil when none of them can have any. Members see no
+// refunds.
+func selectHeld(ctx context.Context, list ...*Payment) []database.Statement {
+	var ids []uuid.UUID
+	for _, p := range list {
+		if p.Refundable().IsPositive() {
+			ids = append(ids, p.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return []database.Statement{database.Select("sum refunds that are under way", heldByRefunds, func(row database.Row) error {
+		var id uuid.UUID
+		var held int64
+		err := row.Scan(&id, &held)
+		for _, p := range list {
+			if p.ID == id {
+				p.HeldMinor = held
+			}
+		}
+		return err
+	}, tenancy.ID(ctx), ids)}
+}
+
+// besides reads what lists show of payments besides themselves, in one round trip: their invoices, and what refunds hold.
+func besides(ctx context.Context, list []*Payment) (map[uuid.UUID]*invoices.Invoice, error) {
+	found, ids := map[uuid.UUID]*invoices.Invoice{}, make([]uuid.UUID, len(list))
+	for i, p := range list {
+		ids[i] = p.InvoiceID
+	}
+	err := database.Send(ctx, append(selectHeld(ctx, list...), invoices.SelectByIDs(ctx, found, ids...))...)
+	return found, err
+}
+
 // showRefund shapes a refund of the caller's transaction, in which its payment is locked.
 func showRefund(ctx context.Context, tx bun.Tx, r *Refund, p *Payment) (RefundResponse, error) {
 	facts, err := factsOfRefunds(ctx, tx, []*Refund{r}, p)

@@ -179,7 +179,7 @@ type Response struct {
 	RevenueAmountMinor   *int64                 `json:"revenue_amount_minor"`
 	RefundedAmount       string                 `json:"refunded_amount"`
 	RefundedAmountMinor  int64                  `json:"refunded_amount_minor"`
-	RefundableAmount     string                 `json:"refundable_amount"`
+	RefundableAmount     string                 `json:"refundable_amount"` // what neither went back nor is held by refunds under way
 	RefundableMinor      int64                  `json:"refundable_amount_minor"`
 	Currency             string                 `json:"currency"`
 	PaymentMethod        string                 `json:"payment_method"`
@@ -214,7 +214,7 @@ func newResponse(p *Payment, inv *invoices.Invoice) Response {
 		ReceivedAmount: decimalOf(p.ReceivedMinor, p.Currency), AppliedAmount: decimalOf(p.AppliedMinor, p.Currency), CreditAmount: decimalOf(p.ExcessMinor, p.Currency),
 		RevenueAmountMinor: p.RevenueMinor, RevenueAmount: decimalOf(p.RevenueMinor, p.Currency), ReceiptNumber: optional(p.ReceiptNumber),
 		RefundedAmount: money.New(p.RefundedMinor, p.Currency).String(), RefundedAmountMinor: p.RefundedMinor,
-		RefundableAmount: p.Refundable().String(), RefundableMinor: p.Refundable().Minor, Currency: string(p.Currency),
+		RefundableAmount: money.New(p.Refundable().Minor-p.HeldMinor, p.Currency).String(), RefundableMinor: p.Refundable().Minor - p.HeldMinor, Currency: string(p.Currency),
 		PaymentMethod: string(p.Method), Gateway: p.Gateway, Status: string(p.Status), SettlementStatus: p.SettlementStatus, ReconciliationStatus: p.ReconciliationStatus,
 		TransactionReference: p.Reference, Details: p.Details, Notes: p.Notes, FailureCode: optional(p.FailureCode), FailureReason: optional(p.FailureReason),
 		PaidAt: web.OptionalTime(p.PaidAt), CreatedAt: web.Time(p.CreatedAt), UpdatedAt: web.Time(p.UpdatedAt), SubmittedAt: web.Time(p.CreatedAt),
@@ -381,7 +381,7 @@ type TransactionResponse struct {
 	ID        string                 `json:"id"`
 	TenantID  string                 `json:"tenant_id"`
 	Status    string                 `json:"status"`
-	Quantity  int64                  `json:"quantity"` // minor units
+	Quantity  int64                  `json:"quantity"` // minor units: what came in, or what is claimed as long as nothing has
 	Currency  string                 `json:"currency"`
 	Gateway   string                 `json:"gateway"`
 	Details   paymentmethods.Details `json:"details"`
@@ -390,7 +390,7 @@ type TransactionResponse struct {
 }
 
 func newTransaction(p *Payment) TransactionResponse {
-	return TransactionResponse{ID: p.ID.String(), TenantID: p.TenantID.String(), Status: transactionWord(p.Status), Quantity: p.AmountMinor,
+	return TransactionResponse{ID: p.ID.String(), TenantID: p.TenantID.String(), Status: transactionWord(p.Status), Quantity: p.Received().Minor,
 		Currency: string(p.Currency), Gateway: p.Gateway, Details: p.Details, CreatedAt: web.Time(p.CreatedAt), UpdatedAt: web.Time(p.UpdatedAt)}
 }
 

@@ -109,7 +109,7 @@ type RefundResponse struct {
 	PaymentAmountMinor  int64               `json:"payment_amount_minor"`
 	RefundedAmount      string              `json:"refunded_amount"` // of the payment, all refunds together
 	RefundedAmountMinor int64               `json:"refunded_amount_minor"`
-	RefundableAmount    string              `json:"refundable_amount"`
+	RefundableAmount    string              `json:"refundable_amount"` // what neither went back nor is held by refunds under way
 	RefundableMinor     int64               `json:"refundable_amount_minor"`
 	HeldAmount          string              `json:"held_amount"` // by other refunds that are under way
 	HeldAmountMinor     int64               `json:"held_amount_minor"`
@@ -133,6 +133,10 @@ func newRefundResponse(f *refundFacts) (RefundResponse, error) {
 	r, p := f.Refund, f.Payment
 	amount := func(minor int64) string { return money.New(minor, r.Currency).String() }
 	rest := p.Refundable()
+	if rest.Minor -= f.Held; rest.IsPositive() && (r.Status == RefundPendingApproval || r.Status == RefundPending) {
+		rest.Minor -= r.AmountMinor
+	}
+	rest.Minor = max(0, rest.Minor)
 	answer := RefundResponse{ID: r.ID.String(), Status: r.Status, PaymentID: r.PaymentID.String(), InvoiceID: optionalID(r.InvoiceID), AccountID: optionalID(r.AccountID),
 		Amount: amount(r.AmountMinor), AmountMinor: r.AmountMinor, Currency: string(r.Currency), Mode: r.Mode, Reason: r.Reason, Note: r.Note,
 		PayoutReference: optional(r.PayoutReference), ProviderReference: optional(r.ProviderReference), OverridesWindow: r.OverridesWindow,

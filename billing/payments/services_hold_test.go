@@ -52,6 +52,7 @@ func TestHolds(t *testing.T) {
 		a := capture(w, id, "k", "amount", "4.00").Expect(http.StatusOK)
 		equal(t, "received", a.At("data.received_amount"), any("4.00"))
 		equal(t, "amount", a.Text("data.amount"), "10.00")
+		equal(t, "quantity", w.As(w.Owner).Get(base+"/transactions/"+id.String()+"/").Expect(http.StatusOK).Int("data.quantity"), int64(400)) // S0-17
 		equal(t, "clearing", clearing(w), int64(400))
 		w.AssertBooks(t)
 	})

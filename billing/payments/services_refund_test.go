@@ -92,6 +92,9 @@ func TestRefundByHand(t *testing.T) {
 
 	b := refundOf(w, w.Finance, p.ID).Expect(http.StatusCreated) // somebody has still to pay it
 	equal(t, "the second", b.At("data.status"), any("pending"))
+	equal(t, "what is left beside it", b.At("data.refundable_amount"), any("0.00"))
+	equal(t, "of the payment", w.As(w.Viewer).Get(one(p.ID, "")).At("data.refundable_amount"), any("0.00"))
+	equal(t, "in the list", w.As(w.Viewer).Get(list).Expect(http.StatusOK).At("results.0.refundable_amount"), any("0.00"))
 	refundOf(w, w.Finance, p.ID).Refused(http.StatusConflict, "payment_not_refundable")
 	refundOf(w, w.Finance, p.ID, "amount_minor", 1).Refused(http.StatusBadRequest, "refund_exceeds_payment")
 	status(t, w, p.ID, payments.StatusPartiallyRefunded)

@@ -62,11 +62,7 @@ func (v *Views) page(w http.ResponseWriter, r *http.Request, spec *web.ListSpec,
 		if page, err = List(ctx, tx, l, principal.AccountID, invoice); err != nil {
 			return err
 		}
-		var ids []uuid.UUID
-		for _, p := range page.Items {
-			ids = append(ids, p.InvoiceID)
-		}
-		invs, err = invoices.ByIDs(ctx, tx, ids...)
+		invs, err = besides(ctx, page.Items)
 		return err
 	})
 	if err != nil {

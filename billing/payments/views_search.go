@@ -34,11 +34,7 @@ func (v *Views) search(w http.ResponseWriter, r *http.Request) error {
 		if page, err = v.service.search(ctx, tx, l, principal.AccountID, conditions); err != nil {
 			return err
 		}
-		ids := make([]uuid.UUID, len(page.Items))
-		for i, p := range page.Items {
-			ids[i] = p.InvoiceID
-		}
-		invs, err = invoices.ByIDs(ctx, tx, ids...)
+		invs, err = besides(ctx, page.Items)
 		return err
 	})
 	if err != nil {
