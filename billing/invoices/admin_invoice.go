@@ -56,8 +56,10 @@ type payment struct {
 	CreatedAt   time.Time `json:"created_at"`
 }
 
-// underWay says whether the payment is claimed and not yet proven.
-func (p payment) underWay() bool { return p.Status == "pending_approval" || p.Status == "processing" }
+// underWay says whether the payment is claimed, asked for or held, and not yet proven.
+func (p payment) underWay() bool {
+	return slices.Contains([]string{"created", "pending", "pending_approval", "processing", "authorized"}, p.Status)
+}
 
 // sheet is what an invoice's page is made of.
 type sheet struct {

@@ -11,6 +11,9 @@
 // Reject are bound by digest to what the approver saw. Approval posts nothing: Settle takes what is approved in sets,
 // posts it once to the ledger, pays the invoice, grants its credits and books what is too much as the customer's credit.
 //
+// An invoice counts whatever is under way for it, so that payments which are made side by side never take more than it owes
+// and it is not voided under them: claims.go.
+//
 // Charge, Capture and Release ask a provider, between two commits and under a lease (docs/idempotency.md). What a provider
 // says, whenever and however often, goes through apply, which believes what fits and keeps the rest as an anomaly.
 //
