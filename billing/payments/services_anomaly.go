@@ -71,13 +71,13 @@ func (s *Service) resolveAnomaly(ctx context.Context, tx bun.Tx, in ResolveAnoma
 	return shown[0], nil
 }
 
-// askOnceMore has the sweeper look again at a payment that nobody asks for any more because of what a person had to look at.
+// askOnceMore has the sweeper look now at a payment that waits for its turn, because of what a person had to look at.
 func (s *Service) askOnceMore(ctx context.Context, tx bun.Tx, p *Payment) error {
 	if p.Status != StatusCreated && p.Status != StatusPending && p.Status != StatusProcessing {
 		return nil
 	}
 	o, err := lockOrder(ctx, tx, p.ID)
-	if err != nil || o == nil || !o.NextAskAt.IsZero() {
+	if err != nil || o == nil || o.BusyUntil.After(s.now()) {
 		return err
 	}
 	o.NextAskAt = s.now()
