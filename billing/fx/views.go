@@ -111,7 +111,7 @@ func (v *views) reverse(w http.ResponseWriter, r *http.Request) error {
 	if err := web.Decode(r, &req); err != nil {
 		return err
 	}
-	once, err := idempotency.FromRequest(r, "fx.reverse", id, req)
+	once, err := idempotency.Shared(r, "fx.reverse", id, req)
 	if err != nil {
 		return err
 	}

@@ -248,7 +248,7 @@ func (v *Views) delete(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *Views) cancel(w http.ResponseWriter, r *http.Request) error {
-	in, err := stepInput(r, "payments.cancel")
+	in, err := stepInput(r, "payments.cancel", idempotency.FromRequest)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (v *Views) capture(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *Views) release(w http.ResponseWriter, r *http.Request) error {
-	in, err := stepInput(r, "payments.release")
+	in, err := stepInput(r, "payments.release", idempotency.Shared)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (v *Views) release(w http.ResponseWriter, r *http.Request) error {
 	return reply.write(w, in.Once)
 }
 
-// stepInput reads what is asked of a payment, and why.
-func stepInput(r *http.Request, scope string) (StepInput, error) {
+// stepInput reads what is asked of a payment, and why. keyed says whose the key of the operation is.
+func stepInput(r *http.Request, scope string, keyed func(r *http.Request, scope string, target uuid.UUID, request any) (*idempotency.Once, error)) (StepInput, error) {
 	var req StepRequest
 	if err := web.Decode(r, &req); err != nil {
 		return StepInput{}, err
@@ -82,6 +82,6 @@ func stepInput(r *http.Request, scope string) (StepInput, error) {
 	if err != nil {
 		return StepInput{}, err
 	}
-	once, err := idempotency.FromRequest(r, scope, id, req)
+	once, err := keyed(r, scope, id, req)
 	return StepInput{ID: id, Reason: req.Reason, Once: once}, err
 }

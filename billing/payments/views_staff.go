@@ -74,7 +74,7 @@ func (v *Views) record(w http.ResponseWriter, r *http.Request, gateway string, r
 }
 
 func (v *Views) complete(w http.ResponseWriter, r *http.Request) error {
-	in, err := stepInput(r, "payments.complete")
+	in, err := stepInput(r, "payments.complete", idempotency.FromRequest)
 	if err != nil {
 		return err
 	}

@@ -40,17 +40,31 @@ type Once struct {
 	scope    string
 	key      string
 	bodyHash [32]byte
+	shared   bool // the key is the tenant's
 	replayed bool
 }
 
 // FromRequest reads the Idempotency-Key header. scope names the operation, and target the object in the path; request
-// is the decoded body, so that two spellings of one body are the same.
+// is the decoded body, so that two spellings of one body are the same. The key is the caller's own, as a decision is.
 func FromRequest(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
 	return named(r.Header.Values("Idempotency-Key"), scope, target, request)
 }
 
-// FromBody is FromRequest for calls that may have their key in the body as well, which request then does not hold. An
-// empty one is none.
+// Shared is FromRequest for calls that move money: the key is the tenant's and the operation's (S1-47), so that two
+// people who send one request have one effect. Who may not see the first answer gets ErrReused.
+func Shared(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
+	return share(FromRequest(r, scope, target, request))
+}
+
+func share(once *Once, err error) (*Once, error) {
+	if err == nil {
+		once.shared = true
+	}
+	return once, err
+}
+
+// FromBody is Shared for calls that may have their key in the body as well, which request then does not hold. An empty
+// one is none.
 func FromBody(r *http.Request, key, scope string, target uuid.UUID, request any) (*Once, error) {
 	keys := r.Header.Values("Idempotency-Key")
 	if len(keys) == 1 && keys[0] == "" {
@@ -62,7 +76,7 @@ func FromBody(r *http.Request, key, scope string, target uuid.UUID, request any)
 	case key != "" && key != keys[0] && !carddata.Holds(keys[0]):
 		return nil, ErrKeysDiffer.At("idempotency_key")
 	}
-	return named(keys, scope, target, request)
+	return share(named(keys, scope, target, request))
 }
 
 // FromForm is FromRequest for a form of the console that moves money: key was made with its page, so that a form which is
@@ -91,9 +105,9 @@ func named(keys []string, scope string, target uuid.UUID, request any) (*Once, e
 	return &Once{scope: scope, key: keys[0], bodyHash: sha256.Sum256(append(target[:], raw...))}, nil
 }
 
-// Required is FromRequest for calls that must not be made without a key; ErrRequired when there is none.
+// Required is Shared for calls that must not be made without a key; ErrRequired when there is none.
 func Required(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
-	once, err := FromRequest(r, scope, target, request)
+	once, err := Shared(r, scope, target, request)
 	if err == nil && once.key == "" {
 		return nil, ErrRequired
 	}
@@ -115,9 +129,22 @@ func visible(key string) bool {
 	return true
 }
 
-const claim = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING TRUE`
+const claim = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, shared) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING TRUE`
 
-const stored = `SELECT body_hash, answer FROM idempotency_keys WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
+// What stands under a key: the caller's own, or the tenant's, of which members see those of their account.
+const (
+	ownKey    = `SELECT body_hash, answer, coalesce(subject_id, '00000000-0000-0000-0000-000000000000') FROM idempotency_keys WHERE tenant_id = $1 AND scope = $2 AND key = $3 AND owner_id = $4`
+	sharedKey = `SELECT body_hash, answer, coalesce(subject_id, '00000000-0000-0000-0000-000000000000') FROM idempotency_keys WHERE tenant_id = $1 AND scope = $2 AND key = $3 AND shared`
+)
+
+// selectKept reads what stands under the key; k.bodyHash stays nil when nothing does that p may see.
+func selectKept(p auth.Principal, once *Once, k *kept) database.Statement {
+	read := func(row database.Row) error { return row.Scan(&k.bodyHash, &k.answer, &k.subject) }
+	if once.shared {
+		return database.Select("read the stored answer", sharedKey, read, p.TenantID, once.scope, once.key)
+	}
+	return database.Select("read the stored answer", ownKey, read, p.TenantID, once.scope, once.key, owner(p))
+}
 
 const keep = `UPDATE idempotency_keys SET answer = $5 WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
 
@@ -137,7 +164,7 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 	// the claim travels with what fn sends first, and makes that fail when the key is taken
 	claimed := false
 	database.SendWithNext(ctx, database.SelectOneOr(errTaken, "claim idempotency key", claim, func(row database.Row) error { return row.Scan(&claimed) },
-		p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:]))
+		p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:], once.shared))
 	answer, err := fn()
 	if err == nil && !claimed {
 		err = database.Send(ctx)
@@ -161,8 +188,8 @@ func Do[T any](ctx context.Context, tx bun.Tx, once *Once, fn func() (T, error))
 	return answer, nil
 }
 
-// owner is whose key it is: members of an account share theirs, staff each have their own, because one person's decision
-// is no answer to another's.
+// owner is whose key it is that is not the tenant's: members of an account share theirs, staff each have their own, because
+// one person's decision is no answer to another's.
 func owner(p auth.Principal) uuid.UUID {
 	if p.IsMember() {
 		return p.AccountID
@@ -176,10 +203,11 @@ var errTaken = errors.New("the idempotency key is taken")
 func replay[T any](ctx context.Context, p auth.Principal, once *Once) (T, error) {
 	var answer T
 	k := kept{once: once}
-	err := database.Send(ctx, database.Select("read the stored answer", stored, func(row database.Row) error { return row.Scan(&k.bodyHash, &k.answer) },
-		p.TenantID, owner(p), once.scope, once.key))
-	if err != nil {
+	if err := database.Send(ctx, selectKept(p, once, &k)); err != nil {
 		return answer, err
+	}
+	if k.bodyHash == nil { // somebody else's, whom the caller does not see
+		return answer, ErrReused
 	}
 	return read[T](k)
 }
@@ -189,6 +217,7 @@ type kept struct {
 	once     *Once
 	bodyHash []byte
 	answer   sql.NullString
+	subject  uuid.UUID
 }
 
 // read gives a stored answer to who asks for it with the same request.

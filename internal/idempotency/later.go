@@ -21,10 +21,11 @@ import (
 // ErrTaken means that the key stands for a request that has begun before, perhaps a moment ago: Look at it.
 var ErrTaken = errors.New("the idempotency key is taken")
 
-const claimFor = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, subject_id) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING TRUE`
+const claimFor = `INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, subject_id, shared) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING TRUE`
 
 // Begin claims the key for subject in the transaction of what is intended, before anything else of it. It fails with
-// ErrTaken, and waits for another transaction that has claimed the key and is not committed yet.
+// ErrTaken, or with ErrReused when the caller may not see what has begun, and waits for another transaction that has claimed
+// the key and is not committed yet.
 func Begin(ctx context.Context, _ bun.Tx, once *Once, subject uuid.UUID) error {
 	if once.IsEmpty() {
 		return nil
@@ -35,11 +36,18 @@ func Begin(ctx context.Context, _ bun.Tx, once *Once, subject uuid.UUID) error {
 	}
 	claimed := false
 	err := database.Send(ctx, database.Select("claim idempotency key", claimFor, func(row database.Row) error { return row.Scan(&claimed) },
-		p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:], subject))
-	if err == nil && !claimed {
-		return ErrTaken
+		p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:], subject, once.shared))
+	if err != nil || claimed {
+		return err
 	}
-	return err
+	k := kept{once: once}
+	if err := database.Send(ctx, selectKept(p, once, &k)); err != nil {
+		return err
+	}
+	if k.bodyHash == nil {
+		return ErrReused
+	}
+	return ErrTaken
 }
 
 const finishFor = `UPDATE idempotency_keys SET answer = $3 WHERE tenant_id = $1 AND subject_id = $2 AND answer IS NULL`
@@ -55,8 +63,6 @@ func Finish(ctx context.Context, subject uuid.UUID, answer any) error {
 	return nil
 }
 
-const begunUnder = `SELECT body_hash, answer, coalesce(subject_id, '00000000-0000-0000-0000-000000000000') FROM idempotency_keys WHERE tenant_id = $1 AND owner_id = $2 AND scope = $3 AND key = $4`
-
 // Begun is what stands under the key of a request.
 type Begun[T any] struct {
 	Subject  uuid.UUID // zero: the key was never used
@@ -64,8 +70,7 @@ type Begun[T any] struct {
 	Answer   T // when it is answered
 }
 
-// Look reads, outside a transaction, what the principal of ctx has begun under the key. It fails with ErrReused when that
-// was another request.
+// Look reads, outside a transaction, what was begun under the key. It fails with ErrReused when that was another request.
 func Look[T any](ctx context.Context, db *bun.DB, once *Once) (b Begun[T], err error) {
 	if once.IsEmpty() {
 		return b, nil
@@ -76,12 +81,10 @@ func Look[T any](ctx context.Context, db *bun.DB, once *Once) (b Begun[T], err e
 	}
 	once.replayed = false
 	k := kept{once: once}
-	err = database.Fetch(ctx, db, database.Select("read the stored answer", begunUnder, func(row database.Row) error {
-		return row.Scan(&k.bodyHash, &k.answer, &b.Subject)
-	}, p.TenantID, owner(p), once.scope, once.key))
-	if err != nil || k.bodyHash == nil {
+	if err = database.Fetch(ctx, db, selectKept(p, once, &k)); err != nil || k.bodyHash == nil {
 		return b, err
 	}
+	b.Subject = k.subject
 	if [32]byte(k.bodyHash) != once.bodyHash {
 		return b, ErrReused
 	}

@@ -17,10 +17,11 @@ import (
 type Many struct {
 	owners       []uuid.UUID
 	scopes, keys []string
+	shared       bool // one of the keys is the tenant's
 	found        map[name]kept
 }
 
-// name is what a key is unique by in a tenant.
+// name is what a key is unique by in a tenant; that of a key which is the tenant's has no owner.
 type name struct {
 	owner      uuid.UUID
 	scope, key string
@@ -44,11 +45,15 @@ func (m *Many) Ask(ctx context.Context, once *Once) bool {
 		m.found = map[name]kept{}
 	}
 	m.found[n] = kept{once: once}
+	m.shared = m.shared || once.shared
 	m.owners, m.scopes, m.keys = append(m.owners, n.owner), append(m.scopes, n.scope), append(m.keys, n.key)
 	return true
 }
 
 func nameOf(ctx context.Context, once *Once) name {
+	if once.shared {
+		return name{scope: once.scope, key: once.key}
+	}
 	p, _ := auth.From(ctx)
 	return name{owner(p), once.scope, once.key}
 }
@@ -57,9 +62,17 @@ const storedOfMany = `
 SELECT owner_id, scope, key, body_hash, answer FROM idempotency_keys
 WHERE tenant_id = $1 AND (owner_id, scope, key) IN (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[]))`
 
+const sharedOfMany = storedOfMany + `
+UNION ALL SELECT '00000000-0000-0000-0000-000000000000'::uuid, scope, key, body_hash, answer FROM idempotency_keys
+WHERE tenant_id = $1 AND shared AND (scope, key) IN (SELECT a.scope, a.key FROM unnest($2::uuid[], $3::text[], $4::text[]) AS a (owner, scope, key) WHERE a.owner = '00000000-0000-0000-0000-000000000000')`
+
 // Statement reads what is stored under the keys of a tenant that were asked for.
 func (m *Many) Statement(tenant uuid.UUID) database.Statement {
-	return database.Select("read the stored answers", storedOfMany, func(row database.Row) error {
+	query := storedOfMany
+	if m.shared {
+		query = sharedOfMany
+	}
+	return database.Select("read the stored answers", query, func(row database.Row) error {
 		var n name
 		var k kept
 		if err := row.Scan(&n.owner, &n.scope, &n.key, &k.bodyHash, &k.answer); err != nil {
@@ -85,7 +98,7 @@ func Stored[T any](ctx context.Context, m *Many, once *Once) (answer T, ok bool,
 }
 
 var insertAnswer = database.NewRows("store the answer", `
-INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[]) ORDER BY 1, 2, 3, 4`) // in one order, so that two never wait for each other
+INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer, shared) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::boolean[]) ORDER BY 1, 2, 3, 4`) // in one order, so that two never wait for each other
 
 // Keep stores the answer to a request that the principal of ctx makes for the first time. It travels with COMMIT, which
 // fails when the key was used meanwhile for something else: see InProgress.
@@ -98,14 +111,14 @@ func Keep(ctx context.Context, once *Once, answer any) error {
 		return fmt.Errorf("store the answer: %w", err)
 	}
 	p, _ := auth.From(ctx)
-	database.SendRowWithCommit(ctx, insertAnswer, p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:], string(raw))
+	database.SendRowWithCommit(ctx, insertAnswer, p.TenantID, owner(p), once.scope, once.key, once.bodyHash[:], string(raw), once.shared)
 	return nil
 }
 
 // InProgress gives ErrInProgress when a transaction with Many failed because the first request with the key of once goes on:
 // about the same object, whose lock was waited for in vain, or about another. Any other error stays as it is.
 func InProgress(err error, once *Once) error {
-	if database.IsUnique(err, "idempotency_keys_pkey") || once != nil && once.key != "" && database.IsLockTimeout(err) {
+	if database.IsUnique(err, "idempotency_keys_pkey") || database.IsUnique(err, "idempotency_keys_shared_key") || once != nil && once.key != "" && database.IsLockTimeout(err) {
 		return ErrInProgress.Because(err)
 	}
 	return err
