@@ -105,7 +105,7 @@ func (s *Service) access(ctx context.Context, name string, enabled bool) (Access
 	case !slices.Contains(can.Modes, mode):
 		return Access{}, ErrWrongMode.With("gateway", name).With("mode", mode)
 	case f.ID == uuid.Nil && can.NeedsNoConfig:
-		return Access{Gateway: g, Name: name, Credentials: Credentials{TenantID: f.TenantID, Mode: mode}}, nil
+		return Access{Gateway: s.guard(g, f.TenantID), Name: name, Credentials: Credentials{TenantID: f.TenantID, Mode: mode}}, nil
 	case f.ID == uuid.Nil || enabled && !f.IsEnabled:
 		return Access{}, ErrNotConfigured.With("gateway", name)
 	}
@@ -117,7 +117,7 @@ func (s *Service) unlock(g Gateway, c *Config) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	return Access{Gateway: g, ConfigID: c.ID, Name: c.Name, Endpoint: v.Endpoint,
+	return Access{Gateway: s.guard(g, c.TenantID), ConfigID: c.ID, Name: c.Name, Endpoint: v.Endpoint,
 		Credentials: Credentials{TenantID: c.TenantID, Mode: c.Mode, Secrets: v.Secrets, Settings: c.Settings, ErrorMap: c.ErrorMap}}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/internal/apps"
+	"countersign/internal/carddata"
 	"countersign/internal/database"
 	"countersign/internal/keyring"
 	"countersign/internal/web"
@@ -92,7 +93,7 @@ type around struct {
 var credentialHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
 // Receive stores a callback that its adapter has believed, before anything is done about it, in a commit of its own
-// (S1-37). A message that is there already is given as it is: when it is Done, its answer is repeated. ctx is what Endpoint
+// (S1-37), and without the card data that it may hold, which is not kept even sealed. A message that is there already is given as it is: when it is Done, its answer is repeated. ctx is what Endpoint
 // gave.
 func (s *Service) Receive(ctx context.Context, a Access, in Callback, m Message) (*Inbound, error) {
 	e := &Inbound{TenantID: tenancy.ID(ctx), ID: uuid.Must(uuid.NewV7()), ConfigID: a.ConfigID, Gateway: a.Name, Mode: a.Credentials.Mode,
@@ -103,11 +104,16 @@ func (s *Service) Receive(ctx context.Context, a Access, in Callback, m Message)
 			header.Set(name, "checked and not kept")
 		}
 	}
-	beside, err := json.Marshal(around{Method: in.Method, Path: in.Path, Query: in.Query, Peer: in.Peer, Header: header})
+	for _, values := range header {
+		for i := range values {
+			values[i] = carddata.Said(values[i])
+		}
+	}
+	beside, err := json.Marshal(around{Method: in.Method, Path: carddata.Said(in.Path), Query: carddata.Said(in.Query), Peer: in.Peer, Header: header})
 	if err != nil {
 		return nil, err
 	}
-	e.Payload, e.Headers = s.keys.Seal(e.place(sealedPayload), in.Body), s.keys.Seal(e.place(sealedHeaders), beside)
+	e.Payload, e.Headers = s.keys.Seal(e.place(sealedPayload), carddata.CleanJSON(in.Body)), s.keys.Seal(e.place(sealedHeaders), beside)
 	var stored *Inbound
 	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		stored = &Inbound{}
@@ -175,7 +181,7 @@ func (s *Service) Finish(ctx context.Context, e *Inbound, o Outcome) {
 // stays as it is.
 func (s *Service) Fail(ctx context.Context, id uuid.UUID, why error) error {
 	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewUpdate().Model((*Inbound)(nil)).Set("status = ?", InboundFailed).Set("attempts = ie.attempts + 1").Set("note = ?", cutNote(why.Error())).
+		_, err := tx.NewUpdate().Model((*Inbound)(nil)).Set("status = ?", InboundFailed).Set("attempts = ie.attempts + 1").Set("note = ?", cutNote(carddata.Said(why.Error()))).
 			Where("ie.tenant_id = ?", tenancy.ID(ctx)).Where("ie.id = ?", id).Where("ie.status IN (?, ?)", InboundReceived, InboundFailed).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("note that a callback failed: %w", err)
@@ -195,7 +201,7 @@ func cutNote(text string) string {
 	return string(out)
 }
 
-// ReopenInbound gives a stored message as it came, to handle it once more. Its signature may be too old by now: it was checked.
+// ReopenInbound gives a stored message as it came, but for card data, to handle it once more. Its signature may be too old by now: it was checked.
 func (s *Service) ReopenInbound(e *Inbound) (Callback, error) {
 	body, err := s.keys.Open(e.place(sealedPayload), e.Payload)
 	if err != nil {

@@ -196,6 +196,24 @@ func TestInbound(t *testing.T) {
 			t.Error("the caller's own headers were changed")
 		}
 	})
+	t.Run("card data is not kept, even sealed", func(t *testing.T) { // S1-14, S0D-24
+		t.Parallel()
+		i := newInbox(t)
+		const card = "4242 4242 4242 4242"
+		e, err := i.Gateways.Receive(i.ctx, i.access, gateways.Callback{Path: card, Query: "q=" + card, Header: http.Header{"X-Card": {card}}, Body: []byte(`{"pan":"` + card + `","cvv":"123","a":"` + card + `"}`)},
+			gateways.Message{ReplayKey: "m1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := i.Gateways.ReopenInbound(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := gateways.Callback{Path: "[card number]", Query: "q=[card number]", Header: http.Header{"X-Card": {"[card number]"}}, Body: []byte(`{"a":"[card number]"}`), Arrived: again.Arrived}
+		if diff := cmp.Diff(want, again); diff != "" {
+			t.Error(diff)
+		}
+	})
 	t.Run("tenants and gateways have keys of their own", func(t *testing.T) {
 		t.Parallel()
 		i, other := newInbox(t), newInbox(t)

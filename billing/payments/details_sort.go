@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"countersign/billing/paymentmethods"
+	"countersign/internal/carddata"
 	"countersign/internal/errs"
 	"countersign/internal/web"
 )
@@ -131,6 +132,9 @@ func (s *sorter) leaf(value any, f *detailField, path []string) (any, bool) {
 	}
 	if f.sealed {
 		s.hidden[pointer(path)] = value
+		if strings.Contains(asText(value), carddata.Masked) { // the end of that would tell nothing
+			return carddata.Masked, true
+		}
 		return paymentmethods.Mask(asText(value)), true
 	}
 	return value, true

@@ -82,7 +82,7 @@ func (s *Service) disbelieve(ctx context.Context, tx bun.Tx, p locked, kind, sou
 
 // keepAnomaly writes an anomaly, unless the same is there.
 func (s *Service) keepAnomaly(ctx context.Context, tx bun.Tx, p *Payment, kind, source string, details map[string]any) error {
-	a := &Anomaly{TenantID: p.TenantID, ID: uuid.Must(uuid.NewV7()), PaymentID: p.ID, Kind: kind, Source: source, Details: masked(details).(map[string]any)}
+	a := &Anomaly{TenantID: p.TenantID, ID: uuid.Must(uuid.NewV7()), PaymentID: p.ID, Kind: kind, Source: source, Details: details}
 	text := kind
 	for _, name := range []string{"state", "reference", "captured", "authorised", "refunded", "failure_code", "to"} {
 		text += fmt.Sprintf("\x00%v", details[name])

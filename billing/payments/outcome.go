@@ -58,7 +58,7 @@ func (s *Service) apply(ctx context.Context, tx bun.Tx, p locked, o *order, said
 			return err
 		}
 	case StatusFailed:
-		p.FailureCode, p.FailureReason = reason.Code, carddata.Mask(reason.Reason)
+		p.FailureCode, p.FailureReason = reason.Code, reason.Reason
 		fallthrough
 	case StatusCancelled, StatusExpired:
 		if err := s.end(ctx, tx, p, next); err != nil {
@@ -225,8 +225,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 
 const keepDetails = `UPDATE payments SET details = $3::jsonb, sensitive = $4 WHERE tenant_id = $1 AND id = $2`
 
-// keepDetails keeps what a provider says of a payment as far as the gateway's shape knows it, without card numbers, which
-// processors of a tenant's own might send.
+// keepDetails keeps what a provider says of a payment as far as the gateway's shape knows it.
 func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any) error {
 	if len(said) == 0 {
 		return nil
@@ -240,7 +239,7 @@ func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any
 		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
 	}
 	var left errs.Fields
-	terms, err := s.addDetails(ctx, p.Payment, masked(map[string]any(plain)).(map[string]any), &left)
+	terms, err := s.addDetails(ctx, p.Payment, carddata.Clean(map[string]any(plain)).(map[string]any), &left)
 	if err != nil {
 		return err
 	}
@@ -250,27 +249,6 @@ func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any
 	database.SendWithCommit(ctx, database.Change("keep the details of a payment", keepDetails, p.TenantID, p.ID, p.Details, p.Sensitive))
 	p.sendTerms(ctx, terms)
 	return nil
-}
-
-// masked gives JSON without card numbers.
-func masked(value any) any {
-	switch v := value.(type) {
-	case string:
-		return carddata.Mask(v)
-	case json.Number:
-		if carddata.Holds(v.String()) {
-			return carddata.Mask(v.String())
-		}
-	case []any:
-		for i := range v {
-			v[i] = masked(v[i])
-		}
-	case map[string]any:
-		for key := range v {
-			v[key] = masked(v[key])
-		}
-	}
-	return value
 }
 
 // amountOr is an amount that a provider has told, for people; empty when it has told none.

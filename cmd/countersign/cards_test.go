@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"countersign/billing/billingtest"
+	"countersign/billing/gateways"
 	"countersign/internal/admin"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
@@ -69,6 +71,7 @@ func TestCards(t *testing.T) {
 			t.Errorf("only %d calls keep an idempotency key", refused)
 		}
 	})
+	t.Run("callbacks", func(t *testing.T) { e.cardsInCallbacks(t) }) // which are taken, and change what they are about
 	for _, name := range e.files(t) {
 		if strings.Contains(bare(name), cardDigits) {
 			t.Errorf("the card number is in the file name %s", name)
@@ -287,5 +290,39 @@ func (e *estate) cardsInConsole(t *testing.T, browser *billingtest.Browser) {
 		for _, name := range []string{"email", "password", "tenant", "next", "language", "theme"} {
 			refused("POST "+path+" with "+name, e.Browse(e.Handler, nil).Post(path, url.Values{name: {card}}))
 		}
+	}
+}
+
+// cardsInCallbacks has a tenant's own processor say card data in every place that a message has, of payments that fail and
+// of one that is paid. What it says otherwise counts.
+func (e *estate) cardsInCallbacks(t *testing.T) {
+	t.Helper()
+	owner := e.As(e.Owner)
+	const secret = "the secret of acme's own processor"
+	path := owner.Get(base + "/gateways/acme/").Expect(http.StatusOK).Text("data.callback_path")
+	tell := func(format string) string {
+		t.Helper()
+		made := owner.With("Idempotency-Key", uuid.NewString()).Post(base+"/payments/", map[string]any{"gateway": "acme", "amount": "10.00", "currency": "USD"}).Expect(http.StatusCreated)
+		id := made.Text("data.id")
+		text := strings.NewReplacer("ID", id, "CARD", card, "DIGITS", cardDigits).Replace(format)
+		client := e.Anonymous().With("Countersign-Signature", gateways.Sign(secret, e.Clock.Now(), []byte(text))).With("X-Note", card)
+		for range 2 { // and once more, which finds it
+			client.Post(path, text).Expect(http.StatusOK)
+		}
+		return id
+	}
+	for field, more := range map[string]string{"id": `"id":"DIGITS"`, "reference": `"reference":"CARD"`, "error_code": `"error_code":"DIGITS"`, "error_code as a number": `"error_code":DIGITS`,
+		"error_note": `"error_note":"CARD cvv 987"`, "unknown ones": `"cvv":"987","pan":"DIGITS","x":{"DIGITS":"CARD"}`} {
+		id := tell(`{"payment_id":"ID","status":"failed",` + more + `}`)
+		got := owner.Get(base + "/payments/" + id + "/").Expect(http.StatusOK)
+		if reason, _ := got.At("data.failure_reason").(string); got.Text("data.status") != "failed" || strings.Contains(reason, "987") {
+			t.Errorf("%s: %s", field, got.Raw)
+		}
+	}
+	id := tell(`{"payment_id":"ID","status":"paid","reference":"DIGITS","data":{"cvv":"987","CVC":987,"DIGITS":"a","order":"A-1","card":"CARD","n":DIGITS,"list":["CARD",{"text":"cvv 987"}]}}`)
+	got := owner.Get(base + "/payments/" + id + "/").Expect(http.StatusOK)
+	want := map[string]any{"data": map[string]any{"[card number]": "a", "order": "A-1", "card": "[card number]", "n": "[card number]", "list": []any{"[card number]", map[string]any{"text": "cvv [security code]"}}}}
+	if diff := gocmp.Diff(want, got.At("data.details")); diff != "" || got.Text("data.status") != "succeeded" {
+		t.Errorf("%s: %s", got.Text("data.status"), diff)
 	}
 }

@@ -1,6 +1,6 @@
 // Package carddata finds card numbers and security codes, which Countersign never takes, stores or logs (S1-14, S1-65,
 // S0D-24). Whoever reads something from outside asks Holds or Field and refuses; whoever writes down what somebody else
-// has said, such as an error of a provider, writes Mask of it. Logs is the second wall behind both.
+// has said, such as a provider, writes Said or Clean of it. Logs is the second wall behind both.
 //
 // It owns what card data looks like, and nothing of what is done about it: the refusal is internal/web's.
 //
@@ -30,8 +30,8 @@ func Find(text string) (start, end int, ok bool) {
 	return found[0].start, found[0].end, true
 }
 
-// masked stands for a card number. Its letters keep digits before and behind it from making up another one.
-const masked = "[card number]"
+// Masked stands for a card number. Its letters keep digits before and behind it from making up another one.
+const Masked = "[card number]"
 
 // Mask gives text with every card number replaced, together with the digits that follow it: an expiry date, a security
 // code. Text without one is given back as it is. Find finds nothing in the outcome.
@@ -45,7 +45,7 @@ func Mask(text string) string {
 		from := 0
 		for _, p := range found {
 			b.WriteString(text[from:p.start])
-			b.WriteString(masked)
+			b.WriteString(Masked)
 			from = p.tail
 		}
 		b.WriteString(text[from:])

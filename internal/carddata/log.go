@@ -64,7 +64,7 @@ func maskAttr(a slog.Attr) slog.Attr {
 	case v.Kind() == slog.KindGroup:
 		return slog.Attr{Key: key, Value: slog.GroupValue(maskAttrs(v.Group())...)}
 	case Named(a.Key, text):
-		return slog.String(key, masked)
+		return slog.String(key, Masked)
 	case Holds(text):
 		return slog.String(key, Mask(text))
 	}

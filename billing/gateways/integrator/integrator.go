@@ -59,9 +59,22 @@ type notice struct {
 	Status      string          `json:"status"`
 	AmountMinor *int64          `json:"amount_minor"`
 	Currency    string          `json:"currency"`
-	ErrorCode   string          `json:"error_code"`
+	ErrorCode   code            `json:"error_code"`
 	ErrorNote   string          `json:"error_note"`
 	Data        json.RawMessage `json:"data"`
+}
+
+// code is a processor's error code: a text, or a number, which is kept as it is written (S0-43).
+type code string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *code) UnmarshalJSON(raw []byte) error {
+	var number json.Number
+	if err := json.Unmarshal(raw, &number); err == nil && raw[0] != '"' {
+		*c = code(number)
+		return nil
+	}
+	return json.Unmarshal(raw, (*string)(c))
 }
 
 // states are the words that a processor may use.
@@ -127,7 +140,7 @@ func (n notice) result(errorMap map[string]string) (gateways.Result, error) {
 			r.Captured = money.New(*n.AmountMinor, currency)
 		}
 	}
-	for name, text := range map[string]string{"error_code": n.ErrorCode, "error_note": n.ErrorNote} {
+	for name, text := range map[string]string{"error_code": string(n.ErrorCode), "error_note": n.ErrorNote} {
 		if text != "" {
 			r.Details[name] = text
 		}
@@ -136,8 +149,8 @@ func (n notice) result(errorMap map[string]string) (gateways.Result, error) {
 		r.Details["data"] = n.Data
 	}
 	if state == gateways.StateFailed {
-		r.Failure = &gateways.Failure{Code: n.ErrorCode, Reason: n.ErrorNote}
-		if ours := errorMap[n.ErrorCode]; ours != "" {
+		r.Failure = &gateways.Failure{Code: string(n.ErrorCode), Reason: n.ErrorNote}
+		if ours := errorMap[string(n.ErrorCode)]; ours != "" {
 			r.Failure.Code = ours
 		}
 		if r.Failure.Code == "" {

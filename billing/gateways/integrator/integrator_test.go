@@ -54,6 +54,10 @@ func TestCallback(t *testing.T) {
 			m.Result.Details["error_code"] != "77" {
 			t.Errorf("got %+v, %v", m.Result, err)
 		}
+		m, err = handle(`{"payment_id":"` + id + `","status":"failed","error_code":77}`)
+		if err != nil || m.Result.Failure.Code != "declined" || m.Result.Details["error_code"] != "77" {
+			t.Errorf("as a number: %+v, %v", m.Result.Failure, err)
+		}
 		m, err = handle(`{"payment_id":"` + id + `","status":"failed","error_code":"78"}`)
 		if err != nil || m.Result.Failure.Code != "78" {
 			t.Errorf("a code without a word of ours: %+v, %v", m.Result.Failure, err)
@@ -94,7 +98,7 @@ func TestCallback(t *testing.T) {
 		"an unknown status": `{"payment_id":"` + id + `","status":"great"}`, "no payment": `{"status":"paid"}`, "an id that is none": `{"payment_id":"x","status":"paid"}`,
 		"an amount without a currency": `{"payment_id":"` + id + `","status":"paid","amount_minor":1}`, "a currency without an amount": `{"payment_id":"` + id + `","status":"paid","currency":"USD"}`,
 		"a negative amount": `{"payment_id":"` + id + `","status":"paid","amount_minor":-1,"currency":"USD"}`, "a fraction": `{"payment_id":"` + id + `","status":"paid","amount_minor":1.5,"currency":"USD"}`,
-		"a list": `[]`, "two objects": `{"payment_id":"` + id + `","status":"paid"}{}`, "no JSON": `status=paid`,
+		"a code that is an object": `{"payment_id":"` + id + `","status":"failed","error_code":{}}`, "a list": `[]`, "two objects": `{"payment_id":"` + id + `","status":"paid"}{}`, "no JSON": `status=paid`,
 	} {
 		t.Run("refuses "+name, func(t *testing.T) {
 			t.Parallel()
