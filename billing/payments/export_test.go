@@ -112,13 +112,7 @@ func (s *Service) AddDetails(t testing.TB, ctx context.Context, id uuid.UUID, mo
 		if err != nil {
 			return err
 		}
-		terms, err := s.addDetails(ctx, p.Payment, more, &errs.Fields{})
-		if err != nil {
-			return err
-		}
-		p.sendTerms(ctx, terms)
-		_, err = tx.NewUpdate().Model(p.Payment).Column("details", "sensitive").Where("p.tenant_id = ?", p.TenantID).Where("p.id = ?", p.ID).Exec(ctx)
-		return err
+		return s.keepDetails(ctx, p, more)
 	})
 }
 

@@ -3,9 +3,7 @@ package payments
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -14,10 +12,7 @@ import (
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/money"
-	"countersign/billing/paymentmethods"
-	"countersign/internal/carddata"
 	"countersign/internal/database"
-	"countersign/internal/errs"
 )
 
 // apply believes what a provider says of a payment as far as it fits to what is known, and keeps the rest as an anomaly
@@ -220,34 +215,6 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 	}
 	h.changed(EventSucceeded, "payment."+source, before, p.Payment, "")
 	h.records[len(h.records)-1].ID = record
-	return nil
-}
-
-const keepDetails = `UPDATE payments SET details = $3::jsonb, sensitive = $4 WHERE tenant_id = $1 AND id = $2`
-
-// keepDetails keeps what a provider says of a payment as far as the gateway's shape knows it.
-func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any) error {
-	if len(said) == 0 {
-		return nil
-	}
-	raw, err := json.Marshal(said)
-	if err != nil {
-		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
-	}
-	var plain paymentmethods.Details
-	if err := plain.Scan(raw); err != nil {
-		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
-	}
-	var left errs.Fields
-	terms, err := s.addDetails(ctx, p.Payment, carddata.Clean(map[string]any(plain)).(map[string]any), &left)
-	if err != nil {
-		return err
-	}
-	if err := left.Err(); err != nil {
-		slog.InfoContext(ctx, "some details of a provider are not kept", "payment_id", p.ID, "error", err)
-	}
-	database.SendWithCommit(ctx, database.Change("keep the details of a payment", keepDetails, p.TenantID, p.ID, p.Details, p.Sensitive))
-	p.sendTerms(ctx, terms)
 	return nil
 }
 

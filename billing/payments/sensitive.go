@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"countersign/billing/paymentmethods"
 	"countersign/internal/apps"
+	"countersign/internal/carddata"
 	"countersign/internal/database"
 	"countersign/internal/errs"
 	"countersign/internal/keyring"
@@ -34,10 +36,7 @@ func (s *Service) addDetails(ctx context.Context, p *Payment, more map[string]an
 	if s.open(ctx, p); len(p.Sensitive) > 0 && p.Opened == nil {
 		return nil, errSealed // what cannot be read must not be written over
 	}
-	whole := map[string]any{}
-	maps.Copy(whole, p.wholeDetails())
-	maps.Copy(whole, more)
-	sorted, err := sortDetails(p.Gateway, whole, refused)
+	sorted, err := sortDetails(p.Gateway, merged(p.wholeDetails(), more), refused)
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +48,76 @@ func (s *Service) addDetails(ctx context.Context, p *Payment, more map[string]an
 		}
 		p.Sensitive, p.Opened = s.keys.Seal(p.place(), text), sorted.hidden
 	}
+	return s.indexed(p, sorted), nil
+}
+
+// merged is what two have said: what more says, and where it says nothing, what old said. Objects are merged key by key,
+// and everything else is one value (S0-44).
+func merged(old, more map[string]any) map[string]any {
+	whole := maps.Clone(old)
+	if whole == nil {
+		whole = map[string]any{}
+	}
+	for key, value := range more {
+		was, both := whole[key].(map[string]any)
+		if is, ok := value.(map[string]any); both && ok {
+			value = merged(was, is)
+		}
+		whole[key] = value
+	}
+	return whole
+}
+
+// indexed are the terms as they are stored.
+func (s *Service) indexed(p *Payment, sorted sortedDetails) (terms [][]byte) {
 	for _, t := range sorted.terms {
 		terms = append(terms, s.keys.Index(p.TenantID, sealedDetails.Purpose(), t))
 	}
-	return terms, nil
+	return terms
+}
+
+const (
+	keepDetails = `UPDATE payments SET details = $3::jsonb, sensitive = $4 WHERE tenant_id = $1 AND id = $2`
+	dropTerms   = `DELETE FROM payment_terms WHERE tenant_id = $1 AND payment_id = $2 AND term = ANY($3::bytea[])`
+)
+
+// keepDetails adds what a provider says of a payment to its details, as far as the gateway's shape knows it. From then on
+// the payment is found by what its details say now. It travels with COMMIT.
+func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any) error {
+	if len(said) == 0 {
+		return nil
+	}
+	raw, err := json.Marshal(said)
+	if err != nil {
+		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
+	}
+	var plain paymentmethods.Details
+	if err := plain.Scan(raw); err != nil {
+		return fmt.Errorf("read the details of payment %s: %w", p.ID, err)
+	}
+	s.open(ctx, p.Payment)
+	var left errs.Fields
+	before, err := sortDetails(p.Gateway, p.wholeDetails(), &left)
+	if err != nil {
+		return err
+	}
+	left = errs.Fields{}
+	terms, err := s.addDetails(ctx, p.Payment, carddata.Clean(map[string]any(plain)).(map[string]any), &left)
+	if err != nil {
+		return err
+	}
+	if err := left.Err(); err != nil {
+		slog.InfoContext(ctx, "some details of a provider are not kept", "payment_id", p.ID, "error", err)
+	}
+	gone := slices.DeleteFunc(s.indexed(p.Payment, before), func(t []byte) bool {
+		return slices.ContainsFunc(terms, func(kept []byte) bool { return bytes.Equal(kept, t) })
+	})
+	if len(gone) > 0 {
+		database.SendWithCommit(ctx, database.Change("drop the terms of a payment", dropTerms, p.TenantID, p.ID, gone))
+	}
+	database.SendWithCommit(ctx, database.Change("keep the details of a payment", keepDetails, p.TenantID, p.ID, p.Details, p.Sensitive))
+	p.sendTerms(ctx, terms)
+	return nil
 }
 
 var insertTerms = database.NewRows("insert the terms of payments", `

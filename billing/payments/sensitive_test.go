@@ -140,3 +140,27 @@ func TestPersonalKeys(t *testing.T) {
 		equal(t, fmt.Sprint(c.path), got.Int("count"), int64(1))
 	}
 }
+
+// What a provider says is added to what is known, however deep it stands: nothing that it does not speak of is lost, and the
+// payment is found by what is known now (S0-11, S0-44, S0-53).
+func TestAddedDetails(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	p := by(t, w, "integrator", `{"data":{"order":"A-1","phone":"998901234567","desk":{"n":7,"tags":["a","b"],"wallet":"W-11223344"}}}`)
+	if err := w.Payments.AddDetails(t, w.System, p.ID, objectOf(t, `{"error_code":"0","data":{"x":1,"desk":{"tags":["c"],"open":true},"phone":"998907654321"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	whole, _ := w.Payments.Whole(t, w.System, p.ID)
+	equal(t, "whole", whole, objectOf(t, `{"error_code":"0","data":{"order":"A-1","phone":"998907654321","x":1,"desk":{"n":7,"tags":["c"],"wallet":"W-11223344","open":true}}}`))
+	equal(t, "shown", map[string]any(w.Payment(p.ID).Details), objectOf(t, `{"error_code":"0","data":{"order":"A-1","phone":"••••4321","x":1,"desk":{"n":7,"tags":["c"],"wallet":"••••3344","open":true}}}`))
+	for _, c := range []struct {
+		path  []any
+		value any
+		want  int64
+	}{{[]any{"data", "order"}, "A-1", 1}, {[]any{"data", "x"}, 1, 1}, {[]any{"data", "desk", "wallet"}, "w11223344", 1}, {[]any{"data", "phone"}, "998907654321", 1},
+		{[]any{"data", "phone"}, "998901234567", 0}, {[]any{"data", "desk", "tags", 0}, "c", 1}, {[]any{"data", "desk", "tags", 0}, "a", 0}} {
+		got := w.As(w.Viewer).Post(list+"search/", search("integrator", c.path, "=", c.value)).Expect(http.StatusOK)
+		equal(t, fmt.Sprint(c.path, c.value), got.Int("count"), c.want)
+	}
+	equal(t, "terms", count(t, "SELECT count(*) FROM payment_terms WHERE payment_id = ?", p.ID), 7)
+}

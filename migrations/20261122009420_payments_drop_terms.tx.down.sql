@@ -1,0 +1,1 @@
+REVOKE DELETE ON payment_terms FROM countersign_app;
