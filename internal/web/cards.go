@@ -14,11 +14,18 @@ import (
 type faults struct {
 	wrong errs.Fields
 	cards errs.Fields
+	found map[string]bool // where cards are told of, since a value may be looked at twice
 }
 
 func (f *faults) add(path string, problem *errs.Error) {
 	if problem == ErrCardData {
-		f.cards.Add(path, problem)
+		if f.found == nil {
+			f.found = map[string]bool{}
+		}
+		if !f.found[path] {
+			f.cards.Add(path, problem)
+		}
+		f.found[path] = true
 		return
 	}
 	f.wrong.Add(path, problem)

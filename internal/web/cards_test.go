@@ -26,8 +26,11 @@ func blamed(t *testing.T, err error) []string {
 		t.Errorf("the refusal gives the number back: %v", err)
 	}
 	var names []string
-	for name := range e.Fields {
+	for name, problems := range e.Fields {
 		names = append(names, name)
+		if len(problems) != 1 {
+			t.Errorf("%s is blamed %d times", name, len(problems))
+		}
 	}
 	slices.Sort(names)
 	return names

@@ -44,9 +44,13 @@ type Filter struct {
 	Parse func(raw string) (any, error)
 }
 
-// Choice is a filter that accepts the keys of words in any case and gives what they stand for.
+// Choice is a filter that accepts the keys of words in any case and gives what they stand for. A key in capital letters
+// stands for itself, before one in small letters.
 func Choice[T any](name, doc string, words map[string]T) Filter {
 	return Filter{name, doc, func(raw string) (any, error) {
+		if v, ok := words[raw]; ok {
+			return v, nil
+		}
 		if v, ok := words[strings.ToLower(raw)]; ok {
 			return v, nil
 		}
@@ -359,13 +363,19 @@ func (l List) link(next, previous *string, more bool, last func() cursor) {
 		query.Set(name, value)
 		return l.url.Path + "?" + query.Encode()
 	}
+	after := func() string {
+		text, _ := json.Marshal(last())
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
 	switch {
 	case l.ByCursor && more:
-		text, _ := json.Marshal(last())
-		*next = with("cursor", base64.RawURLEncoding.EncodeToString(text))
+		*next = with("cursor", after())
 	case !l.ByCursor:
-		if more {
+		switch {
+		case more && (l.Page+1)*l.Size <= CountLimit:
 			*next = with("page", strconv.Itoa(l.Page+1))
+		case more && strings.TrimPrefix(l.Ordering, "-") == "created_at": // where pages end
+			*next = with("cursor", after())
 		}
 		if l.Page > 1 {
 			*previous = with("page", strconv.Itoa(l.Page-1))
