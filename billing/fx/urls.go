@@ -26,7 +26,7 @@ func (v *views) urls() []web.Route {
 			Tag: "Exchange", Summary: "Conversions of customers' credit", Response: ConversionResponse{}, List: conversionSpec,
 			Errors: []*errs.Error{accounts.ErrUnknownAccount, money.ErrUnknownCurrency}},
 		{Method: http.MethodPost, Path: "/billing/fx/conversions/", Staff: true, Permission: auth.BillingReconcile, Handler: v.convert,
-			Tag: "Exchange", Summary: "Turn a customer's credit into credit of another currency", Request: ConvertRequest{}, Response: ConversionResponse{}, Status: http.StatusCreated,
+			Tag: "Exchange", Summary: "Turn a customer's credit into credit of another currency", NeedsKey: true, Request: ConvertRequest{}, Response: ConversionResponse{}, Status: http.StatusCreated,
 			Errors: []*errs.Error{accounts.ErrUnknownAccount, money.ErrUnknownCurrency, money.ErrInvalidAmount, money.ErrTooManyDigits, money.ErrOverflow, ErrNotPositive,
 				ErrForms, ErrSameCurrency, ErrUnknownRate, ErrRatePair, ErrRateTwice, ErrNoRate, ErrNothing, ErrTooLarge, ledger.ErrCreditExceeded, ledger.ErrBalanceTooLarge,
 				idempotency.ErrRequired, idempotency.ErrReused, idempotency.ErrInProgress}},

@@ -35,17 +35,17 @@ var (
 	ErrReferencesDiffer = errs.Invalid("references_differ", "transaction_reference and reference must be the same when both are given.")
 	// ErrReferenceEmpty means that the reference holds neither a letter nor a digit.
 	ErrReferenceEmpty = errs.Invalid("reference_without_content", "A reference has at least one letter or digit.")
-	// ErrAmountsDiffer means that amount and amount_minor say different things.
-	ErrAmountsDiffer = errs.Invalid("amounts_differ", "amount and amount_minor must say the same when both are given.")
+	// ErrAmountsDiffer means that the forms of an amount, such as amount and amount_cents, say different things.
+	ErrAmountsDiffer = errs.Invalid("amounts_differ", "These must say the same when more than one is given: {{.fields}}.")
 	// ErrAmountNotPositive means that an amount is zero or negative.
 	ErrAmountNotPositive = errs.Invalid("amount_not_positive", "The amount must be more than zero.")
 	// ErrAmountTooLarge means that an amount is beyond what one payment may be.
 	ErrAmountTooLarge = errs.Invalid("amount_too_large", "The amount is larger than one payment may be.")
 	// ErrNotManual means that the method is not one that customers claim (S3-22).
 	ErrNotManual = errs.Invalid("not_a_manual_method", "This must be one of: bank_transfer, local_wallet.")
-	// ErrReferenceCounted means that a payment with the same reference was settled for the invoice: the transfer counts once
-	// (C-08).
-	ErrReferenceCounted = errs.Conflict("reference_already_counted", "A payment with this reference has already been counted for this invoice.")
+	// ErrReferenceCounted means that a payment by the same method and with the same reference was counted for the invoice, or
+	// without an invoice for the customer: a transfer or a receipt counts once (C-08).
+	ErrReferenceCounted = errs.Conflict("reference_already_counted", "A payment with this reference has already been counted.")
 	// ErrEvidenceRequired means that the method or the ladder asks for a receipt.
 	ErrEvidenceRequired = errs.Invalid("evidence_required", "A receipt is required for this payment.")
 	// ErrPaidInFuture means that the payer says that he will have paid.
@@ -66,6 +66,12 @@ var (
 
 	// ErrIllegalTransition means that the payment is in a state from which there is no such step (S0-14, S1-32).
 	ErrIllegalTransition = errs.Conflict("illegal_transition", "There is no such step from the state that the payment is in.")
+	// ErrNotUsed means that the gateway does nothing with a field, whose sender believes that it has an effect (C-06).
+	ErrNotUsed = errs.Invalid("not_used_by_gateway", "The gateway {{.gateway}} does not use this. Leave it out.")
+	// ErrOtherMethod means that the gateway takes another method than the one that was named.
+	ErrOtherMethod = errs.Invalid("method_of_another_gateway", "The gateway {{.gateway}} takes {{.method}}.")
+	// ErrReceiptRequired means that cash has no reference (S0D-12).
+	ErrReceiptRequired = errs.Invalid("receipt_reference_required", "Give the number of the receipt or cheque.")
 	// ErrUnsupportedMethod means that no gateway of the tenant's takes this payment (S1-06).
 	ErrUnsupportedMethod = errs.Invalid("unsupported_payment_method", "No gateway takes this payment here. The gateways are: {{.allowed}}.")
 	// ErrOperationPending means that the provider was asked for something else and has not answered yet.

@@ -48,11 +48,12 @@ func eventOf(s Status) string {
 	}
 }
 
-// Snapshot is the payload of a payment's events: ids, states and amounts, never a reference or a text.
+// Snapshot is the payload of a payment's events: ids, states and amounts, never a reference or a text. An id that there is none
+// of is absent.
 type Snapshot struct {
 	PaymentID     uuid.UUID `json:"payment_id"`
-	InvoiceID     uuid.UUID `json:"invoice_id"`
-	AccountID     uuid.UUID `json:"account_id"`
+	InvoiceID     uuid.UUID `json:"invoice_id,omitzero"`
+	AccountID     uuid.UUID `json:"account_id,omitzero"`
 	PaymentMethod string    `json:"payment_method"`
 	Status        Status    `json:"status"`
 	AmountMinor   int64     `json:"amount_minor"`

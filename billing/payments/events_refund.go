@@ -24,9 +24,9 @@ const (
 type RefundSnapshot struct {
 	RefundID              uuid.UUID      `json:"refund_id"`
 	PaymentID             uuid.UUID      `json:"payment_id"`
-	InvoiceID             uuid.UUID      `json:"invoice_id"`
-	AccountID             uuid.UUID      `json:"account_id"`
-	CreditNoteID          uuid.UUID      `json:"credit_note_id"`
+	InvoiceID             uuid.UUID      `json:"invoice_id,omitzero"`
+	AccountID             uuid.UUID      `json:"account_id,omitzero"`
+	CreditNoteID          uuid.UUID      `json:"credit_note_id,omitzero"`
 	Status                RefundStatus   `json:"status"`
 	Reason                RefundReason   `json:"reason"`
 	Amount                string         `json:"amount"`

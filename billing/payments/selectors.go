@@ -257,6 +257,16 @@ func filtered(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) *bu
 	return q
 }
 
+// withRefunds gives a payment's id and those of its refunds, of which staff alone are told (S0-03, S0-94).
+func withRefunds(ctx context.Context, tx bun.Tx, id uuid.UUID) ([]uuid.UUID, error) {
+	var refunds []uuid.UUID
+	err := tx.NewSelect().Model((*Refund)(nil)).Column("id").Where("rf.tenant_id = ?", tenancy.ID(ctx)).Where("rf.payment_id = ?", id).Scan(ctx, &refunds)
+	if err != nil {
+		return nil, fmt.Errorf("read the refunds of payment %s: %w", id, err)
+	}
+	return append(refunds, id), nil
+}
+
 // Undecided gives the claims that wait for a decision, the oldest first, up to limit.
 func Undecided(ctx context.Context, tx bun.Tx, limit int64) ([]*Payment, error) {
 	list := []*Payment{}

@@ -96,38 +96,6 @@ func details(form web.FreeForm, fields *errs.Fields) map[string]string {
 	return out
 }
 
-// amountOf reads an amount of a field that may be given as a decimal, in minor units, or not at all. Which decimal fits depends
-// on the currency, which only the invoice knows.
-func amountOf(field string, text web.Number, minor *int64) func(money.Currency) (*money.Money, error) {
-	if text == "" && minor == nil {
-		return nil
-	}
-	return func(currency money.Currency) (*money.Money, error) {
-		if text == "" {
-			return bounded(money.New(*minor, currency), field)
-		}
-		m, err := money.Parse(string(text), currency)
-		if err != nil {
-			return nil, errs.As(err).At(field)
-		}
-		if minor != nil && *minor != m.Minor {
-			return nil, ErrAmountsDiffer.At(field)
-		}
-		return bounded(m, field)
-	}
-}
-
-// maxMinor is the largest amount of one payment, in minor units. It leaves room to add up thousands of them: a sum that
-// overflows would make the books unreadable, and what is posted cannot be taken back.
-const maxMinor = 1_000_000_000_000_000
-
-func bounded(m money.Money, field string) (*money.Money, error) {
-	if m.Minor > maxMinor {
-		return nil, ErrAmountTooLarge.At(field)
-	}
-	return &m, nil
-}
-
 // ApproveRequest is the body of POST payments/{id}/approve/.
 type ApproveRequest struct {
 	Digest              string     `json:"digest" validate:"max=100"`
@@ -362,8 +330,8 @@ func newEvents(told []outbox.Told, reasons map[string]string, actors bool) Event
 			r.Actor, r.Reason = optional(e.Actor), optional(reasons[e.RequestID])
 		}
 		answer.Events = append(answer.Events, r)
-		if e.Also != "" { // each by its name (S0-73)
-			r.Type = e.Also
+		if e.Also != "" { // each by its name and with an id of its own (S0-73)
+			r.ID, r.Type = uuid.NewSHA1(e.ID, []byte(e.Also)).String(), e.Also
 			answer.Events = append(answer.Events, r)
 		}
 	}

@@ -1,17 +1,20 @@
 package payments
 
 import (
+	"github.com/google/uuid"
+
 	"countersign/billing/money"
 	"countersign/internal/errs"
 	"countersign/internal/idempotency"
 	"countersign/internal/web"
 )
 
-// ChargeRequest is the body of POST charges/ (seed 001). amount_cents and amount_minor are the same; amount is a decimal.
+// ChargeRequest is the body of POST charges/ (seed 001). amount_cents, amount_minor and quantity are the same; amount is a decimal.
 type ChargeRequest struct {
-	IdempotencyKey string     `json:"idempotency_key"` // or the header Idempotency-Key
+	IdempotencyKey string     `json:"idempotency_key" required:"true"` // or the header Idempotency-Key
 	AmountCents    *int64     `json:"amount_cents"`
 	AmountMinor    *int64     `json:"amount_minor"`
+	Quantity       *int64     `json:"quantity"`
 	Amount         web.Number `json:"amount"`
 	Currency       string     `json:"currency" validate:"required,len=3"`
 	PaymentSource  string     `json:"payment_source" validate:"max=255"`
@@ -33,26 +36,17 @@ func (req ChargeRequest) input(once *idempotency.Once) (ChargeInput, error) {
 	if in.Currency, err = money.ParseCurrency(req.Currency); err != nil {
 		fields.Add("currency", errs.As(err))
 	}
-	minor, field := req.AmountMinor, "amount"
-	switch {
-	case req.AmountCents == nil:
-	case minor != nil && *minor != *req.AmountCents:
-		fields.Add("amount_cents", ErrAmountsDiffer)
-		fields.Add("amount_minor", ErrAmountsDiffer)
-	default:
-		minor = req.AmountCents
-		if req.Amount == "" {
-			field = "amount_cents"
-		}
-	}
-	if req.Amount == "" && minor == nil {
+	amount := req.amount()
+	if amount.missing() {
 		fields.Add("amount_cents", web.ErrRequired)
 	}
-	if minor != nil && *minor <= 0 {
-		fields.Add(field, ErrAmountNotPositive)
-	}
-	in.Amount = amountOf(field, req.Amount, minor)
+	amount.check(&fields)
+	in.Amount = amount.read()
 	return in, fields.Err()
+}
+
+func (req ChargeRequest) amount() stated {
+	return stated{req.Amount, req.AmountMinor, req.AmountCents, req.Quantity}
 }
 
 // CaptureRequest is the body of POST payments/{id}/capture/: an amount, or all that is held.
@@ -60,4 +54,16 @@ type CaptureRequest struct {
 	IdempotencyKey string     `json:"idempotency_key"` // or the header Idempotency-Key
 	Amount         web.Number `json:"amount"`
 	AmountMinor    *int64     `json:"amount_minor"`
+	AmountCents    *int64     `json:"amount_cents"`
+	Quantity       *int64     `json:"quantity"`
+}
+
+func (req CaptureRequest) amount() stated {
+	return stated{req.Amount, req.AmountMinor, req.AmountCents, req.Quantity}
+}
+
+func (req CaptureRequest) input(id uuid.UUID, once *idempotency.Once) (CaptureInput, error) {
+	var fields errs.Fields
+	req.amount().agree(&fields)
+	return CaptureInput{ID: id, Amount: req.amount().read(), Once: once}, fields.Err()
 }

@@ -17,6 +17,8 @@ import (
 type RefundRequest struct {
 	Amount          web.Number `json:"amount"`
 	AmountMinor     *int64     `json:"amount_minor"`
+	AmountCents     *int64     `json:"amount_cents"`
+	Quantity        *int64     `json:"quantity"`
 	Currency        string     `json:"currency" validate:"omitempty,len=3"`
 	Reason          string     `json:"reason" validate:"required,max=40"`
 	Note            string     `json:"note" validate:"max=500"`
@@ -25,18 +27,16 @@ type RefundRequest struct {
 	CreditNote      *bool      `json:"credit_note"` // true when absent; false: the sale stands, and the invoice's part is owed again
 }
 
+func (req RefundRequest) amount() stated {
+	return stated{req.Amount, req.AmountMinor, req.AmountCents, req.Quantity}
+}
+
 func (req RefundRequest) input(payment uuid.UUID, once *idempotency.Once) (RefundInput, error) {
-	field := "amount"
-	if req.Amount == "" && req.AmountMinor != nil {
-		field = "amount_minor"
-	}
-	in := RefundInput{PaymentID: payment, Amount: amountOf(field, req.Amount, req.AmountMinor), Reason: RefundReason(req.Reason), Note: strings.TrimSpace(req.Note),
+	in := RefundInput{PaymentID: payment, Amount: req.amount().read(), Reason: RefundReason(req.Reason), Note: strings.TrimSpace(req.Note),
 		PayoutReference: strings.TrimSpace(req.PayoutReference), OverrideWindow: req.OverrideWindow,
 		OwedAgain: req.CreditNote != nil && !*req.CreditNote, Once: once}
 	var fields errs.Fields
-	if req.AmountMinor != nil && *req.AmountMinor <= 0 {
-		fields.Add(field, ErrAmountNotPositive)
-	}
+	req.amount().check(&fields)
 	if !slices.Contains(RefundReasons(), in.Reason) {
 		words := make([]string, len(RefundReasons()))
 		for i, r := range RefundReasons() {

@@ -20,6 +20,8 @@ type CreateRequest struct {
 	PaymentMethod        string       `json:"payment_method" validate:"max=40"`
 	Amount               web.Number   `json:"amount"`
 	AmountMinor          *int64       `json:"amount_minor"`
+	AmountCents          *int64       `json:"amount_cents"`
+	Quantity             *int64       `json:"quantity"`
 	Currency             string       `json:"currency" validate:"required,len=3"`
 	AccountID            string       `json:"account_id" validate:"max=100"`
 	InvoiceID            string       `json:"invoice_id" validate:"max=100"`
@@ -51,21 +53,49 @@ func (req CreateRequest) check() error {
 	return nil
 }
 
-// gateway is the gateway that the request names, or that serves its method.
-func (req CreateRequest) gateway() (string, error) {
-	method, err := paymentmethods.ParseMethod(req.PaymentMethod)
+// gateway is the gateway that the request names, or that serves its method, and the method, which may be empty.
+func (req CreateRequest) gateway() (string, paymentmethods.Method, error) {
+	method, err := paymentmethods.ParseMethod(req.PaymentMethod) // an empty one is none
 	if req.PaymentMethod != "" && err != nil {
-		return "", errs.As(err).At("payment_method")
+		return "", "", errs.As(err).At("payment_method")
 	}
 	name := cmp.Or(strings.ToLower(req.Gateway), string(paymentmethods.GatewayOf(method)))
 	if name == "" {
-		return "", web.ErrRequired.At("gateway")
+		return "", "", web.ErrRequired.At("gateway")
 	}
-	return name, nil
+	return name, method, nil
+}
+
+// fits blames what the gateway would not use: whoever sends it believes that it has an effect.
+func (req CreateRequest) fits(gateway string, method paymentmethods.Method) error {
+	cash, manual := gateway == string(paymentmethods.GatewayCash), gateway == string(paymentmethods.GatewayManual)
+	provider := !cash && !manual
+	var fields errs.Fields
+	for name, unused := range map[string]bool{
+		"reference": provider && req.Reference != "", "transaction_reference": provider && req.TransactionReference != "", "paid_at": provider && req.PaidAt != "",
+		"payment_source": !provider && req.PaymentSource != "", "capture": !provider && req.Capture != nil,
+		"prepayment": manual && req.Prepayment,
+	} {
+		if unused {
+			fields.Add(name, ErrNotUsed.With("gateway", gateway))
+		}
+	}
+	switch {
+	case method == "" || manual && method.IsManual():
+	case manual:
+		fields.Add("payment_method", ErrNotManual)
+	case method != methodOf(gateway):
+		fields.Add("payment_method", ErrOtherMethod.With("gateway", gateway).With("method", methodOf(gateway)))
+	}
+	return fields.Err()
+}
+
+func (req CreateRequest) amount() stated {
+	return stated{req.Amount, req.AmountMinor, req.AmountCents, req.Quantity}
 }
 
 func (req CreateRequest) cash(once *idempotency.Once) (CashInput, error) {
-	in := CashInput{Account: req.AccountID, Invoice: req.InvoiceID, Amount: amountOf("amount", req.Amount, req.AmountMinor), Reference: cmp.Or(req.Reference, req.TransactionReference),
+	in := CashInput{Account: req.AccountID, Invoice: req.InvoiceID, Amount: req.amount().read(), Reference: cmp.Or(req.Reference, req.TransactionReference),
 		Details: req.Details, Notes: req.Notes, Prepayment: req.Prepayment, Force: req.Force, AllowCredit: req.AllowCredit, Once: once}
 	var fields errs.Fields
 	var err error
@@ -74,6 +104,10 @@ func (req CreateRequest) cash(once *idempotency.Once) (CashInput, error) {
 	}
 	if in.Amount == nil {
 		fields.Add("amount", web.ErrRequired)
+	}
+	req.amount().agree(&fields)
+	if req.Reference != "" && req.TransactionReference != "" && req.Reference != req.TransactionReference {
+		fields.Add("reference", ErrReferencesDiffer)
 	}
 	if req.PaidAt != "" {
 		if in.PaidAt, err = web.ParseInstant(req.PaidAt); err != nil {
@@ -84,18 +118,24 @@ func (req CreateRequest) cash(once *idempotency.Once) (CashInput, error) {
 }
 
 func (req CreateRequest) manual(once *idempotency.Once) (SubmitManualInput, error) {
-	if req.Amount == "" && req.AmountMinor == nil {
+	if req.amount().missing() {
 		return SubmitManualInput{}, web.ErrRequired.At("amount")
+	}
+	var fields errs.Fields
+	if req.amount().agree(&fields); fields.Err() != nil {
+		return SubmitManualInput{}, fields.Err()
 	}
 	if req.InvoiceID == "" {
 		return SubmitManualInput{}, web.ErrRequired.At("invoice_id")
 	}
-	return SubmitManualRequest{InvoiceID: req.InvoiceID, PaymentMethod: cmp.Or(req.PaymentMethod, string(paymentmethods.BankTransfer)), TransactionReference: req.TransactionReference,
-		Reference: req.Reference, Notes: req.Notes, Amount: req.Amount, AmountMinor: req.AmountMinor, Currency: req.Currency, PaidAt: req.PaidAt, Force: req.Force, Details: req.Details}.input(once)
+	in, err := SubmitManualRequest{InvoiceID: req.InvoiceID, PaymentMethod: cmp.Or(req.PaymentMethod, string(paymentmethods.BankTransfer)), TransactionReference: req.TransactionReference,
+		Reference: req.Reference, Notes: req.Notes, Currency: req.Currency, PaidAt: req.PaidAt, Force: req.Force, Details: req.Details}.input(once)
+	in.Amount = req.amount().read()
+	return in, err
 }
 
 func (req CreateRequest) charge(gateway string, once *idempotency.Once) (ChargeInput, error) {
-	in, err := ChargeRequest{AmountMinor: req.AmountMinor, Amount: req.Amount, Currency: req.Currency, PaymentSource: req.PaymentSource, Gateway: gateway, Capture: req.Capture,
+	in, err := ChargeRequest{AmountMinor: req.AmountMinor, AmountCents: req.AmountCents, Quantity: req.Quantity, Amount: req.Amount, Currency: req.Currency, PaymentSource: req.PaymentSource, Gateway: gateway, Capture: req.Capture,
 		InvoiceID: req.InvoiceID, AccountID: req.AccountID, Prepayment: req.Prepayment, Description: req.Notes, Force: req.Force, AllowCredit: req.AllowCredit}.input(once)
 	in.Details = req.Details
 	return in, err

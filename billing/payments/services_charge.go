@@ -258,7 +258,7 @@ func (s *Service) insertPayment(ctx context.Context, p *Payment, details map[str
 	err = database.Send(ctx, database.Select("insert a payment", insertOne, func(row database.Row) error { return row.Scan(&p.CreatedAt, &p.UpdatedAt) },
 		p.TenantID, p.ID, database.Nullable(p.AccountID), database.Nullable(p.InvoiceID), p.Method, p.Gateway, p.AmountMinor, p.Currency, p.Status, p.Reference, p.ReferenceNorm,
 		p.Details, p.Notes, paid, database.Nullable(p.SubmittedBy), p.Prepayment, sql.NullString{String: p.ReceiptNumber, Valid: p.ReceiptNumber != ""}, p.Sensitive))
-	if database.IsUnique(err, "payments_reference_key") {
+	if database.IsUnique(err, "payments_reference_key", "payments_own_reference_key") {
 		return ErrReferenceCounted.At("reference")
 	}
 	if err == nil {

@@ -19,7 +19,8 @@ import (
 
 // SubmitManualInput is a claim as its submitter makes it.
 type SubmitManualInput struct {
-	Invoice   string // id or external id
+	Invoice   string    // id or external id
+	Account   uuid.UUID // whose invoice it must be; zero: whoever's
 	Method    paymentmethods.Method
 	Reference string
 	Notes     string

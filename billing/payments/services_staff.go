@@ -43,7 +43,7 @@ func (s *Service) TakeCash(ctx context.Context, in CashInput) (Response, error) 
 	norm := normalise(in.Reference)
 	switch {
 	case in.Reference == "":
-		return Response{}, ErrReferenceRequired.At("reference")
+		return Response{}, ErrReceiptRequired.At("reference")
 	case norm == "":
 		return Response{}, ErrReferenceEmpty.At("reference")
 	case in.PaidAt.After(s.now().Add(time.Hour)):

@@ -2,6 +2,7 @@ package payments_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,36 @@ func TestCash(t *testing.T) {
 		equal(t, "completed", done, 1)
 		w.AssertBooks(t)
 	})
+	t.Run("without an invoice, a receipt counts once for each customer", func(t *testing.T) { // C-08
+		t.Parallel()
+		w := billingtest.New(t)
+		cashier := w.Join("cashier", auth.RoleCashier, nil)
+		for name, in := range map[string]map[string]any{"a customer": cash(w), "nobody": cash(w, "account_id", nil)} {
+			w.As(w.Owner).Post(list, in).Expect(http.StatusCreated)
+			a := w.As(w.Finance).Post(list, in).Refused(http.StatusConflict, "reference_already_counted")
+			if a.At("errors.reference") == nil {
+				t.Errorf("%s: %s", name, a.Raw)
+			}
+			in["reference"] = " " + strings.ToLower(in["reference"].(string)) + "."
+			w.As(w.Finance).Post(list, in).Refused(http.StatusConflict, "reference_already_counted")
+			in["account_id"] = w.Other.ID.String()
+			w.As(w.Finance).Post(list, in).Expect(http.StatusCreated)
+		}
+		in := cash(w)
+		first := w.As(cashier).Post(list, in).Expect(http.StatusCreated)
+		w.As(cashier).Post(list, in).Refused(http.StatusConflict, "reference_already_counted")
+		w.As(cashier).Post(one(idOf(first), "cancel/"), "").Expect(http.StatusOK)
+		w.As(cashier).Post(list, in).Expect(http.StatusCreated) // what was cancelled counts no more
+		w.Finance.Token()
+		in, made := cash(w), 0
+		for _, answer := range atOnce(10, func(int) testkit.Answer { return w.As(w.Finance).Post(list, in) }) {
+			if answer.Status == http.StatusCreated {
+				made++
+			}
+		}
+		equal(t, "made at once", made, 1)
+		w.AssertBooks(t)
+	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
 		w, neighbour := billingtest.New(t), billingtest.New(t)
@@ -100,7 +131,7 @@ func TestCash(t *testing.T) {
 			body        map[string]any
 			code, field string
 		}{
-			"no reference":         {cash(w, "reference", nil), "reference_required", "reference"}, // S0D-12
+			"no reference":         {cash(w, "reference", nil), "receipt_reference_required", "reference"}, // S0D-12
 			"an empty reference":   {cash(w, "reference", "--"), "reference_without_content", "reference"},
 			"the same reference":   {twin, "reference_already_counted", "reference"},
 			"no amount":            {cash(w, "amount", nil), "validation_failed", "amount"},
@@ -129,27 +160,116 @@ func TestCash(t *testing.T) {
 	})
 }
 
+// asked is what a provider is asked for, with pairs as those of cash.
+func asked(w *billingtest.World, gateway string, pairs ...any) map[string]any {
+	return cash(w, append([]any{"gateway", gateway, "reference", nil, "idempotency_key", uuid.NewString()}, pairs...)...)
+}
+
 // TestCreateByGateway makes a payment by each gateway with the same call (S0-01, C-06).
 func TestCreateByGateway(t *testing.T) {
 	t.Parallel()
 	w := charged(t)
 	newAcme(t, w)
+	claimed := func() string { return w.OpenInvoice("10.00").ID.String() }
 	for gateway, tt := range map[string]struct {
 		body  map[string]any
 		state string
 	}{
-		"cash":       {cash(w), "succeeded"},
-		"manual":     {cash(w, "gateway", nil, "payment_method", "bank_transfer", "invoice_id", w.OpenInvoice("10.00").ID.String()), "pending_approval"},
-		"integrator": {cash(w, "gateway", "acme", "details", map[string]any{"data": map[string]any{"desk": 7}}), "pending"},
-		"sandbox":    {cash(w, "gateway", "sandbox", "payment_source", "tok_visa"), "succeeded"},
+		"cash":       {cash(w, "payment_method", "cash"), "succeeded"},
+		"manual":     {cash(w, "gateway", nil, "payment_method", "bank_transfer", "invoice_id", claimed()), "pending_approval"},
+		"integrator": {asked(w, "acme", "details", map[string]any{"data": map[string]any{"desk": 7}}), "pending"},
+		"sandbox":    {asked(w, "sandbox", "payment_source", "tok_visa", "payment_method", "card"), "succeeded"},
 	} {
 		a := w.As(w.Owner).Post(list, tt.body).Expect(http.StatusCreated)
 		equal(t, gateway, a.Text("data.gateway"), gateway)
 		equal(t, gateway, a.Text("data.status"), tt.state)
 	}
-	w.As(w.Owner).Post(list, cash(w, "gateway", "sandbox", "payment_source", "tok_visa", "details", map[string]any{"x": 1})).Refused(http.StatusBadRequest, "unknown_field")
-	w.As(w.Owner).Post(list, cash(w, "gateway", "sandbox", "payment_source", "tok_decline")).Refused(http.StatusPaymentRequired, "card_declined")
+	w.As(w.Owner).Post(list, asked(w, "sandbox", "payment_source", "tok_visa", "details", map[string]any{"x": 1})).Refused(http.StatusBadRequest, "unknown_field")
+	w.As(w.Owner).Post(list, asked(w, "sandbox", "payment_source", "tok_decline")).Refused(http.StatusPaymentRequired, "card_declined")
 	w.AssertBooks(t)
+
+	theirs := w.OpenInvoice("10.00").ID.String()
+	before := w.Snapshot()
+	for name, tt := range map[string]struct {
+		body        map[string]any
+		code, field string
+	}{
+		"a provider without a key":     {asked(w, "sandbox", "payment_source", "tok_visa", "idempotency_key", nil), "idempotency_key_required", "idempotency_key"}, // S1-13
+		"a processor without a key":    {asked(w, "acme", "idempotency_key", nil), "idempotency_key_required", "idempotency_key"},
+		"a provider's reference":       {asked(w, "sandbox", "payment_source", "tok_visa", "reference", "R"), "validation_failed", "reference"},
+		"a provider's other reference": {asked(w, "sandbox", "payment_source", "tok_visa", "transaction_reference", "R"), "validation_failed", "transaction_reference"},
+		"a provider's time":            {asked(w, "sandbox", "payment_source", "tok_visa", "paid_at", "2026-01-01"), "validation_failed", "paid_at"},
+		"another method":               {asked(w, "sandbox", "payment_source", "tok_visa", "payment_method", "cash"), "validation_failed", "payment_method"},
+		"cash by card":                 {cash(w, "payment_method", "card"), "validation_failed", "payment_method"},
+		"cash from a source":           {cash(w, "payment_source", "tok_visa"), "validation_failed", "payment_source"},
+		"cash that is held":            {cash(w, "capture", false), "validation_failed", "capture"},
+		"two references":               {cash(w, "transaction_reference", "other"), "validation_failed", "reference"},
+		"a claim in advance":           {cash(w, "gateway", "manual", "invoice_id", theirs, "prepayment", true), "validation_failed", "prepayment"},
+		"a claim that is held":         {cash(w, "gateway", "manual", "invoice_id", theirs, "capture", true), "validation_failed", "capture"},
+		"a claim from a source":        {cash(w, "gateway", "manual", "invoice_id", theirs, "payment_source", "tok_visa"), "validation_failed", "payment_source"},
+		"a claim by card":              {cash(w, "gateway", "manual", "invoice_id", theirs, "payment_method", "card"), "validation_failed", "payment_method"},
+		"a claim for somebody else":    {cash(w, "gateway", "manual", "invoice_id", theirs, "account_id", w.Other.ID.String()), "account_differs", "account_id"},
+	} {
+		a := w.As(w.Owner).Post(list, tt.body)
+		if fields, _ := a.Body["errors"].(map[string]any); a.Body["code"] != tt.code || a.Status != http.StatusBadRequest || fields[tt.field] == nil || len(fields) != 1 {
+			t.Errorf("%s: %d %s, want %s at %s", name, a.Status, a.Raw, tt.code, tt.field)
+		}
+	}
+	unchanged(t, w, before)
+}
+
+// TestAmounts: an amount may be given in each of its forms wherever one is (model.md 5.5, S0-20), and is blamed under its name.
+func TestAmounts(t *testing.T) {
+	t.Parallel()
+	w := charged(t)
+	paid := func() uuid.UUID {
+		return idOf(w.As(w.Member).Post(charges, order("tok_visa")).Expect(http.StatusCreated))
+	}
+	calls := map[string]func(pairs ...any) testkit.Answer{
+		"charge": func(pairs ...any) testkit.Answer {
+			return w.As(w.Member).Post(charges, order("tok_visa", append([]any{"amount_cents", nil}, pairs...)...))
+		},
+		"cash": func(pairs ...any) testkit.Answer {
+			return w.As(w.Owner).Post(list, cash(w, append([]any{"amount", nil}, pairs...)...))
+		},
+		"provider": func(pairs ...any) testkit.Answer {
+			return w.As(w.Owner).Post(list, asked(w, "sandbox", append([]any{"amount", nil, "payment_source", "tok_visa"}, pairs...)...))
+		},
+		"claim": func(pairs ...any) testkit.Answer {
+			return w.As(w.Owner).Post(list, cash(w, append([]any{"amount", nil, "gateway", "manual", "invoice_id", w.OpenInvoice("10.00").ID.String()}, pairs...)...))
+		},
+		"capture": func(pairs ...any) testkit.Answer {
+			return w.As(w.Owner).With("Idempotency-Key", uuid.NewString()).Post(one(hold(t, w, "tok_visa"), "capture/"), body(pairs...))
+		},
+		"refund": func(pairs ...any) testkit.Answer {
+			return w.As(w.Owner).With("Idempotency-Key", uuid.NewString()).Post(one(paid(), "refund/"), body(append([]any{"reason", "duplicate"}, pairs...)...))
+		},
+	}
+	for name, call := range calls {
+		for _, form := range []string{"amount_minor", "amount_cents", "quantity"} {
+			if a := call(form, 1000); a.Status >= 300 || a.Int("data.amount_minor") != 1000 {
+				t.Errorf("%s by %s: %d %s", name, form, a.Status, a.Raw)
+			}
+			for what, wrong := range map[string]any{"nothing": 0, "less": -1, "too much": int64(2_000_000_000_000_000)} {
+				a := call(form, wrong)
+				if fields, _ := a.Body["errors"].(map[string]any); a.Status != http.StatusBadRequest || len(fields) != 1 || fields[form] == nil {
+					t.Errorf("%s by %s of %s: %d %s", name, form, what, a.Status, a.Raw)
+				}
+			}
+			a := call(form, 1000, "amount", "9.00")
+			if told := a.Text("errors.amount.0"); a.Status != http.StatusBadRequest || a.Body["code"] != "amounts_differ" || !strings.Contains(told, "amount, "+form) {
+				t.Errorf("%s by %s and amount: %d %s", name, form, a.Status, a.Raw)
+			}
+		}
+		if a := call("amount_cents", 1000, "quantity", 999); a.At("errors.amount_cents") == nil || a.At("errors.quantity") == nil {
+			t.Errorf("%s by two: %d %s", name, a.Status, a.Raw)
+		}
+	}
+	for name, form := range map[string]string{"capture": "quantity", "refund": "amount_cents"} {
+		if a := calls[name](form, 1001); !strings.Contains(string(a.Raw), `"errors":{"`+form+`":[`) {
+			t.Errorf("%s of more than there is: %s", name, a.Raw)
+		}
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -230,5 +350,32 @@ func TestStepsOfTheRoutes(t *testing.T) {
 				t.Errorf("%s: %s answers %d %s", from, step, a.Status, a.Raw)
 			}
 		}
+	}
+}
+
+// What happened to a payment and its refunds is told under ids of its own, and names nothing that there is not (S0-03, S0-94).
+func TestToldOfPayment(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	id := idOf(w.As(w.Owner).Post(list, cash(w, "account_id", nil)).Expect(http.StatusCreated))
+	w.As(w.Owner).With("Idempotency-Key", "k").Post(one(id, "refund/"), body("amount", "4.00", "reason", "duplicate", "payout_reference", "P-1")).Expect(http.StatusCreated)
+	told := w.As(w.Owner).Get(one(id, "events/")).Expect(http.StatusOK)
+	var types []string
+	ids := map[any]bool{}
+	for _, e := range told.List("data.events") {
+		e := e.(map[string]any)
+		types, ids[e["id"]] = append(types, e["type"].(string)), true
+	}
+	equal(t, "ids", len(ids), len(types))
+	for _, want := range []string{"payment.created", "payment.succeeded", "payment.updated", "refund.requested", "refund.succeeded", "payment.partially_refunded"} {
+		if !slices.Contains(types, want) {
+			t.Errorf("%s is not among %v", want, types)
+		}
+	}
+	if strings.Contains(string(told.Raw), uuid.Nil.String()) {
+		t.Errorf("an event names what there is not: %s", told.Raw)
+	}
+	if strings.Contains(string(w.As(w.Owner).Get(one(id, "")).Expect(http.StatusOK).Raw), "first_payment") {
+		t.Error("nobody who is known has a first payment")
 	}
 }

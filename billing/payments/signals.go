@@ -74,7 +74,7 @@ func (k *known) signals(p *Payment) []Signal {
 	if seen.elsewhere {
 		add(SignalReferenceSeen, nil)
 	}
-	if seen.first {
+	if seen.first && p.AccountID != uuid.Nil {
 		add(SignalFirstPayment, nil)
 	}
 	if seen.submissions >= manySubmissions {

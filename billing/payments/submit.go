@@ -113,6 +113,9 @@ func (s *Service) prepare(ctx context.Context, c manualClaim, inv invoices.Locke
 	if inv.Invoice == nil || c.by.IsMember() && (inv.AccountID != c.by.AccountID || inv.FinalizedAt.IsZero()) {
 		return nil, ErrInvoiceNotFound
 	}
+	if c.in.Account != uuid.Nil && c.in.Account != inv.AccountID {
+		return nil, ErrOtherAccount.At("account_id")
+	}
 	p := &Payment{TenantID: inv.TenantID, ID: uuid.Must(uuid.NewV7()), AccountID: inv.AccountID, InvoiceID: inv.ID, Method: c.in.Method,
 		Gateway: string(paymentmethods.GatewayOf(c.in.Method)), Currency: inv.Currency, AmountMinor: inv.BalanceMinor, Status: StatusPendingApproval,
 		SettlementStatus: "unsettled", ReconciliationStatus: "unmatched", Reference: c.in.Reference, ReferenceNorm: c.norm, Notes: c.in.Notes,

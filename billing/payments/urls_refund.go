@@ -21,7 +21,7 @@ func (v *Views) refundURLs() []web.Route {
 	decide := []*errs.Error{decisions.ErrDigestRequired, ErrRefundNotFound, ErrRefundDecided, ErrOwnRefund, ErrRefundPasswordReset, ErrRefundChanged}
 	return []web.Route{
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/refund/", Staff: true, Permission: auth.BillingRefund, Handler: v.refund,
-			Tag: tag, Summary: "Give money back, all that is left or a part, once for each idempotency key", Request: RefundRequest{}, Response: RefundResponse{}, Status: http.StatusCreated,
+			Tag: tag, Summary: "Give money back, all that is left or a part, once for each idempotency key", Request: RefundRequest{}, Response: RefundResponse{}, Status: http.StatusCreated, NeedsKey: true,
 			Errors: append(slices.Clone(books), idempotency.ErrRequired, ErrNotRefundable, ErrRefundExceedsPayment, ErrAmountNotPositive, ErrUnknownRefundReason, ErrRefundWindowClosed,
 				ErrRefundInCabinet, ErrPayoutReferenceUnexpected, ErrRefundOwesNothing, money.ErrCurrencyMismatch, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured)},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/refunds/", Staff: true, Permission: auth.BillingView, Handler: v.refundsOfPayment,

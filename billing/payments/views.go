@@ -140,7 +140,7 @@ func (v *Views) status(w http.ResponseWriter, r *http.Request) error {
 		SettlementStatus: p.SettlementStatus, UpdatedAt: web.Time(p.UpdatedAt)})
 }
 
-// events tells what happened to a payment: to its account as well, but not who of the staff did it.
+// events tells what happened to a payment and its refunds: to its account as well, but not who of the staff did it.
 func (v *Views) events(w http.ResponseWriter, r *http.Request) error {
 	principal, _ := auth.From(r.Context())
 	var told []outbox.Told
@@ -150,7 +150,11 @@ func (v *Views) events(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if told, err = outbox.EventsOf(ctx, tx, p.ID); err != nil || principal.IsMember() {
+		about, err := withRefunds(ctx, tx, p.ID)
+		if err != nil {
+			return err
+		}
+		if told, err = outbox.EventsOf(ctx, tx, about...); err != nil || principal.IsMember() {
 			return err
 		}
 		reasons, err = audit.Reasons(ctx, tx, p.ID)

@@ -17,12 +17,9 @@ func (v *Views) charge(w http.ResponseWriter, r *http.Request) error {
 	}
 	key := req.IdempotencyKey
 	req.IdempotencyKey = "" // the same request, wherever its key stands
-	once, err := idempotency.FromBody(r, key, "payments.charge", uuid.Nil, req)
+	once, err := idempotency.RequiredInBody(r, key, "payments.charge", uuid.Nil, req)
 	if err != nil {
 		return err
-	}
-	if once.IsEmpty() {
-		return idempotency.ErrRequired
 	}
 	in, err := req.input(once)
 	if err != nil {
@@ -30,7 +27,7 @@ func (v *Views) charge(w http.ResponseWriter, r *http.Request) error {
 	}
 	reply, err := v.service.Charge(r.Context(), in)
 	if err != nil {
-		return err
+		return req.amount().blame(err)
 	}
 	return reply.write(w, once)
 }
@@ -46,16 +43,17 @@ func (v *Views) capture(w http.ResponseWriter, r *http.Request) error {
 	}
 	key := req.IdempotencyKey
 	req.IdempotencyKey = ""
-	once, err := idempotency.FromBody(r, key, "payments.capture", id, req)
+	once, err := idempotency.RequiredInBody(r, key, "payments.capture", id, req)
 	if err != nil {
 		return err
 	}
-	if once.IsEmpty() {
-		return idempotency.ErrRequired
-	}
-	reply, err := v.service.Capture(r.Context(), CaptureInput{ID: id, Amount: amountOf("amount", req.Amount, req.AmountMinor), Once: once})
+	in, err := req.input(id, once)
 	if err != nil {
 		return err
+	}
+	reply, err := v.service.Capture(r.Context(), in)
+	if err != nil {
+		return req.amount().blame(err)
 	}
 	return reply.write(w, once)
 }

@@ -30,7 +30,7 @@ func (v *Views) refund(w http.ResponseWriter, r *http.Request) error {
 	}
 	reply, err := v.service.Refund(r.Context(), in)
 	if err != nil {
-		return err
+		return req.amount().blame(err)
 	}
 	return reply.write(w, once)
 }

@@ -11,6 +11,9 @@ type selection struct {
 
 // words are all status words of all seeds, in lower case. A canonical word selects exactly itself (S3-07); the others
 // select what their seed means by them.
+//
+// Two words of seed 001 are canonical ones as well, and differ from them by their case alone: FAILED and CREATED, in capital
+// letters, select what the lifecycle calls so.
 func words() map[string]selection {
 	open := []Status{StatusCreated, StatusPending, StatusPendingApproval, StatusProcessing}
 	m := map[string]selection{
@@ -27,6 +30,8 @@ func words() map[string]selection {
 	for _, s := range Statuses() {
 		m[string(s)] = selection{Statuses: []Status{s}}
 	}
+	m["FAILED"] = selection{Statuses: []Status{StatusFailed, StatusCancelled, StatusExpired}}
+	m["CREATED"] = selection{Statuses: open}
 	return m
 }
 

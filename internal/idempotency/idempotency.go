@@ -28,12 +28,15 @@ var (
 	// ErrInProgress means that the first request with this key is still running.
 	ErrInProgress = errs.Conflict("idempotency_in_progress", "A request with this idempotency key is still running. Wait and repeat it.").After(time.Second)
 	// ErrRequired means that a call which moves money was made without a key.
-	ErrRequired = errs.Invalid("idempotency_key_required", "This call moves money. Send an Idempotency-Key header, and repeat the call only with the same key.")
+	ErrRequired = errs.Invalid("idempotency_key_required", "This call moves money. Send a key in the header Idempotency-Key, or in the field idempotency_key where the call has one, and repeat the call only with the same key.")
 	// ErrKeysDiffer means that the header and the body name different keys.
 	ErrKeysDiffer = errs.Invalid("idempotency_keys_differ", "The Idempotency-Key header and the field idempotency_key must be the same when both are given.")
 	// ErrInvalidKey means that the key is empty, longer than 255 characters or holds invisible ones (S1-17).
 	ErrInvalidKey = errs.Invalid("invalid_idempotency_key", "An idempotency key has 1 to 255 visible characters.")
 )
+
+// header is where a key stands.
+const header = "Idempotency-Key"
 
 // Once is the client's wish that a request has one effect. The zero value wishes nothing.
 type Once struct {
@@ -47,7 +50,7 @@ type Once struct {
 // FromRequest reads the Idempotency-Key header. scope names the operation, and target the object in the path; request
 // is the decoded body, so that two spellings of one body are the same. The key is the caller's own, as a decision is.
 func FromRequest(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
-	return named(r.Header.Values("Idempotency-Key"), scope, target, request)
+	return named(header, r.Header.Values(header), scope, target, request)
 }
 
 // Shared is FromRequest for calls that move money: the key is the tenant's and the operation's (S1-47), so that two
@@ -66,17 +69,17 @@ func share(once *Once, err error) (*Once, error) {
 // FromBody is Shared for calls that may have their key in the body as well, which request then does not hold. An empty
 // one is none.
 func FromBody(r *http.Request, key, scope string, target uuid.UUID, request any) (*Once, error) {
-	keys := r.Header.Values("Idempotency-Key")
+	at, keys := header, r.Header.Values(header)
 	if len(keys) == 1 && keys[0] == "" {
 		keys = nil
 	}
 	switch {
 	case key != "" && len(keys) == 0:
-		keys = []string{key}
+		at, keys = "idempotency_key", []string{key}
 	case key != "" && key != keys[0] && !carddata.Holds(keys[0]):
 		return nil, ErrKeysDiffer.At("idempotency_key")
 	}
-	return share(named(keys, scope, target, request))
+	return share(named(at, keys, scope, target, request))
 }
 
 // FromForm is FromRequest for a form of the console that moves money: key was made with its page, so that a form which is
@@ -85,18 +88,19 @@ func FromForm(key, scope string, request any) (*Once, error) {
 	if key == "" {
 		return nil, ErrRequired
 	}
-	return named([]string{key}, scope, uuid.Nil, request)
+	return named("idempotency_key", []string{key}, scope, uuid.Nil, request)
 }
 
-func named(keys []string, scope string, target uuid.UUID, request any) (*Once, error) {
+// named makes a wish of a key that stands at a place of the request.
+func named(at string, keys []string, scope string, target uuid.UUID, request any) (*Once, error) {
 	if len(keys) == 0 {
 		return &Once{}, nil
 	}
 	if len(keys) > 1 || !visible(keys[0]) {
-		return nil, ErrInvalidKey
+		return nil, ErrInvalidKey.At(at)
 	}
 	if carddata.Holds(keys[0]) { // it is stored
-		return nil, web.ErrCardData.At("Idempotency-Key")
+		return nil, web.ErrCardData.At(at)
 	}
 	raw, err := json.Marshal(request)
 	if err != nil {
@@ -109,7 +113,16 @@ func named(keys []string, scope string, target uuid.UUID, request any) (*Once, e
 func Required(r *http.Request, scope string, target uuid.UUID, request any) (*Once, error) {
 	once, err := Shared(r, scope, target, request)
 	if err == nil && once.key == "" {
-		return nil, ErrRequired
+		return nil, ErrRequired.At(header)
+	}
+	return once, err
+}
+
+// RequiredInBody is FromBody for calls that must not be made without a key; ErrRequired when there is none.
+func RequiredInBody(r *http.Request, key, scope string, target uuid.UUID, request any) (*Once, error) {
+	once, err := FromBody(r, key, scope, target, request)
+	if err == nil && once.key == "" {
+		return nil, ErrRequired.At("idempotency_key")
 	}
 	return once, err
 }

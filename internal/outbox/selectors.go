@@ -135,18 +135,18 @@ func Events(ctx context.Context, tx bun.Tx, l web.List) (web.Page[Told], error) 
 	return web.Paginate(ctx, q, l, "e", func(e Told) (time.Time, uuid.UUID) { return e.CreatedAt, e.ID })
 }
 
-// EventsOf gives what happened to one object, the oldest first, at most a thousand events. Members are told of what
+// EventsOf gives what happened to some objects, the oldest first, at most a thousand events. Members are told of what
 // concerns their account.
-func EventsOf(ctx context.Context, tx bun.Tx, object uuid.UUID) ([]Told, error) {
+func EventsOf(ctx context.Context, tx bun.Tx, objects ...uuid.UUID) ([]Told, error) {
 	list := []Told{}
 	q := tx.NewSelect().Model(&list).
 		Column("id", "type", "also", "object_type", "object_id", "account_id", "payload", "actor", "request_id", "created_at").
-		Where("e.tenant_id = ?", tenantOf(ctx)).Where("e.object_id = ?", object)
+		Where("e.tenant_id = ?", tenantOf(ctx)).Where("e.object_id IN (?)", bun.List(objects))
 	if p, _ := auth.From(ctx); p.IsMember() {
 		q = q.Where("e.account_id = ?", p.AccountID)
 	}
 	if err := q.OrderExpr("e.created_at, e.id").Limit(1000).Scan(ctx); err != nil {
-		return nil, fmt.Errorf("read events of %s: %w", object, err)
+		return nil, fmt.Errorf("read events of %v: %w", objects, err)
 	}
 	return list, nil
 }

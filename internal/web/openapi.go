@@ -100,12 +100,36 @@ func parameters(route Route) any {
 		}
 	}
 	if route.Method == http.MethodPost && !route.Public {
-		add("header", "Idempotency-Key", "Repeat a request with the same key and body, and it has one effect and one answer.", reflect.TypeFor[*string]())
+		doc, t := "Repeat a request with the same key and body, and it has one effect and one answer.", reflect.TypeFor[*string]()
+		if hasField(route.Request, "idempotency_key") {
+			doc += " It may stand in the field idempotency_key instead."
+		}
+		if route.NeedsKey {
+			t = reflect.TypeFor[string]()
+			doc += " Nothing happens without one."
+		}
+		add("header", "Idempotency-Key", doc, t)
+		if t.Kind() == reflect.String {
+			fields[len(fields)-1].Tag += ` required:"true"`
+		}
 	}
 	if len(fields) == 0 {
 		return nil
 	}
 	return reflect.New(reflect.StructOf(fields)).Interface()
+}
+
+// hasField says whether the body of a request has a field.
+func hasField(request any, name string) bool {
+	if request == nil {
+		return false
+	}
+	for f := range reflect.TypeOf(request).Fields() {
+		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name {
+			return true
+		}
+	}
+	return false
 }
 
 // formOf is the multipart form of a route that takes files beside its other fields.

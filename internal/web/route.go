@@ -46,6 +46,9 @@ type Route struct {
 	Status int
 	// Later says that the route may also answer 202, with the same in "data": the outcome is not known yet.
 	Later bool
+	// NeedsKey says that the call is not made without the header Idempotency-Key, which is then documented as required. A call
+	// that has its key in the body says so in the request's struct (S1-62).
+	NeedsKey bool
 	// Errors are the refusals a caller should expect besides those that every route shares.
 	Errors []*errs.Error
 	// Unwrapped routes answer in a shape of their own: a file, or what a monitoring system expects.

@@ -19,6 +19,7 @@ var (
 	ErrRequired = errs.Invalid("required", "This field is required.")
 	errTooLong  = errs.Invalid("too_long", "This is too long: at most {{.limit}}.")
 	errTooShort = errs.Invalid("too_short", "This is too short: at least {{.limit}}.")
+	errLength   = errs.Invalid("wrong_length", "This has exactly {{.length}} characters.")
 	errTooSmall = errs.Invalid("too_small", "This must be at least {{.limit}}.")
 	errTooLarge = errs.Invalid("too_large", "This must be at most {{.limit}}.")
 	errOneOf    = errs.Invalid("not_a_choice", "This must be one of: {{.allowed}}.")
@@ -87,6 +88,8 @@ func problem(f validator.FieldError) *errs.Error {
 			return errTooShort.With("limit", f.Param())
 		}
 		return errTooSmall.With("limit", f.Param())
+	case "len":
+		return errLength.With("length", f.Param())
 	case "oneof":
 		return errOneOf.With("allowed", strings.Join(strings.Fields(f.Param()), ", "))
 	case "email":

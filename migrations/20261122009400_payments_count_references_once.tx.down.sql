@@ -1,0 +1,1 @@
+DROP INDEX payments_own_reference_key;
