@@ -74,7 +74,7 @@ func (req CreateRequest) fits(gateway string, method paymentmethods.Method) erro
 	for name, unused := range map[string]bool{
 		"reference": provider && req.Reference != "", "transaction_reference": provider && req.TransactionReference != "", "paid_at": provider && req.PaidAt != "",
 		"payment_source": !provider && req.PaymentSource != "", "capture": !provider && req.Capture != nil,
-		"prepayment": manual && req.Prepayment,
+		"prepayment": manual && req.Prepayment, "allow_credit": manual && req.AllowCredit,
 	} {
 		if unused {
 			fields.Add(name, ErrNotUsed.With("gateway", gateway))
