@@ -62,6 +62,25 @@ func (w *World) Balance(ref ledger.Ref) int64 {
 	return minor
 }
 
+// Posted gives what was posted for a payment or an invoice, in the order of posting, with entries.
+func (w *World) Posted(id uuid.UUID) []ledger.Transaction {
+	w.t.Helper()
+	var causes []string
+	w.must(testkit.OwnerDB(w.t).NewRaw("SELECT cause FROM ledger_transactions WHERE tenant_id = ? AND ? IN (payment_id, invoice_id) ORDER BY id", w.Tenant.ID, id).Scan(w.t.Context(), &causes))
+	list := make([]ledger.Transaction, len(causes))
+	w.Read(func(ctx context.Context, tx bun.Tx) error {
+		for i, cause := range causes {
+			t, err := ledger.TransactionOf(ctx, tx, cause)
+			if err != nil {
+				return err
+			}
+			list[i] = *t
+		}
+		return nil
+	})
+	return list
+}
+
 // GiveCredit books an overpayment in cash, which the tenant owes to a customer from then on.
 func (w *World) GiveCredit(account uuid.UUID, amount money.Money) {
 	w.t.Helper()

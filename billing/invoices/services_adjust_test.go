@@ -171,20 +171,16 @@ func (d *deeds) check() {
 			d.t.Fatalf("an invoice that is %s was paid at %s", inv.Status, inv.PaidAt)
 		}
 		var posted, got ledger.Sum
-		d.w.Read(func(ctx context.Context, tx bun.Tx) error {
-			list, err := ledger.TransactionsOfInvoice(ctx, tx, id)
-			for _, one := range list {
-				for _, e := range one.Entries {
-					switch e.Account.Code {
-					case ledger.CodeReceivable:
-						posted = posted.Add(ledger.SumOf(e.AmountMinor))
-					case ledger.CodeCredits:
-						got = got.Sub(ledger.SumOf(e.AmountMinor))
-					}
+		for _, one := range d.w.Posted(id) {
+			for _, e := range one.Entries {
+				switch e.Account.Code {
+				case ledger.CodeReceivable:
+					posted = posted.Add(ledger.SumOf(e.AmountMinor))
+				case ledger.CodeCredits:
+					got = got.Sub(ledger.SumOf(e.AmountMinor))
 				}
 			}
-			return err
-		})
+		}
 		owed += inv.BalanceMinor
 		minor, _ := posted.Minor()
 		n, _ := got.Minor()

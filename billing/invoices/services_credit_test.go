@@ -76,6 +76,18 @@ type body = map[string]any
 
 func TestApplyCredit(t *testing.T) {
 	t.Parallel()
+	t.Run("spends what the entries say, whatever the cache does", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		w.GiveCredit(w.Account.ID, money.New(1000, "USD"))
+		inv, owner := w.OpenInvoice("90.00"), w.As(w.Finance)
+		w.Tamper("UPDATE ledger_balances SET amount_minor = -9000 WHERE tenant_id = ? AND code = 'customer_credit'")
+		owner.Post(routes+inv.ID.String()+"/apply_credit/", body{"amount": "90.00"}).Refused(http.StatusConflict, "credit_exceeded")
+		w.Tamper("DELETE FROM ledger_balances WHERE tenant_id = ? AND code = 'customer_credit'")
+		owner.Post(routes+inv.ID.String()+"/apply_credit/", body{}).Expect(http.StatusOK)
+		stands(t, w, inv.ID, "partially_paid: 0 paid, 0 credited, 1000 by credit, 0 written off, 8000 left")
+		w.AssertBooks(t)
+	})
 	t.Run("pays as much as both allow, grants what is bought, and is taken back", func(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)

@@ -22,6 +22,9 @@ type Proof struct {
 	Query string
 }
 
+// driftProof is the proof that finds drifts, which Lock may find before it.
+const driftProof = "ledger.E005"
+
 var proofs = []Proof{
 	{"ledger.E001", "a transaction does not sum to zero", "A bug or a change past the application: compare the entries with their cause, then post a correction.", `
 SELECT e.transaction_id AS object, e.currency || ' entries sum to ' || sum(e.amount_minor) AS detail
@@ -39,7 +42,7 @@ WHERE e.tenant_id = ?0 AND t.id IS NULL GROUP BY e.transaction_id ORDER BY 1`},
 SELECT e.ledger_account_id AS object, count(*) || ' entries in ' || e.currency AS detail
 FROM ledger_entries e LEFT JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.ledger_account_id AND a.tenant_id = ?0
 WHERE e.tenant_id = ?0 AND a.currency IS DISTINCT FROM e.currency GROUP BY e.ledger_account_id, e.currency ORDER BY 1`},
-	{"ledger.E005", "a cached balance is not the sum of its entries", "Run countersign ledger rebuild, and find out what wrote past the application.", `
+	{driftProof, "a cached balance is not the sum of its entries", "Run countersign ledger rebuild, and find out what wrote past the application.", `
 SELECT d.id AS object, 'cached ' || d.cached_minor || ', true ' || d.true_minor AS detail FROM (` + driftsQuery + `) d`},
 	{"ledger.E006", "a reversal does not undo what it reverses", "The reversal or its original was changed past the application: compare both with the audit log, then post a correction.", `
 SELECT r.id AS object, 'it reverses ' || r.corrects || ', and together they move ' || count(*) || ' accounts' AS detail

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,8 +53,8 @@ func Balances(ctx context.Context, db bun.IDB, accountIDs []uuid.UUID, asOf *tim
 	return sums, nil
 }
 
-// Cached is the cached balance of a customer's ledger account. It is for showing; what decides is Balance, or the row
-// that the decision locks.
+// Cached is the cached balance of a customer's ledger account. It is for showing; what decides is Balance, or what Lock
+// gives.
 type Cached struct {
 	AccountID   uuid.UUID `bun:"id"` // the ledger account
 	Code        string    `bun:"code"`
@@ -73,34 +71,6 @@ func CachedBalance(ctx context.Context, db bun.IDB, accountID uuid.UUID) (int64,
 		return 0, fmt.Errorf("read cached balance of %s: %w", accountID, err)
 	}
 	return amount, nil
-}
-
-// Lock locks the balances of customers' accounts of the chart until the transaction ends, and gives them: positive is a
-// debit, so what a customer has to spend is negative. It comes after the locks on payments and invoices. On an account
-// that is missing from the map nothing was ever posted.
-func Lock(ctx context.Context, tx bun.Tx, refs ...Ref) (map[Ref]int64, error) {
-	byID := make(map[uuid.UUID]Ref, len(refs))
-	for _, r := range refs {
-		if r.customer == uuid.Nil {
-			return nil, fmt.Errorf("%w: %s has no balance that could be locked", ErrInvalidPosting, r)
-		}
-		byID[r.ID(ctx)] = r
-	}
-	var rows []struct {
-		ID     uuid.UUID `bun:"ledger_account_id"`
-		Amount int64     `bun:"amount_minor"`
-	}
-	err := tx.NewSelect().TableExpr("ledger_balances AS b").ColumnExpr("b.ledger_account_id, b.amount_minor").
-		Where("b.tenant_id = ?", tenancy.ID(ctx)).Where("b.ledger_account_id IN (?)", bun.In(slices.Collect(maps.Keys(byID)))).
-		OrderExpr("b.ledger_account_id").For("UPDATE").Scan(ctx, &rows)
-	if err != nil {
-		return nil, fmt.Errorf("lock %d balances: %w", len(refs), err)
-	}
-	balances := make(map[Ref]int64, len(rows))
-	for _, r := range rows {
-		balances[byID[r.ID]] = r.Amount
-	}
-	return balances, nil
 }
 
 // CachedBalances gives the cached balances of a customer's account, by code and currency.
@@ -144,16 +114,6 @@ func GetAccount(ctx context.Context, db bun.IDB, id uuid.UUID) (*Account, error)
 // TransactionOf gives the transaction that was posted for a cause, with its entries; web.ErrNotFound when none was.
 func TransactionOf(ctx context.Context, db bun.IDB, cause string) (*Transaction, error) {
 	return transaction(ctx, db, "t.cause = ?", cause)
-}
-
-// TransactionsOfPayment gives what was posted for a payment, in the order of posting, with entries.
-func TransactionsOfPayment(ctx context.Context, db bun.IDB, paymentID uuid.UUID) ([]Transaction, error) {
-	return transactions(ctx, db, "t.payment_id = ?", paymentID)
-}
-
-// TransactionsOfInvoice gives what was posted for an invoice, in the order of posting, with entries.
-func TransactionsOfInvoice(ctx context.Context, db bun.IDB, invoiceID uuid.UUID) ([]Transaction, error) {
-	return transactions(ctx, db, "t.invoice_id = ?", invoiceID)
 }
 
 func transaction(ctx context.Context, db bun.IDB, where string, value any) (*Transaction, error) {

@@ -26,19 +26,15 @@ import (
 // posted gives what the ledger says of a payment, a line for each entry.
 func posted(w *billingtest.World, id uuid.UUID) []string {
 	lines := []string{}
-	w.Read(func(ctx context.Context, tx bun.Tx) error {
-		list, err := ledger.TransactionsOfPayment(ctx, tx, id)
-		for _, t := range list {
-			for _, e := range t.Entries {
-				owner := e.Account.Owner
-				if owner == w.Account.ID.String() {
-					owner = "customer"
-				}
-				lines = append(lines, fmt.Sprintf("%s %s:%s %d %s", t.Cause[len("payment:")+36+1:], e.Account.Code, owner, e.AmountMinor, e.Currency))
+	for _, t := range w.Posted(id) {
+		for _, e := range t.Entries {
+			owner := e.Account.Owner
+			if owner == w.Account.ID.String() {
+				owner = "customer"
 			}
+			lines = append(lines, fmt.Sprintf("%s %s:%s %d %s", t.Cause[len("payment:")+36+1:], e.Account.Code, owner, e.AmountMinor, e.Currency))
 		}
-		return err
-	})
+	}
 	slices.Sort(lines)
 	return lines
 }

@@ -53,6 +53,19 @@ func latest(ctx context.Context, _ bun.Tx) (map[string]result, error) {
 	return found, err
 }
 
+// Report adds to what a check of the current tenant has found last, for who comes upon such a place between two runs. It is
+// shown until the next run, which looks for itself. It travels with COMMIT; nobody's time of the last run changes.
+func Report(ctx context.Context, check string, place apps.Place) {
+	raw, _ := json.Marshal([]apps.Place{place}) // an id and a text
+	database.SendWithCommit(ctx, database.Change("report what is broken", report, database.ScopeFrom(ctx).TenantID, check, string(raw)))
+}
+
+// A check that was never run gets the time from which on it counts as run, see gauges.
+const report = `
+INSERT INTO integrity_results AS r (tenant_id, check_id, found, places, ran_at)
+SELECT $1, $2, 1, $3::jsonb, t.created_at FROM tenants AS t WHERE t.id = $1
+ON CONFLICT (tenant_id, check_id) DO UPDATE SET found = r.found + 1, places = excluded.places`
+
 // A check that was never run in a tenant counts as run when the tenant was made: the next night is not over yet.
 const gauges = `
 SELECT c.id, coalesce(sum(r.found), 0)::float8, extract(epoch FROM min(coalesce(r.ran_at, t.created_at)))::float8
