@@ -25,7 +25,7 @@ func TestProofs(t *testing.T) {
 			w.Tamper("INSERT INTO fx_conversions SELECT tenant_id, gen_random_uuid(), account_id, from_currency, from_minor, to_currency, to_minor, computed_minor, difference_minor, unrounded, rounding, rate, rate_base, rate_id, rate_source, rate_as_of, reason, created_at FROM fx_conversions WHERE tenant_id = ? AND id = ?", standing)
 		}, []string{"fx.E001"}, "posted nothing"},
 		{"a conversion whose amount was changed", func(w *billingtest.World, standing, _ uuid.UUID) {
-			w.Tamper("UPDATE fx_conversions SET to_minor = to_minor + 1, difference_minor = difference_minor + 1 WHERE tenant_id = ? AND id = ?", standing)
+			w.Tamper("UPDATE fx_conversions SET to_minor = to_minor + 1, difference_minor = difference_minor + 1, reason = 'Forged' WHERE tenant_id = ? AND id = ?", standing)
 		}, []string{"fx.E001"}, "should be"},
 		{"a conversion of another account", func(w *billingtest.World, standing, _ uuid.UUID) {
 			w.Tamper("UPDATE fx_conversions SET account_id = ?2 WHERE tenant_id = ?0 AND id = ?1", standing, w.Other.ID)

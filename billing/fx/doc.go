@@ -15,6 +15,9 @@
 //	customer_credit of the account, target   credit   what he gets
 //	fx_difference, target                    either   what he gets beyond or below that, when the bank's amount was stated
 //
+// Nobody converts at his own word alone (control.go): a rate counts when somebody else has recorded one like it of late, or
+// when who may change the tenant's settings says why; and what the bank is said to have given stays near what the rate makes.
+//
 // Its inverse is its reversal, as a whole and once, as long as the customer still has what he got. Nothing is changed and
 // nothing is deleted. Members read the conversions of their account; rates are the staff's.
 //

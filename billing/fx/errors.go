@@ -18,6 +18,14 @@ var (
 	ErrNothing = errs.Invalid("fx_comes_to_nothing", "At this rate the amount comes to nothing in the target currency.")
 	// ErrTooLarge means that an amount is beyond what one conversion may be.
 	ErrTooLarge = errs.Invalid("fx_too_large", "The conversion is too large: no amount of it may be above {{.limit}}.")
+	// ErrGiven means that to_amount is too far from what the rate makes: a rate was mistaken, or an amount.
+	ErrGiven = errs.Invalid("fx_amounts_disagree", "The rate makes {{.computed}} {{.currency}} of it, and what the bank gave may be at most {{.percent}} % away from that.")
+	// ErrReason means that a conversion needs a reason: its amounts differ from its rate, or nobody else has recorded such a
+	// rate.
+	ErrReason = errs.Invalid("fx_reason_required", "Say why: what the bank gave differs from the rate, or nobody else has recorded such a rate.")
+	// ErrRateUnconfirmed means that the rate is the caller's word alone. Let somebody else record it, or an owner convert.
+	ErrRateUnconfirmed = errs.Forbidden("fx_rate_unconfirmed",
+		"Nobody but you has recorded a rate of these currencies in the last {{.days}} days that is at most {{.percent}} % away from this one. Let somebody else record it, or let an owner convert.")
 	// ErrNotPositive names an amount or rate of nothing or less.
 	ErrNotPositive = errs.Invalid("not_positive", "This must be more than zero.")
 	// ErrForms means that one amount was given in two forms that differ.

@@ -32,11 +32,16 @@ func number(t testing.TB, text string) decimal.Decimal {
 	return d
 }
 
-// euros is a world whose first customer has 100.00 EUR of credit.
+// euros is a world whose first customer has 100.00 EUR of credit, and where a rate is known that confirms 1.08 dollars for
+// one. It is of the other direction, so nothing is converted at it unless it is named.
 func euros(t testing.TB) *billingtest.World {
 	t.Helper()
 	w := billingtest.New(t)
 	w.GiveCredit(w.Account.ID, money.New(10000, "EUR"))
+	if _, err := testkit.OwnerDB(t).ExecContext(t.Context(), `INSERT INTO fx_rates (tenant_id, id, base, quote, rate, source, as_of) VALUES (?, ?, 'USD', 'EUR', 0.9259259259, 'test', ?)`,
+		w.Tenant.ID, uuid.Must(uuid.NewV7()), w.Clock.Now()); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -61,10 +66,15 @@ func reverse(w *billingtest.World, id uuid.UUID) error {
 	return err
 }
 
-// record adds a rate as finance.
+// record adds a rate as an admin, who is not the one who converts.
 func record(t testing.TB, w *billingtest.World, from, to money.Currency, rate string, asOf time.Time) uuid.UUID {
 	t.Helper()
-	made, err := w.FX.RecordRate(w.Finance.Ctx, fx.RateInput{Base: from, Quote: to, Rate: number(t, rate), Source: "cbu.uz", AsOf: asOf})
+	return recordAs(t, w, w.Approver, from, to, rate, asOf)
+}
+
+func recordAs(t testing.TB, w *billingtest.World, by *billingtest.Person, from, to money.Currency, rate string, asOf time.Time) uuid.UUID {
+	t.Helper()
+	made, err := w.FX.RecordRate(by.Ctx, fx.RateInput{Base: from, Quote: to, Rate: number(t, rate), Source: "cbu.uz", AsOf: asOf})
 	if err != nil {
 		t.Fatal(err)
 	}

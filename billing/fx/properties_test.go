@@ -39,11 +39,19 @@ func TestConversionProperties(t *testing.T) {
 		pair := rapid.Permutation(currencies).Draw(rt, "pair")
 		in := fx.ConvertInput{Account: w.Account.ID.String(), From: money.New(rapid.Int64Range(1, 1_000_000_000_000).Draw(rt, "minor"), pair[0]), To: pair[1],
 			Stated: &fx.StatedRate{Rate: decimal.New(rapid.Int64Range(1, 100_000_000_000_000).Draw(rt, "rate"), -10), Source: "drawn", Base: rapid.SampledFrom(pair[:2]).Draw(rt, "base")}}
+		in.Reason = "Drawn" // nobody has recorded such a rate: it takes an owner who says why
+		far := false
 		if rapid.Bool().Draw(rt, "the bank gave") {
-			in.Given = money.New(rapid.Int64Range(1, fx.MaxMinor).Draw(rt, "given"), pair[1])
+			in.Given, far = given(rt, in)
 		}
 		before := balances()
-		made, err := w.FX.Convert(w.Finance.Ctx, in)
+		made, err := w.FX.Convert(w.Owner.Ctx, in)
+		if far != errors.Is(err, fx.ErrGiven) {
+			rt.Fatalf("%+v: %v", in, err)
+		}
+		if far {
+			return
+		}
 		if errors.Is(err, fx.ErrNothing) || errors.Is(err, fx.ErrTooLarge) || errors.Is(err, ledger.ErrBalanceTooLarge) {
 			return
 		}
@@ -85,6 +93,24 @@ func TestConversionProperties(t *testing.T) {
 		t.Error("nothing was ever converted")
 	}
 	w.AssertBooks(t)
+}
+
+// given draws what the bank gave, about as much as the rate makes, and says whether it is too far from that. It is zero where
+// the rate makes nothing or too much.
+func given(rt *rapid.T, in fx.ConvertInput) (m money.Money, far bool) {
+	computed := in.From.Decimal().Mul(in.Stated.Rate)
+	if in.Stated.Base == in.To {
+		computed = in.From.Decimal().Div(in.Stated.Rate)
+	}
+	made, err := money.Round(computed, in.To)
+	if err != nil || made.Minor < 1 || made.Minor > fx.MaxMinor/2 {
+		return money.Money{}, false
+	}
+	off := rapid.Int64Range(-made.Minor/15-1, made.Minor/15+1).Draw(rt, "off")
+	if made.Minor+off < 1 {
+		return money.Money{}, false
+	}
+	return money.New(made.Minor+off, in.To), off != 1 && off != -1 && max(off, -off)*20 > made.Minor
 }
 
 // conversion reads a conversion as it is stored.

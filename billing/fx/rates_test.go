@@ -14,6 +14,7 @@ import (
 
 	"countersign/billing/billingtest"
 	"countersign/billing/fx"
+	"countersign/billing/money"
 	"countersign/internal/web"
 )
 
@@ -107,7 +108,8 @@ func TestRates(t *testing.T) {
 // TestRateAge shows which rate is used when none is named.
 func TestRateAge(t *testing.T) {
 	t.Parallel()
-	w := euros(t)
+	w := billingtest.New(t)
+	w.GiveCredit(w.Account.ID, money.New(10000, "EUR"))
 	unnamed := body(w, "rate", nil, "source", nil, "from_amount", "10.00")
 	convertedAt := func() string {
 		t.Helper()
@@ -117,7 +119,7 @@ func TestRateAge(t *testing.T) {
 	record(t, w, "EUR", "USD", "1.3", now.Add(time.Hour))
 	old := record(t, w, "EUR", "USD", "1.1", now.Add(-7*24*time.Hour-time.Second))
 	finance(w).Post(base+"/conversions/", unnamed).Refused(http.StatusBadRequest, "fx_no_rate")
-	if got := finance(w).Post(base+"/conversions/", body(w, "rate", nil, "source", nil, "from_amount", "10.00", "rate_id", old.String())).Expect(http.StatusCreated); got.Text("data.rate.rate") != "1.1" {
+	if got := w.As(w.Owner).With("Idempotency-Key", "old").Post(base+"/conversions/", body(w, "rate", nil, "source", nil, "from_amount", "10.00", "rate_id", old.String(), "reason", "The day he paid")).Expect(http.StatusCreated); got.Text("data.rate.rate") != "1.1" {
 		t.Errorf("got %s", got.Raw)
 	}
 	record(t, w, "EUR", "USD", "1.2", now.Add(-7*24*time.Hour))

@@ -41,13 +41,15 @@ type ConvertInput struct {
 	RateID uuid.UUID
 	Stated *StatedRate
 	// Given is what the bank has really given; zero: what the rate makes of From. The difference is posted apart.
-	Given  money.Money
+	Given money.Money
+	// Reason must be there when Given differs, and when nobody else has recorded such a rate.
 	Reason string
 	Once   *idempotency.Once
 }
 
 // Convert turns credit of a customer into credit of another currency (S1-58). It fails with ledger.ErrCreditExceeded when
-// there is not so much. It needs billing.reconcile.
+// there is not so much, with ErrGiven and ErrReason (checkGiven), and with ErrRateUnconfirmed (confirm). It needs
+// billing.reconcile, and tenant.manage for a rate that nobody else has recorded.
 func (s *Service) Convert(ctx context.Context, in ConvertInput) (ConversionResponse, error) {
 	var answer ConversionResponse
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -74,11 +76,14 @@ func (s *Service) convert(ctx context.Context, tx bun.Tx, in ConvertInput) (Conv
 		ToCurrency: in.To, ToMinor: o.amount.Minor, ComputedMinor: o.amount.Minor, Unrounded: o.unrounded, Rounding: o.rounding, Rate: rate.Rate, RateBase: rate.Base,
 		RateID: rate.ID, RateSource: rate.Source, RateAsOf: rate.AsOf, Reason: in.Reason}
 	if !in.Given.IsZero() {
-		difference, err := in.Given.Sub(o.amount)
-		if err != nil {
+		if err := checkGiven(in.Given, o.amount, in.Reason); err != nil {
 			return ConversionResponse{}, err
 		}
-		c.ToMinor, c.DifferenceMinor = in.Given.Minor, difference.Minor
+		c.ToMinor, c.DifferenceMinor = in.Given.Minor, in.Given.Minor-o.amount.Minor
+	}
+	confirmed, err := confirm(ctx, tx, rate, in.From.Currency, in.To, s.now(), in.Reason)
+	if err != nil {
+		return ConversionResponse{}, err
 	}
 	if err := spendable(ctx, tx, c.AccountID, c.From(), c.To()); err != nil {
 		return ConversionResponse{}, err
@@ -89,7 +94,11 @@ func (s *Service) convert(ctx context.Context, tx bun.Tx, in ConvertInput) (Conv
 	if err := ledger.Post(ctx, tx, c.posting()); err != nil {
 		return ConversionResponse{}, fmt.Errorf("post conversion %s: %w", c.ID, err)
 	}
-	err = s.tell(ctx, c, EventConverted, audit.Record{Action: "fx_conversion.create", After: facts(c), Reason: c.Reason})
+	after := facts(c)
+	if after["rate_confirmed_by"] = confirmed; confirmed == uuid.Nil {
+		after["rate_confirmed_by"] = nil
+	}
+	err = s.tell(ctx, c, EventConverted, audit.Record{Action: "fx_conversion.create", After: after, Reason: c.Reason})
 	return newConversionResponse(*c), err
 }
 

@@ -69,7 +69,7 @@ func TestConvert(t *testing.T) {
 		t.Parallel()
 		for given, difference := range map[string]int64{"108.07": 7, "107.90": -10} {
 			w := euros(t)
-			got := finance(w).Post(base+"/conversions/", body(w, "to_amount", given)).Expect(http.StatusCreated)
+			got := finance(w).Post(base+"/conversions/", body(w, "to_amount", given, "reason", "The bank's own rate")).Expect(http.StatusCreated)
 			if got.Text("data.to.amount") != given || got.Text("data.computed.amount") != "108.00" || got.Int("data.difference.amount_minor") != difference {
 				t.Errorf("got %s", got.Raw)
 			}
@@ -96,8 +96,8 @@ func TestConvert(t *testing.T) {
 	t.Run("takes a stated rate as it is stated", func(t *testing.T) {
 		t.Parallel()
 		w := euros(t)
-		got := finance(w).Post(base+"/conversions/", body(w, "rate", "0.8", "rate_base", "USD")).Expect(http.StatusCreated)
-		if got.Text("data.to.amount") != "125.00" || got.Text("data.rate.base") != "USD" || got.Text("data.rate.quote") != "EUR" {
+		got := finance(w).Post(base+"/conversions/", body(w, "rate", "0.9", "rate_base", "USD")).Expect(http.StatusCreated)
+		if got.Text("data.to.amount") != "111.11" || got.Text("data.rate.base") != "USD" || got.Text("data.rate.quote") != "EUR" {
 			t.Errorf("got %s", got.Raw)
 		}
 	})
@@ -135,6 +135,7 @@ func TestConvertRefuses(t *testing.T) {
 	t.Parallel()
 	w := euros(t)
 	yen := record(t, w, "EUR", "JPY", "160", w.Clock.Now())
+	pounds := record(t, w, "GBP", "USD", "1.3", w.Clock.Now())
 	usable := record(t, w, "USD", "EUR", "0.9", w.Clock.Now()) // of the other direction, so only when it is named
 	for _, p := range []*billingtest.Person{w.Finance, w.Viewer, w.Member} {
 		p.Token() // signing in is on record as well
@@ -185,7 +186,7 @@ func TestConvertRefuses(t *testing.T) {
 	}
 	t.Run("more than there is", func(t *testing.T) {
 		finance(w).Post(base+"/conversions/", body(w, "from_amount", "100.01")).Refused(http.StatusConflict, "credit_exceeded")
-		finance(w).Post(base+"/conversions/", body(w, "from_currency", "GBP")).Refused(http.StatusConflict, "credit_exceeded")
+		finance(w).Post(base+"/conversions/", body(w, "from_currency", "GBP", "rate", nil, "source", nil, "rate_id", pounds.String())).Refused(http.StatusConflict, "credit_exceeded")
 		finance(w).Post(base+"/conversions/", body(w, "account_id", w.Other.ID.String())).Refused(http.StatusConflict, "credit_exceeded")
 	})
 	t.Run("a call without a key", func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestReverse(t *testing.T) {
 	t.Run("restores every balance, and keeps what was", func(t *testing.T) {
 		t.Parallel()
 		w := euros(t)
-		got := finance(w).Post(base+"/conversions/", body(w, "to_amount", "108.07")).Expect(http.StatusCreated)
+		got := finance(w).Post(base+"/conversions/", body(w, "to_amount", "108.07", "reason", "The bank's own rate")).Expect(http.StatusCreated)
 		id := got.Text("data.id")
 		client := finance(w)
 		path := base + "/conversions/" + id + "/reverse/"
@@ -59,7 +59,7 @@ func TestReverse(t *testing.T) {
 		w := euros(t)
 		first, second := converted(t, w, 5000), converted(t, w, 5000)
 		back := toDollars(t, w, 1)
-		back.From, back.To = money.New(5401, "USD"), "EUR"
+		back.From, back.To, back.Stated.Base = money.New(5401, "USD"), "EUR", "EUR"
 		if _, err := w.FX.Convert(w.Finance.Ctx, back); err != nil {
 			t.Fatal(err)
 		}

@@ -207,14 +207,14 @@ func (e *estate) sandboxOrder(t *testing.T) string {
 // exchange gives a customer euros, some of which are converted, and some of these back again.
 func (e *estate) exchange(h *holding) {
 	e.GiveCredit(uuid.MustParse(h.Account), money.New(100_000_000, "EUR"))
-	h.Rate = e.As(e.Owner).Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "manual"}).Expect(http.StatusCreated).Text("data.id")
+	h.Rate = e.As(e.Approver).Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "manual"}).Expect(http.StatusCreated).Text("data.id")
 	h.Conversion, h.Reversed = e.converted(*h), e.converted(*h)
 	e.As(e.Owner).Post(base+"/fx/conversions/"+h.Reversed+"/reverse/", map[string]any{"reason": "A mistake"}).Expect(http.StatusOK)
 }
 
 // convertible is the body of a conversion of the customer's.
 func (h holding) convertible() map[string]any {
-	return map[string]any{"account_id": h.Account, "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00", "rate_id": h.Rate}
+	return map[string]any{"account_id": h.Account, "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00", "rate_id": h.Rate, "reason": "Agreed"}
 }
 
 // converted is a conversion of the customer's that nobody else uses.

@@ -1,0 +1,1 @@
+ALTER TABLE fx_conversions DROP CONSTRAINT fx_conversions_difference_reason_check, DROP CONSTRAINT fx_conversions_given_check;
