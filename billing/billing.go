@@ -68,7 +68,7 @@ func New(d Deps) *Billing {
 	b.Decisions = decisions.New(d.DB, d.Outbox)
 	b.Decisions.KnowSignals(payments.SignalOptions())
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
-	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Gateways: b.Gateways, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
+	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Gateways: b.Gateways, Methods: b.Methods, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
 	b.FX = fx.New(d.DB, d.Outbox, d.Now)
 	b.ledger, b.credits = ledger.App(d.DB), credits.App(d.DB)
 	b.statements = statements.App(d.DB, d.Now)

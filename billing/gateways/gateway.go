@@ -68,8 +68,8 @@ type Field struct {
 	Secret   bool // sealed, and never shown again
 	Required bool // before the gateway is switched on
 	Made     bool // a secret that we make up when the tenant gives none: no provider has to know it
-	// Check says whether a value can be right; nil: any text can.
-	Check func(value string) bool
+	// Check says whether a value can be right for the kind of money that the tenant takes; nil: any text can.
+	Check func(mode Mode, value string) bool
 }
 
 // PublicKeyField is the setting that holds the key for the payer's browser, of gateways that have one (S1-33).
@@ -98,10 +98,10 @@ type Order struct {
 	ID          uuid.UUID // the payment's; the provider is given it as our reference and as the key of the call
 	Amount      money.Money
 	Source      string // the payer's token (S1-20); empty where the payer chooses on the provider's page
+	Customer    string // the payer's id at the provider, where Source was kept for him there (S1-04); empty: none
 	Hold        bool   // authorise only, capture later (S1-30)
 	Description string
-	ReturnURL   string // where the payer's browser comes back to; it proves nothing
-	CallbackURL string
+	ReturnURL   string // where the payer's browser comes back to; it proves nothing; empty: where the tenant's settings say
 }
 
 // Operation is a change of an order that has begun.
@@ -149,7 +149,6 @@ type Result struct {
 	Refunded   money.Money
 	Redirect   *Redirect // what the payer must do
 	Failure    *Failure  // why it failed
-	ExpiresAt  time.Time // zero: it does not
 	// Details are the provider's codes and ids, on the adapter's allow-list: searchable, and no secret.
 	Details map[string]any
 }

@@ -9,6 +9,29 @@ import (
 	"countersign/billing/paymentmethods"
 )
 
+// TestWrongMode: a key for the other kind of money is refused where it is given, and not at the first charge.
+func TestWrongMode(t *testing.T) {
+	t.Parallel()
+	live, test := billingtest.New(t), billingtest.NewInTestMode(t)
+	for _, tt := range []struct {
+		w            *billingtest.World
+		secret, open string
+		done         bool
+	}{
+		{live, "sk_live_a", "pk_live_a", true}, {live, "sk_test_a", "pk_live_a", false}, {live, "sk_live_a", "pk_test_a", false}, {live, "rk_test_a", "pk_live_a", false},
+		{test, "sk_test_a", "pk_test_a", true}, {test, "sk_live_a", "pk_test_a", false}, {test, "sk_test_a", "pk_live_a", false}, {test, "sk_a", "pk_test_a", false},
+	} {
+		got := tt.w.As(tt.w.Owner).Put(base+"stripe/", map[string]any{"is_enabled": true, "settings": map[string]any{"publishable_key": tt.open, "return_url": "https://shop.test/back"},
+			"secrets": map[string]any{"secret_key": tt.secret}})
+		if tt.done {
+			got.Expect(http.StatusOK)
+		} else {
+			got.Refused(http.StatusBadRequest, "validation_failed")
+		}
+	}
+	live.As(live.Owner).Put(base+"stripe/", map[string]any{"is_enabled": true, "settings": map[string]any{"return_url": "shop.test"}}).Refused(http.StatusBadRequest, "validation_failed")
+}
+
 // TestPublishableKey: the payer's browser gets the public key with the method that it is for, and never a secret (S1-33).
 func TestPublishableKey(t *testing.T) {
 	t.Parallel()

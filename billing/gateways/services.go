@@ -161,9 +161,9 @@ func (in ConfigureInput) apply(c *Config, v *vault, can Capabilities) error {
 	var fields errs.Fields
 	if in.Settings != nil {
 		c.Settings = map[string]string{}
-		in.set(c.Settings, in.Settings, can, false, &fields)
+		in.set(c.Mode, c.Settings, in.Settings, can, false, &fields)
 	}
-	in.set(v.Secrets, in.Secrets, can, true, &fields)
+	in.set(c.Mode, v.Secrets, in.Secrets, can, true, &fields)
 	in.applyErrorMap(c, can, &fields)
 	if in.DisplayName != nil {
 		c.DisplayName = *in.DisplayName
@@ -190,7 +190,7 @@ func (in ConfigureInput) apply(c *Config, v *vault, can Capabilities) error {
 }
 
 // set copies what was given of the secrets, or of the rest, as far as the gateway has such fields.
-func (in ConfigureInput) set(into map[string]string, given map[string]any, can Capabilities, secret bool, fields *errs.Fields) {
+func (in ConfigureInput) set(mode Mode, into map[string]string, given map[string]any, can Capabilities, secret bool, fields *errs.Fields) {
 	group := "settings"
 	if secret {
 		group = "secrets"
@@ -206,7 +206,7 @@ func (in ConfigureInput) set(into map[string]string, given map[string]any, can C
 		switch {
 		case value == nil || ok && text == "":
 			delete(into, name)
-		case !ok || len(text) > maxValue || f.Check != nil && !f.Check(text):
+		case !ok || len(text) > maxValue || f.Check != nil && !f.Check(mode, text):
 			fields.Add(group+"."+name, ErrInvalidSetting)
 		default:
 			into[name] = text

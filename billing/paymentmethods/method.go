@@ -42,6 +42,9 @@ func ParseMethod(text string) (Method, error) {
 // IsManual says whether a payment by this method is a claim that people decide: nobody but the payer tells us of it.
 func (m Method) IsManual() bool { return GatewayOf(m) == GatewayManual }
 
+// isCharged says whether a provider may be asked for a payment by this method.
+func (m Method) isCharged() bool { return !m.IsManual() && m != Cash && m != Voucher }
+
 // Gateway names the adapter that carries out a payment.
 type Gateway string
 

@@ -35,10 +35,13 @@ func LettersAndDigits(text string) string {
 // shownEnd is how many characters of a sealed value are shown, when it has at least twice as many.
 const shownEnd = 4
 
+// masked stands for what is not shown of a sealed value.
+const masked = "••••"
+
 // Mask shows the end of a sealed value.
 func Mask(text string) string {
 	if runes := []rune(LettersAndDigits(text)); len(runes) >= 2*shownEnd {
-		return "••••" + string(runes[len(runes)-shownEnd:])
+		return masked + string(runes[len(runes)-shownEnd:])
 	}
-	return "••••"
+	return masked
 }

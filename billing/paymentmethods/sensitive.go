@@ -29,22 +29,19 @@ func (m *Saved) place() keyring.Place {
 // setSaved gives a saved method its details, checked before: what is personal is sealed, and of it the details keep how it
 // ends. What comes back as it was shown stays as it was.
 func (s *Service) setSaved(m *Saved, details Details) error {
-	old := map[string]string{}
-	if len(m.Sensitive) > 0 {
-		text, err := s.keys.Open(m.place(), m.Sensitive)
-		if err == nil {
-			err = json.Unmarshal(text, &old)
-		}
-		if err != nil {
-			return fmt.Errorf("open saved method %s: %w", m.ID, err)
-		}
+	old, err := s.open(m)
+	if err != nil {
+		return err
 	}
 	shown, hidden := Details{}, map[string]string{}
 	for key, value := range details {
 		text, _ := value.(string)
-		if IsPersonal(key) {
+		if IsPersonal(key) || key == TokenKey {
 			if was, ok := old[key]; ok && text == Mask(was) {
 				text = was
+			}
+			if key == TokenKey && !token.MatchString(text) { // how another one was shown
+				return ErrSecretDetail.At("details." + key)
 			}
 			hidden[key], text = text, Mask(text)
 		}

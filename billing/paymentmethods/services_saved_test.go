@@ -120,6 +120,27 @@ func TestSavedMethods(t *testing.T) {
 		w.asMember(a).Get(savedPath+"?account=b").Refused(403, "staff_only")
 	})
 
+	t.Run("keep a provider's token sealed, and can be charged with it (S1-04)", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		member := w.asMember(w.account("PK", "PKR"))
+		made := member.Post(savedPath, `{"payment_method":"card","display_name":"a","details":{"token":"pm_1Nv0FsAbCdEfGh"}}`).Expect(201)
+		path := savedPath + made.Text("data.id") + "/"
+		if got := made.Text("data.details.token"); got != "••••EFGH" {
+			t.Errorf("the token is shown as %s", got)
+		}
+		member.Patch(path, `{"details":{"token":"••••EFGH","brand":"Visa"}}`).Expect(200)
+		member.Patch(path, `{"details":{"token":"••••EFGX","brand":"Visa"}}`).Refused(400, "secret_detail_rejected")
+		for _, body := range []string{
+			`{"payment_method":"card","display_name":"a","details":{"token":"1234"}}`,
+			`{"payment_method":"card","display_name":"a","details":{"token":"my password"}}`,
+			`{"payment_method":"card","display_name":"a","details":{"pin_token":"tok_visa"}}`,
+			`{"payment_method":"bank_transfer","display_name":"a","details":{"token":"tok_visa"}}`,
+			`{"payment_method":"cash","display_name":"a","details":{"token":"tok_visa"}}`,
+		} {
+			member.Post(savedPath, body).Refused(400, "validation_failed")
+		}
+	})
 	t.Run("refuse bad input and secrets", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

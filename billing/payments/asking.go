@@ -60,7 +60,7 @@ func (s *Service) pursue(ctx context.Context, id uuid.UUID, first bool) (Reply, 
 	if err != nil {
 		return s.conclude(ctx, o, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err), sourceAnswer)
 	}
-	said, source, err := ask(ctx, a, p, o, first)
+	said, source, err := s.ask(ctx, a, p, o, first)
 	s.at(ctx, pointAsked)
 	return s.conclude(ctx, o, said, err, source)
 }
@@ -74,7 +74,7 @@ const (
 )
 
 // ask makes the calls.
-func ask(ctx context.Context, a gateways.Access, p *Payment, o *order, first bool) (gateways.Result, string, error) {
+func (s *Service) ask(ctx context.Context, a gateways.Access, p *Payment, o *order, first bool) (gateways.Result, string, error) {
 	if !first && a.Gateway.Capabilities().FetchStatus {
 		said, err := attempt(ctx, func() (gateways.Result, error) {
 			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
@@ -83,10 +83,14 @@ func ask(ctx context.Context, a gateways.Access, p *Payment, o *order, first boo
 			return said, sourceStatus, err
 		}
 	}
+	begin, err := s.toBegin(ctx, p, o)
+	if err != nil {
+		return gateways.Result{}, sourceAnswer, err
+	}
 	said, err := attempt(ctx, func() (gateways.Result, error) {
 		switch o.Operation {
 		case opBegin:
-			return a.Gateway.Begin(ctx, a.Credentials, gateways.Order{ID: p.ID, Amount: p.Amount(), Source: o.Source, Hold: o.Hold, Description: p.Notes, CallbackURL: a.CallbackPath()})
+			return a.Gateway.Begin(ctx, a.Credentials, begin)
 		case opCapture:
 			return a.Gateway.Capture(ctx, a.Credentials, gateways.Operation{Key: o.OperationID.String(), OrderID: p.ID, Reference: o.ProviderID, Amount: money.New(*o.OperationMinor, p.Currency)})
 		case opRelease:

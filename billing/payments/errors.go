@@ -87,6 +87,11 @@ var (
 	ErrInsufficientFunds = errs.PaymentRequired("insufficient_funds", "The card has too little money. Try another one.")
 	// ErrExpiredCard means that the card has expired.
 	ErrExpiredCard = errs.PaymentRequired("expired_card", "The card has expired. Try another one.")
+	// ErrReturnURL names an address that a payer's browser is not sent back to.
+	ErrReturnURL = errs.Invalid("invalid_return_url", "This must be a whole address that begins with https://.")
+	// ErrUnknownSource means that the payment source is the id of no saved method that could pay this: not of this account, or
+	// without a token (S1-04).
+	ErrUnknownSource = errs.Invalid("unknown_payment_source", "There is no such saved payment method, or it cannot be charged.")
 	// ErrInvalidSource means that the provider does not know the payment source (S1-20).
 	ErrInvalidSource = errs.PaymentRequired("invalid_payment_source", "The payment source is unknown to the provider, or was used up.")
 	// ErrPaymentDeclined means that the provider has refused for a reason of its own, which provider_code names.

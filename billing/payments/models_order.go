@@ -39,7 +39,8 @@ type order struct {
 	AccountID      uuid.UUID          `bun:"account_id,type:uuid,nullzero"`
 	Name           string             `bun:"name"`                 // the gateway's, or the tenant's own for an integrator
 	ProviderID     string             `bun:"provider_id,nullzero"` // from the provider's first answer on
-	Source         string             `bun:"source"`               // the payer's token; empty once the first call is answered
+	Source         string             `bun:"source"`               // the payer's token, or the id of a saved method; empty once the first call is answered
+	ReturnURL      string             `bun:"return_url"`           // where the payer's browser comes back to; empty: where the tenant's settings say
 	Hold           bool               `bun:"hold"`
 	Redirect       *gateways.Redirect `bun:"redirect,type:jsonb,nullzero"`
 	Operation      operation          `bun:"operation"`

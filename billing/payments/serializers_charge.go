@@ -3,6 +3,7 @@ package payments
 import (
 	"github.com/google/uuid"
 
+	"countersign/billing/gateways"
 	"countersign/billing/money"
 	"countersign/internal/errs"
 	"countersign/internal/idempotency"
@@ -18,6 +19,7 @@ type ChargeRequest struct {
 	Amount         web.Number `json:"amount"`
 	Currency       string     `json:"currency" validate:"required,len=3"`
 	PaymentSource  string     `json:"payment_source" validate:"max=255"`
+	ReturnURL      string     `json:"return_url"` // where the payer's browser comes back to, when his bank asks him
 	Gateway        string     `json:"gateway" validate:"max=40"`
 	Capture        *bool      `json:"capture"` // false: hold only; absent: true
 	InvoiceID      string     `json:"invoice_id" validate:"max=100"`
@@ -30,11 +32,14 @@ type ChargeRequest struct {
 
 func (req ChargeRequest) input(once *idempotency.Once) (ChargeInput, error) {
 	in := ChargeInput{Account: req.AccountID, Invoice: req.InvoiceID, Source: req.PaymentSource, Gateway: req.Gateway, Hold: req.Capture != nil && !*req.Capture,
-		Prepayment: req.Prepayment, Force: req.Force, AllowCredit: req.AllowCredit, Description: req.Description, Once: once}
+		ReturnURL: req.ReturnURL, Prepayment: req.Prepayment, Force: req.Force, AllowCredit: req.AllowCredit, Description: req.Description, Once: once}
 	var fields errs.Fields
 	var err error
 	if in.Currency, err = money.ParseCurrency(req.Currency); err != nil {
 		fields.Add("currency", errs.As(err))
+	}
+	if req.ReturnURL != "" && !gateways.IsReturnURL(req.ReturnURL) {
+		fields.Add("return_url", ErrReturnURL)
 	}
 	amount := req.amount()
 	if amount.missing() {

@@ -28,6 +28,7 @@ type CreateRequest struct {
 	Reference            string       `json:"reference" validate:"max=120"` // of a receipt, a cheque or a transfer
 	TransactionReference string       `json:"transaction_reference" validate:"max=120"`
 	PaymentSource        string       `json:"payment_source" validate:"max=255"`
+	ReturnURL            string       `json:"return_url"` // where the payer's browser comes back to, when his bank asks him
 	Capture              *bool        `json:"capture"`
 	Details              web.FreeForm `json:"details"`
 	Notes                string       `json:"notes" validate:"max=1000"`
@@ -73,7 +74,7 @@ func (req CreateRequest) fits(gateway string, method paymentmethods.Method) erro
 	var fields errs.Fields
 	for name, unused := range map[string]bool{
 		"reference": provider && req.Reference != "", "transaction_reference": provider && req.TransactionReference != "", "paid_at": provider && req.PaidAt != "",
-		"payment_source": !provider && req.PaymentSource != "", "capture": !provider && req.Capture != nil,
+		"payment_source": !provider && req.PaymentSource != "", "capture": !provider && req.Capture != nil, "return_url": !provider && req.ReturnURL != "",
 		"prepayment": manual && req.Prepayment, "allow_credit": manual && req.AllowCredit,
 	} {
 		if unused {
@@ -135,7 +136,7 @@ func (req CreateRequest) manual(once *idempotency.Once) (SubmitManualInput, erro
 }
 
 func (req CreateRequest) charge(gateway string, once *idempotency.Once) (ChargeInput, error) {
-	in, err := ChargeRequest{AmountMinor: req.AmountMinor, AmountCents: req.AmountCents, Quantity: req.Quantity, Amount: req.Amount, Currency: req.Currency, PaymentSource: req.PaymentSource, Gateway: gateway, Capture: req.Capture,
+	in, err := ChargeRequest{AmountMinor: req.AmountMinor, AmountCents: req.AmountCents, Quantity: req.Quantity, Amount: req.Amount, Currency: req.Currency, PaymentSource: req.PaymentSource, ReturnURL: req.ReturnURL, Gateway: gateway, Capture: req.Capture,
 		InvoiceID: req.InvoiceID, AccountID: req.AccountID, Prepayment: req.Prepayment, Description: req.Notes, Force: req.Force, AllowCredit: req.AllowCredit}.input(once)
 	in.Details = req.Details
 	return in, err

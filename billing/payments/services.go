@@ -13,6 +13,7 @@ import (
 	"countersign/billing/evidence"
 	"countersign/billing/gateways"
 	"countersign/billing/invoices"
+	"countersign/billing/paymentmethods"
 	"countersign/internal/batch"
 	"countersign/internal/database"
 	"countersign/internal/keyring"
@@ -26,6 +27,7 @@ type Deps struct {
 	Invoices *invoices.Service
 	Evidence *evidence.Service
 	Gateways *gateways.Service
+	Methods  *paymentmethods.Service
 	// Secret keys the fingerprints by which references are recognised across tenants without being told. Changing it
 	// forgets what was seen.
 	Secret []byte
@@ -42,6 +44,7 @@ type Service struct {
 	invoices  *invoices.Service
 	evidence  *evidence.Service
 	gateways  *gateways.Service
+	methods   *paymentmethods.Service
 	pause     func(ctx context.Context, point string)
 	secret    []byte
 	keys      *keyring.Keyring
@@ -65,6 +68,8 @@ func New(d Deps) *Service {
 		panic("payments: Deps.Evidence is missing")
 	case d.Gateways == nil:
 		panic("payments: Deps.Gateways is missing")
+	case d.Methods == nil:
+		panic("payments: Deps.Methods is missing")
 	case len(d.Secret) == 0:
 		panic("payments: Deps.Secret is missing")
 	case d.Keys == nil:
@@ -72,7 +77,7 @@ func New(d Deps) *Service {
 	case d.Now == nil:
 		panic("payments: Deps.Now is missing")
 	}
-	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, gateways: d.Gateways, pause: d.Pause, secret: d.Secret, keys: d.Keys, now: d.Now}
+	s := &Service{db: d.DB, outbox: d.Outbox, invoices: d.Invoices, evidence: d.Evidence, gateways: d.Gateways, methods: d.Methods, pause: d.Pause, secret: d.Secret, keys: d.Keys, now: d.Now}
 	s.settling = make(chan struct{}, runtime.GOMAXPROCS(0)+1) // one more than cores: while one waits for the disk, another works
 	s.reads = batch.NewGroup(maxTogether, enoughReads, s.readTogether)
 	s.claims = batch.NewGroup(maxTogether, enoughWrites, s.submitTogether)

@@ -31,8 +31,9 @@ type ChargeInput struct {
 	Invoice     string // id or external id; empty: none
 	Amount      func(money.Currency) (*money.Money, error)
 	Currency    money.Currency
-	Source      string // the payer's token; empty only for gateways that the tenant has registered himself
+	Source      string // the payer's token, or the id of a saved method (S1-04); empty only for gateways that the tenant has registered himself
 	Gateway     string // empty: the tenant's one that takes charges
+	ReturnURL   string // where the payer's browser comes back to; empty: where the tenant's settings say
 	Hold        bool   // authorise only, and capture later (S1-30)
 	Prepayment  bool   // without an invoice: the customer's credit, and not revenue
 	Force       bool   // even if an equal payment was made a moment ago
@@ -40,6 +41,8 @@ type ChargeInput struct {
 	Description string
 	Details     map[string]any
 	Once        *idempotency.Once
+
+	saved uuid.UUID // whose saved method Source is; zero: it is a token
 }
 
 // Charge asks a provider for money (S1-15). The key and the payment are committed before the provider is asked, and its
@@ -56,6 +59,9 @@ func (s *Service) Charge(ctx context.Context, in ChargeInput) (Reply, error) {
 		return begun.Answer, err
 	case begun.Subject != uuid.Nil:
 		return s.again(ctx, in.Once, begun.Subject)
+	}
+	if err := s.takeSaved(ctx, &in); err != nil {
+		return Reply{}, err
 	}
 	a, err := s.gatewayFor(ctx, in)
 	if err != nil {
@@ -149,6 +155,9 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 		if err != nil {
 			return err
 		}
+		if in.saved != uuid.Nil && p.AccountID != in.saved {
+			return ErrUnknownSource.At("payment_source")
+		}
 		if err := p.demand(in.Amount); err != nil {
 			return err
 		}
@@ -167,7 +176,7 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 				return err
 			}
 		}
-		o := &order{TenantID: p.TenantID, PaymentID: id, AccountID: p.AccountID, Name: a.Name, Source: in.Source, Hold: in.Hold, Operation: opBegin, OperationID: id,
+		o := &order{TenantID: p.TenantID, PaymentID: id, AccountID: p.AccountID, Name: a.Name, Source: in.Source, ReturnURL: in.ReturnURL, Hold: in.Hold, Operation: opBegin, OperationID: id,
 			BusyUntil: now.Add(leaseTime), NextAskAt: now.Add(leaseTime), CreatedAt: now}
 		if _, err := tx.NewInsert().Model(o).Exec(ctx); err != nil {
 			return err

@@ -93,7 +93,7 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
 		})
 	default:
-		said, _, err = ask(ctx, a, p, o, true)
+		said, _, err = s.ask(ctx, a, p, o, true)
 	}
 	_, err = s.conclude(ctx, o, said, err, sourceSweep)
 	if errors.Is(err, ErrGatewayUnavailable) || errors.Is(err, ErrGatewayMisconfigured) || errors.Is(err, errOvertaken) {

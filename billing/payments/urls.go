@@ -15,13 +15,13 @@ import (
 func (v *Views) urls() []web.Route {
 	const tag = "Payments"
 	decision := []*errs.Error{decisions.ErrDigestRequired, ErrChanged, ErrNotPending, ErrFourEyes, ErrPasswordReset, decisions.ErrAlreadyDecided, ErrEvidenceRequired}
-	charging := []*errs.Error{ErrCardDeclined, ErrInsufficientFunds, ErrExpiredCard, ErrInvalidSource, ErrPaymentDeclined, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured,
+	charging := []*errs.Error{ErrCardDeclined, ErrInsufficientFunds, ErrExpiredCard, ErrInvalidSource, ErrUnknownSource, ErrPaymentDeclined, ErrGatewayRefused, ErrGatewayUnavailable, ErrGatewayMisconfigured,
 		ErrNeverReached, idempotency.ErrReused, idempotency.ErrInProgress}
 	return append(append(v.refundURLs(), v.anomalyURLs()...), []web.Route{
 		{Method: http.MethodPost, Path: "/billing/charges/", Permission: auth.BillingCreate, Handler: v.charge,
 			Tag: "Charges", Summary: "Ask a provider for money, once for each idempotency key", Request: ChargeRequest{}, Response: ChargeResponse{}, Status: http.StatusCreated, Later: true,
 			Errors: append([]*errs.Error{idempotency.ErrRequired, idempotency.ErrKeysDiffer, ErrUnsupportedMethod, ErrInvoiceNotFound, invoices.ErrAlreadyPaid, ErrPending, ErrAmountLimit, ErrTooMany,
-				ErrPossibleDuplicate}, charging...)},
+				ErrPossibleDuplicate, ErrReturnURL}, charging...)},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/capture/", Staff: true, Permission: auth.BillingCreate, Handler: v.capture,
 			Tag: "Charges", Summary: "Take what is held, or a part of it", Request: CaptureRequest{}, Response: ChargeResponse{}, Later: true, NeedsKey: true,
 			Errors: append([]*errs.Error{idempotency.ErrRequired, ErrIllegalTransition, ErrCaptureTooLarge, ErrCannotCapture, ErrOperationPending}, charging...)},
@@ -33,7 +33,7 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/", Staff: true, Permission: auth.BillingCreate, Handler: v.create,
 			Tag: tag, Summary: "Record cash, submit a transfer, or ask a provider, whatever the gateway is", Request: CreateRequest{}, Response: ChargeResponse{}, Status: http.StatusCreated, Later: true,
 			Errors: append([]*errs.Error{ErrUnsupportedMethod, ErrInvoiceNotFound, invoices.ErrAlreadyPaid, ErrPending, web.ErrRequired, idempotency.ErrRequired, idempotency.ErrKeysDiffer, ErrReferenceRequired, ErrReceiptRequired, ErrReferenceCounted, ErrNotUsed, ErrOtherMethod, ErrOtherAccount, ErrAmountLimit, ErrTooMany,
-				ErrPossibleDuplicate, paymentmethods.ErrDetailsTooLarge}, charging...)},
+				ErrPossibleDuplicate, ErrReturnURL, paymentmethods.ErrDetailsTooLarge}, charging...)},
 		{Method: http.MethodGet, Path: "/billing/payments/count/", Permission: auth.BillingView, Handler: v.count,
 			Tag: tag, Summary: "How many payments a filter matches", Query: listSpec(words()), Response: CountResponse{}},
 		{Method: http.MethodPost, Path: "/billing/payments/search/", Permission: auth.BillingView, Handler: v.search,

@@ -42,7 +42,7 @@ func (g *Gateway) Name() string { return "integrator" }
 func (g *Gateway) Capabilities() gateways.Capabilities {
 	return gateways.Capabilities{Begin: true, Refunds: gateways.RefundByHand, PartRefund: true, Callbacks: true, Named: true,
 		Modes:  []gateways.Mode{gateways.Live, gateways.Test},
-		Fields: []gateways.Field{{Name: secretField, Secret: true, Required: true, Check: func(value string) bool { return len(value) >= minSecret }}}}
+		Fields: []gateways.Field{{Name: secretField, Secret: true, Required: true, Check: func(_ gateways.Mode, value string) bool { return len(value) >= minSecret }}}}
 }
 
 // Begin asks nobody: the payment waits for the processor's callback.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -52,7 +53,7 @@ func (g *Gateway) Capabilities() gateways.Capabilities {
 		Fields: []gateways.Field{{Name: secretField, Secret: true, Required: true, Made: true}, {Name: slowField, Check: isDelay}, {Name: delayField, Check: isDelay}}}
 }
 
-func isDelay(text string) bool {
+func isDelay(_ gateways.Mode, text string) bool {
 	ms, err := strconv.Atoi(text)
 	return err == nil && ms >= 0 && time.Duration(ms)*time.Millisecond <= maxDelay
 }
@@ -92,7 +93,11 @@ func (g *Gateway) Begin(ctx context.Context, c gateways.Credentials, o gateways.
 		}
 		return g.queue(ctx, tx, placed, b.news, wait)
 	}
-	return g.do(ctx, c, call)
+	r, err := g.do(ctx, c, call)
+	if r.Redirect != nil && o.ReturnURL != "" {
+		r.Redirect.URL += "?return_url=" + url.QueryEscape(o.ReturnURL)
+	}
+	return r, err
 }
 
 // Capture implements gateways.Gateway. What is not captured of a hold is released.

@@ -4,10 +4,12 @@
 package stripe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +30,8 @@ const (
 
 	keyField     = "secret_key"
 	webhookField = "webhook_secret"
+	// returnField is where payers' browsers come back to after their bank has asked them, unless the order says otherwise.
+	returnField = "return_url"
 	// orderKey is under which Stripe keeps our id of an order, so that it is found when its answer was lost.
 	orderKey = "countersign_payment"
 	// settled is after which time Stripe's search knows everything: it lags behind by a minute, and in bad times by more.
@@ -54,10 +58,18 @@ func (g *Gateway) Capabilities() gateways.Capabilities {
 	return gateways.Capabilities{Begin: true, Capture: true, PartCapture: true, Release: true, Refunds: gateways.RefundByAPI, PartRefund: true, FetchStatus: true,
 		Callbacks: true, PublicKey: true, Modes: []gateways.Mode{gateways.Live, gateways.Test},
 		Fields: []gateways.Field{
-			{Name: keyField, Secret: true, Required: true, Check: func(v string) bool { return strings.HasPrefix(v, "sk_") || strings.HasPrefix(v, "rk_") }},
-			{Name: webhookField, Secret: true, Check: func(v string) bool { return strings.HasPrefix(v, "whsec_") }},
-			{Name: gateways.PublicKeyField, Check: func(v string) bool { return strings.HasPrefix(v, "pk_") }},
+			{Name: keyField, Secret: true, Required: true, Check: isKey("sk_", "rk_")},
+			{Name: webhookField, Secret: true, Check: func(_ gateways.Mode, v string) bool { return strings.HasPrefix(v, "whsec_") }},
+			{Name: gateways.PublicKeyField, Check: isKey("pk_")},
+			{Name: returnField, Check: func(_ gateways.Mode, v string) bool { return gateways.IsReturnURL(v) }},
 		}}
+}
+
+// isKey checks the prefix of a key: it says what the key is for, and for which kind of money.
+func isKey(kinds ...string) func(gateways.Mode, string) bool {
+	return func(mode gateways.Mode, value string) bool {
+		return slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasPrefix(value, kind+string(mode)+"_") })
+	}
 }
 
 // key gives the tenant's key. One for the other kind of money is found here, before any is moved.
@@ -99,11 +111,14 @@ func (g *Gateway) Begin(ctx context.Context, c gateways.Credentials, o gateways.
 	if o.Hold {
 		p.CaptureMethod = stripego.String(string(stripego.PaymentIntentCaptureMethodManual))
 	}
+	if o.Customer != "" {
+		p.Customer = stripego.String(o.Customer)
+	}
 	if o.Description != "" {
 		p.Description = stripego.String(o.Description)
 	}
-	if o.ReturnURL != "" {
-		p.ReturnURL = stripego.String(o.ReturnURL)
+	if url := cmp.Or(o.ReturnURL, c.Settings[returnField]); url != "" {
+		p.ReturnURL = stripego.String(url)
 	}
 	pi, err := (paymentintent.Client{B: g.backend, Key: k}).New(p)
 	if err != nil {
