@@ -5,7 +5,7 @@ import (
 	"countersign/internal/web"
 )
 
-// UpdateRequest is the body of PATCH tenant/.
+// UpdateRequest is the body of PATCH tenant/. Of what can be switched off, null does it, and so does 0.
 type UpdateRequest struct {
 	Name                *string     `json:"name" validate:"omitempty,min=1,max=200"`
 	Country             *string     `json:"country" validate:"omitempty,max=60"`
@@ -14,16 +14,16 @@ type UpdateRequest struct {
 	Locale              *string     `json:"locale" validate:"omitempty,oneof=en ru uz bn"`
 	InvoicePrefix       *string     `json:"invoice_prefix" validate:"omitempty,min=1,max=12,alphanum,uppercase"`
 	PaymentTermsDays    *int        `json:"payment_terms_days" validate:"omitempty,gte=0,lte=365"`
-	TwoApprovalAbove    *web.Number `json:"two_approval_threshold"`
+	TwoApprovalAbove    *web.Number `json:"two_approval_threshold" null:"0"`
 	AllowParallelClaims *bool       `json:"allow_parallel_claims"`
 
 	ApplyCreditAutomatically *bool       `json:"apply_credit_automatically"`
 	RefundWindowDays         *int        `json:"refund_window_days" validate:"omitempty,gte=0,lte=3650"`
-	TwoRefundApprovalsAbove  *web.Number `json:"two_refund_approvals_above"`
-	WriteOffTolerance        *web.Number `json:"write_off_tolerance"`
-	PaymentLimit             *web.Number `json:"payment_limit"`
-	DailyLimit               *web.Number `json:"daily_limit"`
-	HourlyPayments           *int        `json:"hourly_payments" validate:"omitempty,gte=0,lte=1000000"`
+	TwoRefundApprovalsAbove  *web.Number `json:"two_refund_approvals_above" null:"0"`
+	WriteOffTolerance        *web.Number `json:"write_off_tolerance" null:"0"`
+	PaymentLimit             *web.Number `json:"payment_limit" null:"0"`
+	DailyLimit               *web.Number `json:"daily_limit" null:"0"`
+	HourlyPayments           *int        `json:"hourly_payments" null:"0" validate:"omitempty,gte=0,lte=1000000"`
 	DuplicateWindowMinutes   *int        `json:"duplicate_window_minutes" validate:"omitempty,gte=0,lte=1440"`
 }
 

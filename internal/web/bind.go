@@ -51,7 +51,8 @@ type Anything struct{ JSON any }
 type FreeForm map[string]any
 
 // Decode reads one JSON object into dst, a pointer to a struct with json tags, and validates it. Keys may be
-// snake_case or camelCase (C-03); unknown and repeated keys are refused; all faults are reported at once. Card data
+// snake_case or camelCase (C-03); unknown and repeated keys are refused; all faults are reported at once. Null is the same as
+// absent, and for a field with the tag null:"0" it is that number: null takes a limit away where zero does. Card data
 // anywhere in the body, also under unknown keys and in keys, is ErrCardData and no other fault is told.
 func Decode(r *http.Request, dst any) error {
 	if !declaresJSON(r.Header.Get("Content-Type")) {
@@ -266,17 +267,21 @@ func snake(name string) string {
 }
 
 func bindStruct(object map[string]any, dst reflect.Value, path string, fields *faults) {
-	known := map[string]reflect.Value{}
+	known, nulls := map[string]reflect.Value{}, map[string]string{}
 	for i := range dst.NumField() {
-		name, _, _ := strings.Cut(dst.Type().Field(i).Tag.Get("json"), ",")
+		tag := dst.Type().Field(i).Tag
+		name, _, _ := strings.Cut(tag.Get("json"), ",")
 		if name != "" && name != "-" {
-			known[name] = dst.Field(i)
+			known[name], nulls[name] = dst.Field(i), tag.Get("null")
 		}
 	}
 	seen := map[string]bool{}
 	for key, value := range object {
 		name := snake(key)
 		field, ok := known[name]
+		if value == nil && nulls[name] != "" {
+			value = json.Number(nulls[name])
+		}
 		switch {
 		case !ok:
 			fields.add(join(path, key), ErrUnknownField)

@@ -1,0 +1,41 @@
+package tenancy_test
+
+import (
+	"net/http"
+	"testing"
+
+	"countersign/billing/billingtest"
+)
+
+// TestUpdate_limits sets every limit and takes it away again, by null as by zero.
+func TestUpdate_limits(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	owner := w.As(w.Owner)
+	const path = billingtest.Base + "/tenant/"
+	limits := []string{"payment_limit", "daily_limit", "hourly_payments", "two_approval_threshold", "two_refund_approvals_above", "write_off_tolerance"}
+	for _, off := range []any{nil, 0} {
+		on, taken := map[string]any{}, map[string]any{}
+		for _, name := range limits {
+			on[name], taken[name] = 50, off
+		}
+		for name := range owner.Patch(path, on).Expect(http.StatusOK).At("data").(map[string]any) {
+			if _, limit := on[name]; limit {
+				if got := owner.Get(path).At("data." + name); got == nil || got == "0.00" {
+					t.Errorf("%s is %v after it was set", name, got)
+				}
+			}
+		}
+		owner.Patch(path, map[string]any{"name": "Other", "payment_terms_days": nil}).Expect(http.StatusOK)
+		if got := owner.Get(path).Text("data.payment_limit"); got != "50.00" {
+			t.Errorf("what is not named becomes %s", got)
+		}
+		owner.Patch(path, taken).Expect(http.StatusOK)
+		after := owner.Get(path).Expect(http.StatusOK)
+		for _, name := range limits {
+			if got := after.At("data." + name); got != nil && name != "write_off_tolerance" || name == "write_off_tolerance" && got != "0.00" {
+				t.Errorf("%s is %v after %v", name, got, off)
+			}
+		}
+	}
+}
