@@ -79,6 +79,18 @@ func TestPlans(t *testing.T) {
 		{"payments of an invoice, for a member", "payments_invoice_idx", w.Member.Ctx, get(w.Member, base+"/invoices/"+inv.ID.String()+"/payments/?cursor=")},
 		{"a search by reference", "payments_reference_idx", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search=crowd%2019999")},
 		{"a search by id", "payments_pkey", w.Viewer.Ctx, get(w.Viewer, list+"?cursor=&search="+uuid.NewString())},
+		{"what has failed", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=failed&cursor=")},
+		{"what has failed, counted", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=failed")},
+		{"what was refunded", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=refunded&cursor=")},
+		{"what was refunded in part", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=partially_refunded&cursor=")},
+		{"what was withdrawn", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=cancelled&cursor=")},
+		{"what has expired", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=expired&cursor=")},
+		{"what is held", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=authorized&cursor=")},
+		{"what the payer must finish", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending&cursor=")},
+		{"what nobody was asked for", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=created&cursor=")},
+		{"what is open", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=open&cursor=")},
+		{"what is at its provider or with the worker", "payments_in_flight_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=processing&cursor=")},
+		{"transactions that were cancelled", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, base+"/transactions/?status=canceled&cursor=")},
 		{"what waits for a decision", "payments_undecided_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending_approval&cursor=")},
 		{"the queue", "payments_undecided_idx", w.Viewer.Ctx, func() {
 			err := tenancy.Read(w.Viewer.Ctx, db, func(ctx context.Context, tx bun.Tx) error {

@@ -212,16 +212,7 @@ func filtered(ctx context.Context, tx bun.Tx, l web.List, account uuid.UUID) *bu
 		q = q.Where("p.account_id = ?", account)
 	}
 	if sel, ok := web.Value[selection](l, "status"); ok {
-		q = q.Where("p.status IN (?)", bun.List(sel.Statuses))
-		// the status is in no index, so that settlement writes none: what waits is found by where it waits
-		switch {
-		case slices.Equal(sel.Statuses, []Status{StatusPendingApproval}):
-			q = q.Where("p.undecided")
-		case slices.Equal(sel.Statuses, []Status{StatusProcessing}):
-			q = q.Where(`p.id IN (SELECT q.payment_id FROM settlement_queue AS q WHERE q.tenant_id = ?0
-				UNION ALL SELECT a.id FROM payments AS a WHERE a.tenant_id = ?0 AND a.set_aside <> ''
-				UNION ALL SELECT f.id FROM payments AS f WHERE f.tenant_id = ?0 AND f.in_flight)`, tenancy.ID(ctx))
-		}
+		q = inStatus(ctx, q, sel.Statuses)
 		if sel.Settled {
 			q = q.Where("p.settlement_status = 'settled'")
 		}
@@ -265,6 +256,38 @@ func withRefunds(ctx context.Context, tx bun.Tx, id uuid.UUID) ([]uuid.UUID, err
 		return nil, fmt.Errorf("read the refunds of payment %s: %w", id, err)
 	}
 	return append(refunds, id), nil
+}
+
+// inStatus narrows a query to some statuses. The status is in no index, so that settlement writes none: what waits is found
+// by where it waits, and what few have by a column that settlement leaves as it is. What most have needs no index.
+func inStatus(ctx context.Context, q *bun.SelectQuery, statuses []Status) *bun.SelectQuery {
+	q = q.Where("p.status IN (?)", bun.List(statuses))
+	rare := []Status{}
+	for _, s := range statuses {
+		if s != StatusPendingApproval && s != StatusProcessing && s != StatusSucceeded {
+			rare = append(rare, s)
+		}
+	}
+	switch {
+	case slices.Contains(statuses, StatusSucceeded):
+		return q
+	case len(rare) == len(statuses):
+		return q.Where("p.rare_status IN (?)", bun.List(rare))
+	case len(statuses) == 1 && statuses[0] == StatusPendingApproval:
+		return q.Where("p.undecided")
+	}
+	places := []string{}
+	if slices.Contains(statuses, StatusProcessing) {
+		places = append(places, "SELECT q.payment_id FROM settlement_queue AS q WHERE q.tenant_id = ?0", "SELECT a.id FROM payments AS a WHERE a.tenant_id = ?0 AND a.set_aside <> ''",
+			"SELECT f.id FROM payments AS f WHERE f.tenant_id = ?0 AND f.in_flight")
+	}
+	if slices.Contains(statuses, StatusPendingApproval) {
+		places = append(places, "SELECT u.id FROM payments AS u WHERE u.tenant_id = ?0 AND u.undecided")
+	}
+	if len(rare) > 0 {
+		places = append(places, "SELECT r.id FROM payments AS r WHERE r.tenant_id = ?0 AND r.rare_status IN (?1)")
+	}
+	return q.Where("p.id IN ("+strings.Join(places, " UNION ALL ")+")", tenancy.ID(ctx), bun.List(rare))
 }
 
 // Undecided gives the claims that wait for a decision, the oldest first, up to limit.
