@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"io"
+	"math/bits"
 	"strings"
 
 	"github.com/google/uuid"
@@ -35,3 +36,8 @@ func PlanOfTwins(ctx context.Context, tx bun.Tx, id uuid.UUID) (string, error) {
 	err := tx.NewRaw("EXPLAIN EXECUTE twins (?, ARRAY[?::uuid])", tenancy.ID(ctx), id).Scan(ctx, &lines)
 	return strings.Join(lines, "\n"), err
 }
+
+// Distance is the number of bits, 0 to 64, in which two perceptual hashes differ. The same picture, scaled down and
+// recompressed, is within 4. So may be two different screenshots of one app, or two scans of one form: close means
+// "look at both", never "the same".
+func Distance(a, b int64) int { return bits.OnesCount64(uint64(a ^ b)) }

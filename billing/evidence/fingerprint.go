@@ -8,7 +8,6 @@ import (
 	"image"
 	"image/color"
 	"io"
-	"math/bits"
 
 	"golang.org/x/image/draw"
 )
@@ -28,14 +27,9 @@ type Fingerprint struct {
 	// colour.
 	PixelHash [sha256.Size]byte
 	// PerceptualHash is a 64-bit difference hash of the brightness over white; its bits have no order, so the sign
-	// means nothing. Compare with Distance.
+	// means nothing. The fewer bits differ, the more alike are the pictures.
 	PerceptualHash int64
 }
-
-// Distance is the number of bits, 0 to 64, in which two perceptual hashes differ. The same picture, scaled down and
-// recompressed, is within 4. So may be two different screenshots of one app, or two scans of one form: close means
-// "look at both", never "the same".
-func Distance(a, b int64) int { return bits.OnesCount64(uint64(a ^ b)) }
 
 // TakeFingerprint decodes a picture of the given sniffed type. PDF, and nothing else, has no fingerprint; the second
 // result says so. Errors for the client: ErrUnsupportedType, when not even the header is one of a single picture,

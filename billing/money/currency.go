@@ -3,8 +3,6 @@ package money
 import (
 	"database/sql/driver"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -26,11 +24,6 @@ func ParseCurrency(text string) (Currency, error) {
 		return "", ErrUnknownCurrency
 	}
 	return c, nil
-}
-
-// Currencies lists every code of the table in alphabetic order.
-func Currencies() []Currency {
-	return slices.Sorted(maps.Keys(exponents))
 }
 
 // Exponent is the number of decimal places ISO 4217 gives the currency: 2 for USD, 0 for JPY, 3 for KWD. It is what

@@ -61,22 +61,6 @@ func orZero(amount string) *string {
 	return &amount
 }
 
-// FixtureCountries lists the countries that have a file of rows.
-func FixtureCountries() []string {
-	entries, err := fs.ReadDir(fixtures, "fixtures")
-	if err != nil {
-		panic(fmt.Sprintf("paymentmethods: read embedded fixtures: %v", err))
-	}
-	var codes []string
-	for _, e := range entries {
-		name := strings.TrimSuffix(e.Name(), ".yaml")
-		if name != everywhereFixtures {
-			codes = append(codes, strings.ToUpper(name))
-		}
-	}
-	return codes
-}
-
 // LoadFixtures gives the tenant of ctx the usual rows for everywhere and for the named countries; a country without a
 // file adds nothing. Rows that are there are set back to what the files say, and a second run changes nothing.
 func (s *Service) LoadFixtures(ctx context.Context, countries ...string) error {

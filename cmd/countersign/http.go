@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
@@ -145,8 +146,19 @@ func (p *project) metrics() (*metrics.Metrics, error) {
 		"countersign_payments_settlement_lag_seconds":       "Time since the approval of the oldest payment that waits for the worker; 0 when none does.",
 		"countersign_payments_set_aside":                    "Approved payments that the settlement could not take.",
 	}, p.billing.Payments.Gauges)
+	m.Gauges(map[string]string{"countersign_database_up": "1 when the database answers this process, 0 when it is away."}, p.databaseUp)
 	m.GaugesBy("check", integrity.GaugeHelp(), p.integrity.Gauges)
 	return m, nil
+}
+
+// databaseUp is the gauge by which operators hear that the database is away (S0D-22).
+func (p *project) databaseUp(ctx context.Context) (map[string]float64, error) {
+	up := 1.0
+	if err := p.db.PingContext(ctx); err != nil {
+		slog.ErrorContext(ctx, database.Away, "error", err)
+		up = 0
+	}
+	return map[string]float64{"countersign_database_up": up}, nil
 }
 
 // ready says whether this process can serve: the database answers with the schema that this build knows, and the
@@ -161,6 +173,7 @@ func (p *project) ready(w http.ResponseWriter, r *http.Request) {
 	known, readErr := migrations.Files.ReadDir(".")
 	switch {
 	case err != nil && p.db.PingContext(ctx) != nil:
+		slog.ErrorContext(ctx, database.Away, "error", err)
 		fail("database", "does not answer")
 		fail("schema", "unknown")
 	case err != nil || readErr != nil || applied*2 < len(known): // a database without any schema has no list of what was applied

@@ -170,7 +170,7 @@ func testReadiness(t *testing.T, bin program) {
 	anybody.token = metricsToken
 	shown := anybody.get("/metrics").raw
 	for _, name := range []string{`countersign_http_request_seconds_count{method="GET",route="/api/v1/billing/payments",status="2xx"}`, "countersign_redis_up 1", "countersign_queue_tasks{", "countersign_queue_oldest_seconds{",
-		"countersign_outbox_waiting{", "countersign_outbox_oldest_seconds{", `countersign_integrity_findings{check="ledger.E001"} 0`,
+		"countersign_database_up 1", "countersign_outbox_waiting{", "countersign_outbox_oldest_seconds{", `countersign_integrity_findings{check="ledger.E001"} 0`,
 		`countersign_integrity_last_run_timestamp_seconds{check="audit.E001"}`, "countersign_payments_oldest_undecided_age_seconds 0", "countersign_payments_settlement_lag_seconds 0"} {
 		if !strings.Contains(shown, name) {
 			t.Errorf("/metrics has no %s", name)

@@ -10,6 +10,10 @@ import (
 	"countersign/internal/errs"
 )
 
+// Away is the message of the log line, at level error, that says that PostgreSQL does not answer. It never changes, so that
+// operators can be alarmed by it (S0D-22).
+const Away = "the database is away"
+
 // ErrUnavailable means that PostgreSQL does not answer. It is an outage, never a wrong credential or a missing row.
 var ErrUnavailable = errs.Unavailable("storage_unavailable", "The database does not answer at the moment. Nothing was changed; try again.")
 
@@ -22,11 +26,6 @@ var ErrBusy = errs.Unavailable("storage_busy", "Somebody else is changing the sa
 // IsUnique says whether err is the violation of one of the named unique constraints or indexes.
 func IsUnique(err error, constraints ...string) bool {
 	return violates(err, "23505", constraints)
-}
-
-// IsForeignKey says whether err is the violation of one of the named foreign keys.
-func IsForeignKey(err error, constraints ...string) bool {
-	return violates(err, "23503", constraints)
 }
 
 // IsCheck says whether err is the violation of one of the named check constraints.

@@ -98,16 +98,3 @@ func Text(lang, key, fallback string, params map[string]any) string {
 	}
 	return fallback
 }
-
-// Plural gives the sentence under key in the plural form that count needs; the catalogue sees it as {{.count}}.
-func Plural(lang, key string, count int, fallback string) string {
-	l, ok := localizers()[lang]
-	if !ok {
-		l = localizers()["en"]
-	}
-	text, err := l.Localize(&i18n.LocalizeConfig{MessageID: key, PluralCount: count, TemplateData: map[string]any{"count": count}})
-	if err == nil && text != "" {
-		return text
-	}
-	return strings.ReplaceAll(fallback, "{{.count}}", fmt.Sprint(count))
-}

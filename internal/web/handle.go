@@ -86,7 +86,10 @@ func Public(r *http.Request, err error) *errs.Error {
 	case e == nil:
 		e = ErrInternal.Because(err)
 	}
-	if e.Kind == errs.KindInternal || e.Kind == errs.KindUnavailable {
+	switch {
+	case errors.Is(e, database.ErrUnavailable):
+		slog.ErrorContext(r.Context(), database.Away, "error", err) // operators are alarmed by it (S0D-22)
+	case e.Kind == errs.KindInternal || e.Kind == errs.KindUnavailable:
 		slog.ErrorContext(r.Context(), "request failed", "code", e.Code, "error", err)
 	}
 	return e
