@@ -75,7 +75,7 @@ func (w teller) charge(prepayment bool) string {
 // convert turns credit of 10.00 USD into so'm, of which the bank gives as many.
 func (w teller) convert(given string) string {
 	w.GiveCredit(w.Account.ID, money.New(1000, "USD"))
-	return w.staff("fx/conversions/", map[string]any{"account_id": w.Account.ID.String(), "from_currency": "USD", "to_currency": "UZS", "from_amount": "10.00", "rate": "12500", "source": "cbu.uz", "to_amount": given}).Text("data.id")
+	return w.staff("fx/conversions/", map[string]any{"account_id": w.Account.ID.String(), "from_currency": "USD", "to_currency": "UZS", "from_amount": "10.00", "rate": "12500", "source": "cbu.uz", "to_amount": given, "reason": "The bank's letter"}).Text("data.id")
 }
 
 func (w teller) writeOff() string {

@@ -380,7 +380,7 @@ func (x *walk) convert() {
 		c.amount = *part
 	}
 	c.amount = max(1, c.amount)
-	body := map[string]any{"account_id": c.account, "from_currency": c.from, "to_currency": c.to}
+	body := map[string]any{"account_id": c.account, "from_currency": c.from, "to_currency": c.to, "reason": "Drawn"} // nobody has recorded such a rate: it takes an owner who says why
 	x.amount(body, "from_amount", &c.amount, c.from)
 	r := &rate{base: c.from, text: draw(x, "stated", []string{"1.0833", "154.37", "0.3071", "0.0065", "3.25", "0.5"})}
 	recorded := only(x.m.rates, func(r *rate) bool { return r.base == c.from && r.quote == c.to || r.base == c.to && r.quote == c.from })
@@ -396,11 +396,11 @@ func (x *walk) convert() {
 	}
 	var given *int64
 	if x.chance("given", 30) {
-		n := max(1, exchange(c.amount, c.from, c.to, r)+x.minor("more", 0, 4)-2)
+		n := max(1, exchange(c.amount, c.from, c.to, r)+x.minor("more", 0, 2)-1)
 		given = &n
 		x.amount(body, "to_amount", given, c.to)
 	}
-	a := x.keyed(x.person("finance", "owner"), base+"/fx/conversions/", body, x.m.convert(c, r, given), http.StatusCreated)
+	a := x.keyed(x.person("owner"), base+"/fx/conversions/", body, x.m.convert(c, r, given), http.StatusCreated)
 	if a.Status == http.StatusCreated {
 		c.id = a.Text("data.id")
 	}

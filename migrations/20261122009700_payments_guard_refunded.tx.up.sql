@@ -12,12 +12,12 @@ BEGIN
     (SELECT coalesce(sum(r.amount_minor), 0) FROM refunds r WHERE r.tenant_id = NEW.tenant_id AND r.payment_id = NEW.id AND r.status = 'succeeded') THEN
     RAISE EXCEPTION 'what was refunded stays refunded' USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_refunded_guard', TABLE = 'payments';
   END IF;
-  RETURN NEW;
+  RETURN NULL;
 END $$;
 --bun:split
-CREATE TRIGGER payments_refunded_insert BEFORE INSERT ON payments FOR EACH ROW
+CREATE TRIGGER payments_refunded_insert AFTER INSERT ON payments FOR EACH ROW
   WHEN (NEW.refunded_minor <> 0 OR NEW.status IN ('partially_refunded', 'refunded')) EXECUTE FUNCTION payments_refunded();
 --bun:split
-CREATE TRIGGER payments_refunded_update BEFORE UPDATE ON payments FOR EACH ROW
+CREATE TRIGGER payments_refunded_update AFTER UPDATE ON payments FOR EACH ROW
   WHEN (NEW.refunded_minor <> OLD.refunded_minor OR NEW.status <> OLD.status AND (NEW.refunded_minor <> 0 OR NEW.status IN ('partially_refunded', 'refunded')))
   EXECUTE FUNCTION payments_refunded();

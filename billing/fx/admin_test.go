@@ -6,14 +6,16 @@ import (
 	"testing"
 
 	"countersign/billing/billingtest"
+	"countersign/billing/money"
 )
 
 // TestConsole records a rate, converts a customer's credit by it, once for each form, and takes that back.
 func TestConsole(t *testing.T) {
 	t.Parallel()
-	w := euros(t)
+	w := billingtest.New(t)
+	w.GiveCredit(w.Account.ID, money.New(10000, "EUR"))
 	site := w.Console()
-	b, viewer := w.Browse(site, w.Finance), w.Browse(site, w.Viewer)
+	b, viewer := w.Browse(site, w.Approver), w.Browse(site, w.Viewer)
 	viewer.Get("fx-rates/").Shows("No rates yet").Hides("New rate")
 	rate := url.Values{"base": {"eur"}, "quote": {"USD"}, "rate": {"1.08"}, "source": {"cbu.uz"}, "as_of": {""}}
 	b.Get("fx-rates/new/").Shows("Who says so")
@@ -23,6 +25,7 @@ func TestConsole(t *testing.T) {
 	b.Get("fx-rates/?base=EUR&quote=USD").Shows("1 EUR = 1.08 USD")
 	b.Get("fx-rates/?base=USD").Hides("1 EUR = 1.08 USD")
 
+	b = w.Browse(site, w.Finance) // nobody converts at a rate that only he has recorded
 	viewer.Get("conversions/").Shows("No conversions yet").Hides("Convert credit")
 	viewer.Get("conversions/new/").Expect(http.StatusForbidden)
 	key := b.Get("conversions/new/").Shows("First customer", "1 EUR = 1.08 USD").Hidden("key")[0]

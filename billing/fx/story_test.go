@@ -33,7 +33,7 @@ func TestCreditInEurosPaysDollars(t *testing.T) {
 	invoicePath := billingtest.Base + "/billing/invoices/" + dollars
 	w.As(w.Owner).Post(invoicePath+"/apply_credit/", map[string]any{}).Refused(http.StatusConflict, "no_credit")
 
-	rate := w.As(w.Finance).Post(base+"/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "ecb.europa.eu"}).Expect(http.StatusCreated).Text("data.id")
+	rate := w.As(w.Approver).Post(base+"/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "ecb.europa.eu"}).Expect(http.StatusCreated).Text("data.id")
 	in := body(w, "to_amount", "107.93", "reason", "He is billed in dollars", "rate_id", rate)
 	delete(in, "rate")
 	delete(in, "source")

@@ -22,6 +22,14 @@ type Access struct {
 	Endpoint    string // the part of callbacks' paths that cannot be guessed; empty without a configuration
 }
 
+// CallbackPath is where the provider calls us, below the address of this installation; empty when it never does.
+func (a Access) CallbackPath() string {
+	if a.Endpoint == "" || !a.Gateway.Capabilities().Callbacks {
+		return ""
+	}
+	return callbackPath(a.Gateway.Name(), a.Endpoint)
+}
+
 func callbackPath(gateway, endpoint string) string {
 	return "/api/v1/billing/webhooks/" + gateway + "/" + endpoint + "/"
 }

@@ -22,8 +22,9 @@ func TestTransitions(t *testing.T) {
 			if from == to {
 				continue
 			}
-			force(t, "UPDATE payments SET status = ?, applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?", from, w.Tenant.ID, p.ID)
-			err := raw(w.System, w, "UPDATE payments SET status = $3 WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID, string(to))
+			force(t, "UPDATE payments SET status = ?, refunded_minor = 0, applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?", from, w.Tenant.ID, p.ID)
+			refunded := map[payments.Status]int64{payments.StatusPartiallyRefunded: 1, payments.StatusRefunded: p.AmountMinor}[to] // as the status says
+			err := raw(w.System, w, "UPDATE payments SET status = $3, refunded_minor = $4 WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID, string(to), refunded)
 			if want := from.CanBecome(to); (err == nil) != want || err != nil && !database.IsCheck(err, "payments_transition") {
 				t.Errorf("%s to %s: Go says %t, the database %v", from, to, want, err)
 			}

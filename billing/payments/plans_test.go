@@ -88,7 +88,8 @@ func TestPlans(t *testing.T) {
 		{"what is held", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=authorized&cursor=")},
 		{"what the payer must finish", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending&cursor=")},
 		{"what nobody was asked for", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=created&cursor=")},
-		{"what is open", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=open&cursor=")},
+		{"what is open", "payments_", // several at once: whichever indexes cost least
+			w.Viewer.Ctx, get(w.Viewer, list+"?status=open&cursor=")},
 		{"what is at its provider or with the worker", "payments_in_flight_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=processing&cursor=")},
 		{"transactions that were cancelled", "payments_rare_status_idx", w.Viewer.Ctx, get(w.Viewer, base+"/transactions/?status=canceled&cursor=")},
 		{"what waits for a decision", "payments_undecided_idx", w.Viewer.Ctx, get(w.Viewer, list+"?status=pending_approval&cursor=")},

@@ -28,6 +28,11 @@ func IsUnique(err error, constraints ...string) bool {
 	return violates(err, "23505", constraints)
 }
 
+// IsForeignKey says whether err is the violation of one of the named foreign keys.
+func IsForeignKey(err error, constraints ...string) bool {
+	return violates(err, "23503", constraints)
+}
+
 // IsCheck says whether err is the violation of one of the named check constraints.
 func IsCheck(err error, constraints ...string) bool {
 	return violates(err, "23514", constraints)

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"countersign/internal/carddata"
 )
 
@@ -84,6 +86,9 @@ func (r *register) walk(node any, kind string) {
 			r.walk(below, kind)
 		}
 	case string:
+		if _, err := uuid.Parse(node); err == nil && kind == SecretSource { // a saved method's, and no token
+			return
+		}
 		r.secret(kind, node)
 	case json.Number:
 		r.secret(kind, node.String())
