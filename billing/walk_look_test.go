@@ -30,7 +30,7 @@ func (m *model) lines() []string {
 		if b.finalized {
 			owed = b.rest()
 		}
-		line("invoice", b.id, b.status, b.total, b.tax, b.paid, b.noted, b.applied, b.lost, b.rest(), b.claims, owed, b.granted)
+		line("invoice", b.id, b.status, b.total, b.tax, b.paid, b.noted, b.applied, b.lost, b.rest(), b.claims(), owed, b.granted)
 	}
 	for _, p := range m.payments {
 		var kinds []string

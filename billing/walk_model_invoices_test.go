@@ -47,8 +47,8 @@ type bill struct {
 	total                      int64
 	paid, noted, applied, lost int64 // by payments, credit notes and credit, and what was given up
 	notedTax                   int64
-	units, granted             int64 // service credits that it is worth, and that it has brought
-	claims                     int
+	units, granted             int64      // service credits that it is worth, and that it has brought
+	payments                   []*payment // for it, whatever became of them
 	finalized                  bool
 	applications               []*adjustment // of credit, in the order in which they were made
 	notes                      []*adjustment
@@ -178,7 +178,7 @@ func (m *model) void(b *bill) string {
 		return "invoice_has_payments"
 	case b.noted > 0 || b.applied > 0 || b.lost > 0:
 		return "invoice_adjusted"
-	case b.claims > 0:
+	case b.claims() > 0:
 		return "payment_pending"
 	case b.status != draft && b.status != open:
 		return "invoice_not_open"
@@ -297,7 +297,7 @@ func (m *model) reverseNote(a *adjustment) string {
 
 // givenUp says why nothing of a bill can be given up.
 func (b *bill) givenUp() string {
-	if code := b.owed(); code != done || b.claims == 0 {
+	if code := b.owed(); code != done || b.claims() == 0 {
 		return code
 	}
 	return "payment_pending"

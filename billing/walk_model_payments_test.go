@@ -42,7 +42,7 @@ type payment struct {
 	into                               string // the account of the books where its money is
 	amount                             int64
 	by                                 *walker
-	prepay                             bool
+	prepay, credit                     bool // in advance; and what is too much may be the customer's credit
 	status                             string
 	received, applied, excess, revenue *int64
 	refunded                           int64
@@ -74,16 +74,46 @@ func (m *model) address(by *walker, b *bill) string {
 		return "invoice_not_found"
 	case b.payable() != done:
 		return b.payable()
-	case b.claims > 0 && !m.rules.parallel:
+	case b.claims() > 0 && !m.rules.parallel:
 		return "payment_pending"
 	}
 	return done
+}
+
+// underWay says that the payment may still bring money: its bill counts it.
+func (p *payment) underWay() bool {
+	return p.status == created || p.status == pending || p.status == pendingApproval || p.status == processing || p.status == authorized
+}
+
+func (b *bill) claims() int { return len(only(b.payments, (*payment).underWay)) }
+
+// fits says why a payment that is not only claimed is more than its bill owes beside what is under way for it.
+func (p *payment) fits() string {
+	if p.bill == nil || p.credit {
+		return done
+	}
+	rest := p.bill.rest()
+	for _, o := range only(p.bill.payments, (*payment).underWay) {
+		if o.received != nil {
+			rest -= *o.received
+		} else {
+			rest -= o.amount
+		}
+	}
+	switch {
+	case p.amount <= rest:
+		return done
+	case rest <= 0:
+		return "payment_pending"
+	}
+	return "overpayment"
 }
 
 func (m *model) add(p *payment) {
 	p.anomalies = map[string]string{}
 	if p.bill != nil {
 		p.account = p.bill.account
+		p.bill.payments = append(p.bill.payments, p)
 	}
 	m.payments, m.happened = append(m.payments, p), true
 }
@@ -93,7 +123,6 @@ func (m *model) claim(p *payment) string {
 		return code
 	}
 	p.into, p.status = of("clearing", p.method, p.currency), pendingApproval
-	p.bill.claims++
 	m.add(p)
 	return done
 }
@@ -122,6 +151,9 @@ func (p *payment) mayDecide(by *walker) string {
 }
 
 func (m *model) approve(by *walker, p *payment, received *int64) string {
+	if p.status != pendingApproval {
+		m.tried(by, p, processing)
+	}
 	if code := p.mayDecide(by); code != done {
 		return code
 	}
@@ -144,10 +176,12 @@ func (m *model) approve(by *walker, p *payment, received *int64) string {
 }
 
 func (m *model) reject(by *walker, p *payment) string {
+	if p.status != pendingApproval {
+		m.tried(by, p, failed)
+	}
 	code := p.mayDecide(by)
 	if code == done {
 		p.status, m.happened = failed, true
-		p.bill.claims--
 	}
 	return code
 }
@@ -159,9 +193,8 @@ func (m *model) cancel(by *walker, p *payment) string {
 		return "not_found"
 	case p.by != by && !by.can(auth.BillingCancel):
 		return "not_submitter"
-	case p.status == pendingApproval:
-		p.bill.claims--
-	case p.status != pending || p.order != nil:
+	case p.status != pendingApproval && (p.status != pending || p.order != nil):
+		m.tried(by, p, cancelled)
 		return "payment_not_pending"
 	}
 	p.status, m.happened = cancelled, true
@@ -177,7 +210,6 @@ func (m *model) approved() []*payment {
 
 func (m *model) settle(list []*payment) {
 	for _, p := range list {
-		p.bill.claims--
 		m.collect(p, *p.received)
 	}
 }
@@ -213,6 +245,9 @@ func (m *model) takeCash(p *payment) string {
 	if code := m.address(p.by, p.bill); code != done {
 		return code
 	}
+	if code := p.fits(); code != done {
+		return code
+	}
 	p.into, p.status = of("cash", "", p.currency), pending
 	m.add(p)
 	if p.by.can(auth.BillingApprove) {
@@ -224,7 +259,7 @@ func (m *model) takeCash(p *payment) string {
 func (m *model) complete(by *walker, p *payment) string {
 	switch {
 	case p.method != "cash" || p.status != pending:
-		return m.illegal(p, succeeded)
+		return m.illegal(by, p, succeeded)
 	case p.by == by:
 		return "submitter_cannot_decide"
 	}
@@ -233,9 +268,13 @@ func (m *model) complete(by *walker, p *payment) string {
 }
 
 // illegal is a step that there is not; that somebody has asked for it is kept, once.
-func (m *model) illegal(p *payment, to string) string {
-	m.anomaly(p, "illegal_transition", to)
+func (m *model) illegal(by *walker, p *payment, to string) string {
+	m.tried(by, p, to)
 	return "illegal_transition"
+}
+
+func (m *model) tried(by *walker, p *payment, to string) {
+	m.anomaly(p, "illegal_transition", to+" "+by.name)
 }
 
 func (m *model) anomaly(p *payment, kind, said string) {
@@ -303,6 +342,7 @@ func (m *model) bookable(r *refund) string {
 func (m *model) refund(r *refund, amount *int64) string {
 	p := r.of
 	if !p.collected() {
+		m.tried(r.by, p, refunded)
 		return "payment_not_refundable"
 	}
 	rest := *p.received - p.refunded - p.held()
@@ -312,6 +352,9 @@ func (m *model) refund(r *refund, amount *int64) string {
 	}
 	switch {
 	case rest == 0 && (amount == nil || *amount == *p.received):
+		if p.status == refunded {
+			m.tried(r.by, p, refunded)
+		}
 		return "payment_not_refundable"
 	case r.amount <= 0:
 		return "amount_not_positive"

@@ -9,12 +9,11 @@ import (
 
 // The states in which a provider knows an order.
 const (
-	awaiting    = "awaiting_customer"
-	authorised  = "authorised"
-	unknownYet  = "unknown"
-	delay       = 60         // seconds until an order becomes something by itself, and until its callback comes
-	askFor      = 48 * 3600  // after which what is not known is given up
-	askForHolds = 720 * 3600 // and a hold is no longer asked for
+	awaiting   = "awaiting_customer"
+	authorised = "authorised"
+	unknownYet = "unknown"
+	delay      = 60        // seconds until an order becomes something by itself, and until its callback comes
+	askFor     = 48 * 3600 // after which what is not known is given up
 )
 
 // order is what the provider knows of a payment, and what he was asked.
@@ -120,6 +119,9 @@ func (o *order) says() said { return said{o.state, o.failure, o.held, o.taken, o
 // charge asks the provider for money.
 func (m *model) charge(p *payment, name string, hold bool) string {
 	if code := m.address(p.by, p.bill); code != done {
+		return code
+	}
+	if code := p.fits(); code != done {
 		return code
 	}
 	t := tokens[name]
@@ -264,15 +266,7 @@ func (m *model) conclude(p *payment) {
 	default:
 		m.finish(o, 409, "illegal_transition")
 	}
-	age := m.clock - o.placed
-	switch p.status {
-	case created, pending, processing:
-		o.asked = age < askFor
-	case authorized:
-		o.asked = age < askForHolds
-	default:
-		o.asked = false
-	}
+	o.asked = p.underWay()
 }
 
 func (m *model) finish(o *order, status int, code string) {
@@ -281,15 +275,15 @@ func (m *model) finish(o *order, status int, code string) {
 }
 
 // operate asks for a capture or a release; code is a refusal by ourselves, and otherwise the reply says what has come of it.
-func (m *model) operate(p *payment, operation string, amount *int64) (code string, r *reply) {
+func (m *model) operate(by *walker, p *payment, operation string, amount *int64) (code string, r *reply) {
 	to := map[string]string{"capture": succeeded, "release": cancelled}[operation]
 	switch o := p.order; {
 	case o == nil:
-		return m.illegal(p, succeeded), nil
+		return m.illegal(by, p, to), nil
 	case o.operation != "":
 		return "operation_pending", nil
 	case p.status != authorized && (operation == "capture" || p.status != pending):
-		return m.illegal(p, to), nil
+		return m.illegal(by, p, to), nil
 	}
 	o := p.order
 	o.operationMinor = p.amount

@@ -64,6 +64,9 @@ func (x *walk) money(method string, staff ...string) (*payment, map[string]any) 
 		}
 		if x.chance("too much", 25) {
 			p.amount += x.minor("excess", 1, 1500)
+			if p.credit = x.chance("as credit", 60); p.credit {
+				body["allow_credit"] = true
+			}
 		}
 	default:
 		p.currency, p.amount = x.currency(), x.size("amount", 1)
@@ -132,7 +135,7 @@ func (x *walk) release() { x.operate(x.hold(), "release", nil, nil) }
 
 func (x *walk) operate(p *payment, operation string, amount *int64, body map[string]any) {
 	by := x.person("finance", "owner")
-	code, r := x.m.operate(p, operation, amount)
+	code, r := x.m.operate(by, p, operation, amount)
 	if code != done {
 		x.keyed(by, p.path(operation+"/"), body, code, 0)
 		return
