@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -145,13 +146,17 @@ func Sane(next http.Handler) http.Handler {
 	})
 }
 
-// Log writes one line for each request: who, what, how long. Never a body, a query value, a header or a card number.
+// callbackToken is the part of a callback's path that only its provider was told.
+var callbackToken = regexp.MustCompile(`\bgwe_[A-Za-z0-9_-]+`)
+
+// Log writes one line for each request: who, what, how long. Never a body, a query value, a header, a card number or what
+// only a provider knows.
 func Log(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(ww, r)
-		slog.InfoContext(r.Context(), "request", "method", r.Method, "path", carddata.Mask(r.URL.Path), "status", ww.Status(),
+		slog.InfoContext(r.Context(), "request", "method", r.Method, "path", carddata.Mask(callbackToken.ReplaceAllString(r.URL.Path, "gwe_…")), "status", ww.Status(),
 			"bytes", ww.BytesWritten(), "took", time.Since(start), "request_id", ww.Header().Get("X-Request-ID"))
 	})
 }
