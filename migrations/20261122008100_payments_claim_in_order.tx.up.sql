@@ -5,8 +5,8 @@
 CREATE FUNCTION settlement_claim(tenant uuid, after uuid, most integer, shards integer, shard integer) RETURNS SETOF settlement_queue LANGUAGE plpgsql
 SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
 BEGIN
-  RETURN QUERY DELETE FROM settlement_queue AS d WHERE d.tenant_id = tenant AND d.ctid = ANY (ARRAY(
-    SELECT q.ctid FROM settlement_queue AS q WHERE q.tenant_id = tenant AND q.payment_id > after
+  RETURN QUERY DELETE FROM settlement_queue AS d WHERE d.tenant_id = tenant AND d.payment_id = ANY (ARRAY(
+    SELECT q.payment_id FROM settlement_queue AS q WHERE q.tenant_id = tenant AND q.payment_id > after
       AND (shards = 1 OR get_byte(uuid_send(q.account_id), 15) % shards = shard) ORDER BY q.payment_id LIMIT most FOR UPDATE SKIP LOCKED))
     RETURNING d.*;
 END $$;

@@ -198,11 +198,9 @@ INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, 
 SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.currency
 FROM unnest($12::uuid[], $13::smallint[], $14::uuid[], $15::bigint[], $16::text[]) AS r(transaction_id, line, ledger_account_id, amount_minor, currency)`
 
-// By key, one after the other in the order of the ids. It costs half of INSERT … ON CONFLICT, which locks each row before
-// it changes it.
-const moveBalances = `
-UPDATE ledger_balances AS b SET amount_minor = b.amount_minor + r.amount_minor, updated_at = now()
-FROM unnest($2::uuid[], $3::bigint[]) AS r(id, amount_minor) WHERE b.tenant_id = $1 AND b.ledger_account_id = r.id`
+// The function moves them one after the other, by id. It costs half of INSERT … ON CONFLICT, which locks each row before it
+// changes it.
+const moveBalances = `SELECT ledger_move($1, $2, $3)`
 
 // errNoBalance means that a balance is gone that was there, or was made, at the beginning.
 var errNoBalance = errors.New("a balance of the ledger is not there")
@@ -230,7 +228,13 @@ func (b *batch) statements(label string) []database.Statement {
 		database.Change(what, insertPostings, b.tenant, label, uuid.Nil,
 			t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
 			l.transactions, l.numbers, l.accounts, l.amounts, l.currencies),
-		database.ChangeExactly(len(moved), errNoBalance, what, moveBalances, b.tenant, moved, sums),
+		database.Select(what, moveBalances, func(row database.Row) error {
+			var n int
+			if err := row.Scan(&n); err != nil || n == len(moved) {
+				return err
+			}
+			return errNoBalance
+		}, b.tenant, moved, sums),
 	}
 }
 

@@ -60,7 +60,7 @@ var golden = map[string]string{
 	"stripe": `{"mode":"subscription","billing_reason":"subscription_cycle","session_id":"cs_test_1","client_reference_id":"ref-1","invoice_id":"in_1","subscription_id":"sub_1","customer_id":"cus_1",
 		"subscription_data":{"description":"Gold","trial_period_days":14},"items":[{"price_id":"price_1","quantity":2,"adjustable_quantity":{"enabled":true,"minimum":1,"maximum":99}},
 		{"price_id":"price_2","quantity":1}],"success_url":"https://shop.test/ok","cancel_url":"https://shop.test/no","url":"https://checkout.stripe.com/c/pay","payment_intent":"pi_1","charge":"ch_1",
-		"refund":"re_1","refund_status":"succeeded","decline_code":"lost_card","stripe_code":"card_declined"}`,
+		"refund":"re_1","refund_status":"succeeded","decline_code":"stolen","stripe_code":"card_declined"}`,
 	"sandbox":    `{"sandbox_reference":"sbx_5305e3ba"}`,
 	"cash":       `{"data":{"drawer":"3","notes":[{"value":50,"count":2}],"nothing":null,"exact":12345678901234567890.123}}`,
 	"integrator": `{"data":{"order":{"id":"A-1","lines":[1,2,3]}},"error_code":"77","error_note":"Too late"}`,

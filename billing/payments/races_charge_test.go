@@ -169,7 +169,7 @@ func TestChargeOfAnInvoice(t *testing.T) {
 	inv := w.OpenInvoice("8.00")
 	refused := w.As(w.Member).Post(charges, order("tok_visa", "invoice_id", inv.ID)) // S2-88
 	refused.Refused(http.StatusBadRequest, "overpayment")
-	equal(t, "the field", refused.At("errors.amount") != nil, true)
+	equal(t, "the field", refused.At("errors.amount_cents") != nil, true)
 	a := w.As(w.Member).Post(charges, order("tok_visa", "invoice_id", inv.ID, "allow_credit", true)).Expect(http.StatusCreated)
 	equal(t, "applied", a.At("data.applied_amount"), any("8.00"))
 	equal(t, "credit", a.At("data.credit_amount"), any("2.00"))

@@ -46,20 +46,14 @@ func (s *Service) Settle(ctx context.Context) error {
 }
 
 // drain settles a share set by set, each beginning after the end of the last: the rows that were taken away before lie in
-// the index until it is cleaned, and are not walked over again. It is over when nothing is found from the beginning.
+// the index until it is cleaned, and are not walked over again. What is approved behind its back rings for itself.
 func (s *Service) drain(ctx context.Context, from share) error {
 	for {
 		n, last, err := s.settleSet(ctx, from)
-		switch {
-		case err != nil:
+		if err != nil || n < setSize {
 			return err
-		case n == setSize:
-			from.after = last
-		case from.after == uuid.Nil:
-			return nil
-		default:
-			from.after = uuid.Nil
 		}
+		from.after = last
 	}
 }
 
