@@ -38,7 +38,7 @@ type blade struct {
 var commits = []struct{ about, writes string }{
 	{"settle", "UPDATE payments AS p SET status = 'succeeded'"},
 	{"decide", "INSERT INTO decisions ("},
-	{"claim", "body_hash, subject_id) VALUES"},
+	{"claim", "body_hash, subject_id, shared) VALUES"},
 	{"answer", "UPDATE idempotency_keys SET answer"},
 	{"provider", `INSERT INTO "sandbox_requests"`},
 	{"lease", "SET busy_until = '"},
