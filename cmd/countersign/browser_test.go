@@ -193,7 +193,7 @@ func furnishShop(w *billingtest.World) (s shop) {
 	w.Tamper("UPDATE payments SET processed_at = now() - interval '91 days' WHERE tenant_id = ? AND id = ?", paid.ID)
 	s.old = paid.ID.String()
 	w.GiveCredit(w.Account.ID, money.New(10000, "EUR"))
-	rate := owner.Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "cbu.uz"}).Expect(http.StatusCreated).Text("data.id")
+	rate := w.As(w.Finance).Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "cbu.uz"}).Expect(http.StatusCreated).Text("data.id")
 	s.conversion = keyed(owner).Post(base+"/fx/conversions/", map[string]any{"account_id": w.Account.ID.String(), "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00",
 		"rate_id": rate}).Expect(http.StatusCreated).Text("data.id")
 	return s

@@ -177,14 +177,14 @@ func (c *tenantCheck) violations() []string {
 	return slices.Sorted(maps.Keys(c.found))
 }
 
-// Eventually polls until ok says true and fails the test after ten seconds. It is for what another process or a
+// Eventually polls until ok says true and fails the test after half a minute. It is for what another process or a
 // worker does; everything else is awaited directly.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("did not happen within 10 s: %s", what)
+			t.Fatalf("did not happen within 30 s: %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
