@@ -262,40 +262,56 @@ func (s *Service) alarm(ctx context.Context, p locked) error {
 	return h.write(ctx, s.outbox)
 }
 
+// resumption is what a request that was made before goes on with: the same for payments and for refunds.
+type resumption[R any] struct {
+	take     func(context.Context) (bool, error) // the lease, if nobody has it
+	giveBack func(context.Context) error
+	pursue   func(context.Context) (R, error)
+}
+
 // again gives the answer to a request that was made before: the stored one, or what comes of going on with it when nobody
 // else does. Somebody else's answer is waited for, and in the end not any longer: idempotency.ErrInProgress (S1-45).
-func (s *Service) again(ctx context.Context, once *idempotency.Once, payment uuid.UUID) (Reply, error) {
+func again[R any](ctx context.Context, s *Service, once *idempotency.Once, o resumption[R]) (answer R, err error) {
 	until := time.Now().Add(maxWait)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-5*time.Second).Before(until) {
 		until = deadline.Add(-5 * time.Second)
 	}
 	for pause := firstPoll; ; pause = min(pause*2, slowestPoll) {
-		begun, err := idempotency.Look[Reply](ctx, s.db, once)
+		begun, err := idempotency.Look[R](ctx, s.db, once)
 		if err != nil || begun.Answered {
 			return begun.Answer, err
 		}
 		system, cancel := asSystem(ctx, "payments.ask")
-		taken, err := s.take(system, payment)
+		taken, err := o.take(system)
 		cancel()
 		if err != nil {
-			return Reply{}, err
+			return answer, err
 		}
 		if taken { // or the answer was stored between the two looks
-			if begun, err = idempotency.Look[Reply](ctx, s.db, once); err != nil || begun.Answered {
-				return begun.Answer, errors.Join(err, s.giveBack(ctx, payment))
+			if begun, err = idempotency.Look[R](ctx, s.db, once); err != nil || begun.Answered {
+				return begun.Answer, errors.Join(err, o.giveBack(ctx))
 			}
-			if reply, err := s.pursue(ctx, payment, false); !errors.Is(err, errOvertaken) {
+			if reply, err := o.pursue(ctx); !errors.Is(err, errOvertaken) {
 				return reply, err
 			}
 			continue
 		}
 		if time.Now().Add(pause).After(until) {
-			return Reply{}, idempotency.ErrInProgress
+			return answer, idempotency.ErrInProgress
 		}
 		select {
 		case <-ctx.Done():
-			return Reply{}, idempotency.ErrInProgress.Because(ctx.Err())
+			return answer, idempotency.ErrInProgress.Because(ctx.Err())
 		case <-time.After(pause):
 		}
 	}
+}
+
+// again goes on with what is asked for a payment.
+func (s *Service) again(ctx context.Context, once *idempotency.Once, payment uuid.UUID) (Reply, error) {
+	return again(ctx, s, once, resumption[Reply]{
+		take:     func(ctx context.Context) (bool, error) { return s.take(ctx, payment) },
+		giveBack: func(ctx context.Context) error { return s.giveBack(ctx, payment) },
+		pursue:   func(ctx context.Context) (Reply, error) { return s.pursue(ctx, payment, false) },
+	})
 }

@@ -21,9 +21,6 @@ import (
 	"countersign/tenancy"
 )
 
-// refundsTogether is how many due refunds are read before it is looked again which are due.
-const refundsTogether = 50
-
 // refundDoorbell has providers asked for refunds that somebody has approved, and for those whose outcome is not known.
 func (s *Service) refundDoorbell() apps.Doorbell {
 	return apps.Doorbell{Name: "payments.refund", On: []string{EventRefundApproved}, Timeout: 5 * time.Minute, Waiting: tenantsRefunding, Run: s.ResumeRefunds}
@@ -43,30 +40,15 @@ func tenantsRefunding(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 // ResumeRefunds asks providers for what is due in the tenant of ctx, which is a program's, until nothing is: what was
 // approved at once, and what is not known each minute at first, and each hour in the end.
 func (s *Service) ResumeRefunds(ctx context.Context) error {
-	for {
-		var due []uuid.UUID
-		now := s.now()
-		err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-			due = nil
-			return tx.NewSelect().Model((*Refund)(nil)).Column("id").Where("rf.tenant_id = ?", tenancy.ID(ctx)).Where("rf.next_ask_at <= ?", now).
-				Where("coalesce(rf.busy_until, '-infinity') <= ?", now).OrderExpr("rf.next_ask_at, rf.id").Limit(refundsTogether).Scan(ctx, &due)
-		})
-		if err != nil {
-			return fmt.Errorf("read which refunds to ask for: %w", err)
-		}
-		for _, id := range due {
-			taken, err := s.takeRefund(ctx, id)
-			if err == nil && taken {
-				_, err = s.pursueRefund(ctx, id, false)
-			}
-			if err != nil && !errors.Is(err, ErrGatewayUnavailable) && !errors.Is(err, ErrGatewayMisconfigured) && !errors.Is(err, errOvertaken) { // these are asked again in their time
-				return err
-			}
-		}
-		if len(due) < refundsTogether {
-			return nil
-		}
+	due := func(tx bun.Tx, now time.Time) *bun.SelectQuery {
+		return tx.NewSelect().Model((*Refund)(nil)).Column("id").Where("rf.tenant_id = ?", tenancy.ID(ctx)).Where("rf.next_ask_at <= ?", now).
+			Where("coalesce(rf.busy_until, '-infinity') <= ?", now).OrderExpr("rf.next_ask_at, rf.id")
 	}
+	bring := func(ctx context.Context, id uuid.UUID) error {
+		_, err := s.pursueRefund(ctx, id, false)
+		return inItsTime(err)
+	}
+	return s.eachDue(ctx, "refund", due, s.takeRefund, bring, s.giveBackRefund)
 }
 
 // takeRefund gets the lease of a refund if nobody else has it. ctx is the system's.
@@ -85,39 +67,27 @@ func (s *Service) takeRefund(ctx context.Context, id uuid.UUID) (taken bool, err
 	return taken, err
 }
 
-// refundAgain gives the answer to a request that was made before: the stored one, or what comes of going on with it when
-// nobody else does.
-func (s *Service) refundAgain(ctx context.Context, once *idempotency.Once, id uuid.UUID) (RefundReply, error) {
-	until := time.Now().Add(maxWait)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-5*time.Second).Before(until) {
-		until = deadline.Add(-5 * time.Second)
-	}
-	for pause := firstPoll; ; pause = min(pause*2, slowestPoll) {
-		begun, err := idempotency.Look[RefundReply](ctx, s.db, once)
-		if err != nil || begun.Answered {
-			return begun.Answer, err
-		}
-		system, cancel := asSystem(ctx, "payments.refund")
-		taken, err := s.takeRefund(system, id)
-		cancel()
+// giveBackRefund gives up a lease without having asked anybody. The worker asks in an hour, if nobody else does.
+func (s *Service) giveBackRefund(ctx context.Context, id uuid.UUID) error {
+	ctx, cancel := asSystem(ctx, "payments.refund")
+	defer cancel()
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*Refund)(nil)).Set("busy_until = NULL").Set("next_ask_at = ?", s.now().Add(time.Hour)).
+			Where("rf.tenant_id = ? AND rf.id = ?", tenancy.ID(ctx), id).Where("rf.status = ? AND rf.mode = ?", RefundPending, gateways.RefundByAPI).Exec(ctx)
 		if err != nil {
-			return RefundReply{}, err
+			return fmt.Errorf("give back refund %s: %w", id, err)
 		}
-		if taken {
-			if reply, err := s.pursueRefund(ctx, id, false); !errors.Is(err, errOvertaken) {
-				return reply, err
-			}
-			continue
-		}
-		if time.Now().Add(pause).After(until) {
-			return RefundReply{}, idempotency.ErrInProgress
-		}
-		select {
-		case <-ctx.Done():
-			return RefundReply{}, idempotency.ErrInProgress.Because(ctx.Err())
-		case <-time.After(pause):
-		}
-	}
+		return nil
+	})
+}
+
+// refundAgain goes on with a refund.
+func (s *Service) refundAgain(ctx context.Context, once *idempotency.Once, id uuid.UUID) (RefundReply, error) {
+	return again(ctx, s, once, resumption[RefundReply]{
+		take:     func(ctx context.Context) (bool, error) { return s.takeRefund(ctx, id) },
+		giveBack: func(ctx context.Context) error { return s.giveBackRefund(ctx, id) },
+		pursue:   func(ctx context.Context) (RefundReply, error) { return s.pursueRefund(ctx, id, false) },
+	})
 }
 
 // atProviderOf reads what a payment's provider was asked into o; false when there is none.
@@ -157,11 +127,11 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 	}
 	a, err := s.gateways.Reopen(ctx, o.Name)
 	if err != nil {
-		return s.concludeRefund(ctx, id, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))
+		return s.concludeRefund(ctx, r, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))
 	}
 	said, err := s.askForRefund(ctx, a, o, r, known, !first)
 	s.at(ctx, pointAsked)
-	return s.concludeRefund(ctx, id, said, err)
+	return s.concludeRefund(ctx, r, said, err)
 }
 
 // keysAreKnown is how long every provider surely knows a key, and pays once however often it is asked; Stripe forgets them
@@ -208,21 +178,22 @@ func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order,
 }
 
 // concludeRefund writes what came of asking, with the answer to whoever asked for the refund, in one commit, and gives the
-// lease back. What is not known is answered 202 and stored nowhere. It fails with errOvertaken, and the refund as it is, when
-// the provider has told by itself meanwhile what has become of it.
-func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateways.Result, failure error) (RefundReply, error) {
+// lease back. What is not known is answered 202 and stored nowhere. held is the refund as it was when its provider was asked. It
+// fails with errOvertaken, and the refund as it is, when the provider has told by itself meanwhile what has become of it, or
+// when somebody else has the lease by now; but what the provider has paid is booked, whoever has asked.
+func (s *Service) concludeRefund(ctx context.Context, held *Refund, said gateways.Result, failure error) (RefundReply, error) {
 	var reply RefundReply
 	var unreachable error
 	var overtaken bool
 	write := func(unbookable string) error {
 		return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 			unreachable = nil
-			r, p, err := lockRefund(ctx, tx, id)
+			r, p, err := lockRefund(ctx, tx, held.ID)
 			if err != nil {
 				return err
 			}
 			var h history
-			overtaken = r.Status != RefundPending
+			overtaken = r.Status != RefundPending || !r.BusyUntil.Equal(held.BusyUntil) && (failure != nil || !r.paid(said))
 			if !overtaken {
 				if unreachable, err = s.applyRefund(ctx, tx, p, r, said, failure, unbookable, &h); err != nil {
 					return err
@@ -245,7 +216,7 @@ func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateway
 	}
 	err := write("")
 	if refused := errs.As(err); refused != nil && (errors.Is(err, ledger.ErrCreditExceeded) || errors.Is(err, invoices.ErrServiceCreditsSpent)) {
-		slog.ErrorContext(ctx, "a provider has paid a refund that the books do not take", "refund_id", id, "code", refused.Code)
+		slog.ErrorContext(ctx, "a provider has paid a refund that the books do not take", "refund_id", held.ID, "code", refused.Code)
 		err = write(refused.Code)
 	}
 	if err == nil {
@@ -257,6 +228,12 @@ func (s *Service) concludeRefund(ctx context.Context, id uuid.UUID, said gateway
 	return reply, err
 }
 
+// paid says whether the provider has given the money back.
+func (r *Refund) paid(said gateways.Result) bool {
+	return (said.State == gateways.StateRefunded || said.State == gateways.StatePartiallyRefunded) &&
+		(said.Refunded.Currency == "" || said.Refunded.Currency == r.Currency && said.Refunded.Minor >= r.AmountMinor)
+}
+
 // applyRefund makes of a pending refund what its provider has said. unbookable is why the books have just refused what was
 // paid: it stays pending, people are told, and the worker tries again when they may have mended it. unreachable is for who
 // has asked.
@@ -265,15 +242,13 @@ func (s *Service) applyRefund(ctx context.Context, tx bun.Tx, p locked, r *Refun
 	if reference, ok := said.Details["refund"].(string); ok {
 		r.ProviderReference = reference
 	}
-	gone := failure == nil && (said.State == gateways.StateRefunded || said.State == gateways.StatePartiallyRefunded) &&
-		(said.Refunded.Currency == "" || said.Refunded.Currency == r.Currency && said.Refunded.Minor >= r.AmountMinor)
 	switch {
 	case unbookable != "":
 		if r.FailureCode != unbookable {
 			r.FailureCode = unbookable
 			h.refund(EventRefundSetAside, "refund.set_aside", r, p.Payment, unbookable)
 		}
-	case gone:
+	case failure == nil && r.paid(said):
 		return nil, s.bookRefund(ctx, tx, p, r, h)
 	case errors.Is(failure, gateways.ErrRefused), errors.Is(failure, gateways.ErrUnsupported), failure == nil && said.State == gateways.StateFailed:
 		r.FailureCode = ErrGatewayRefused.Code

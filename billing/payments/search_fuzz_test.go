@@ -2,6 +2,7 @@ package payments_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,15 +35,11 @@ func FuzzSearch(f *testing.F) {
 	}
 	tokens := []string{w.Viewer.Token(), w.OtherMember.Token()}
 	f.Fuzz(func(t *testing.T, gateway, path, op, value string) {
-		if !json.Valid([]byte(path)) || !json.Valid([]byte(value)) {
-			t.Skip()
-		}
-		text, err := json.Marshal(map[string]any{"gateway": gateway, "filters": []any{map[string]any{"path": json.RawMessage(path), "op": op, "value": json.RawMessage(value)}}})
-		if err != nil {
-			t.Skip()
-		}
+		name, _ := json.Marshal(gateway) // a text is always fit for it
+		how, _ := json.Marshal(op)
+		text := fmt.Sprintf(`{"gateway":%s,"filters":[{"path":%s,"op":%s,"value":%s}]}`, name, path, how, value) // path and value as they are, also what is no JSON
 		for i, token := range tokens {
-			r := httptest.NewRequest(http.MethodPost, list+"search/", strings.NewReader(string(text)))
+			r := httptest.NewRequest(http.MethodPost, list+"search/", strings.NewReader(text))
 			r.Header.Set("Content-Type", "application/json")
 			r.Header.Set("Authorization", "Bearer "+token)
 			answer := httptest.NewRecorder()

@@ -15,7 +15,7 @@ import (
 	"countersign/tenancy"
 )
 
-// sweepSize is how many orders are looked up before it is looked again which are due.
+// sweepSize is how many that are due are brought on before it is looked again which are.
 const sweepSize = 50
 
 // askDoorbell asks providers where orders stand that have not come to their end (S0D-21).
@@ -37,23 +37,33 @@ func tenantsAsking(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 // AskAgain looks up what is due in the tenant of ctx, one order after the other, until nothing is: each minute in an order's
 // first quarter of an hour, then every five minutes, after two hours each hour, and after two days each day. It only looks,
 // and begins nothing anew; what a provider has never heard of has failed, and who repeats his request with the same key is
-// told so. An order that cannot be looked up holds back no other.
+// told so.
 func (s *Service) AskAgain(ctx context.Context) error {
+	due := func(tx bun.Tx, now time.Time) *bun.SelectQuery {
+		return tx.NewSelect().Model((*order)(nil)).ColumnExpr("po.payment_id AS id").Where("po.tenant_id = ?", tenancy.ID(ctx)).Where("po.next_ask_at <= ?", now).
+			Where("coalesce(po.busy_until, '-infinity') <= ?", now).OrderExpr("po.next_ask_at, po.payment_id")
+	}
+	return s.eachDue(ctx, "payment", due, s.take, s.lookUp, s.postpone)
+}
+
+// eachDue brings on, one after the other until nothing is due, what the sweeper gets the lease of. What cannot be brought on
+// waits for its next time, and holds back no other.
+func (s *Service) eachDue(ctx context.Context, what string, due func(bun.Tx, time.Time) *bun.SelectQuery, take func(context.Context, uuid.UUID) (bool, error),
+	bring, postpone func(context.Context, uuid.UUID) error) error {
 	for {
-		var due []uuid.UUID
+		var ids []uuid.UUID
 		now := s.now()
 		err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-			due = nil
-			return tx.NewSelect().Model((*order)(nil)).Column("payment_id").Where("po.tenant_id = ?", tenancy.ID(ctx)).Where("po.next_ask_at <= ?", now).
-				Where("coalesce(po.busy_until, '-infinity') <= ?", now).OrderExpr("po.next_ask_at, po.payment_id").Limit(sweepSize).Scan(ctx, &due)
+			ids = nil
+			return due(tx, now).Limit(sweepSize).Scan(ctx, &ids)
 		})
 		if err != nil {
-			return fmt.Errorf("read which payments to ask for: %w", err)
+			return fmt.Errorf("read which %ss to ask for: %w", what, err)
 		}
-		for _, id := range due {
-			taken, err := s.take(ctx, id)
+		for _, id := range ids {
+			taken, err := take(ctx, id)
 			if err == nil && taken {
-				err = s.lookUp(ctx, id)
+				err = bring(ctx, id)
 			}
 			if err == nil {
 				continue
@@ -61,15 +71,24 @@ func (s *Service) AskAgain(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			slog.ErrorContext(ctx, "a payment cannot be looked up at its provider", "payment_id", id, "error", err)
-			if err := s.postpone(ctx, id); err != nil {
+			slog.ErrorContext(ctx, "a "+what+" cannot be looked up at its provider", what+"_id", id, "error", err)
+			if err := postpone(ctx, id); err != nil {
 				return err
 			}
 		}
-		if len(due) < sweepSize {
+		if len(ids) < sweepSize {
 			return nil
 		}
 	}
+}
+
+// inItsTime leaves out what is no error of a sweep: who was not reached is asked again, and what somebody else has brought to
+// its end is done.
+func inItsTime(err error) error {
+	if errors.Is(err, ErrGatewayUnavailable) || errors.Is(err, ErrGatewayMisconfigured) || errors.Is(err, errOvertaken) {
+		return nil
+	}
+	return err
 }
 
 // lookUp asks for one order, whose lease the caller has. Who cannot be asked is called again with the same key. That a
@@ -96,10 +115,7 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 		said, _, err = s.ask(ctx, a, p, o, true)
 	}
 	_, err = s.conclude(ctx, o, said, err, sourceSweep)
-	if errors.Is(err, ErrGatewayUnavailable) || errors.Is(err, ErrGatewayMisconfigured) || errors.Is(err, errOvertaken) {
-		return nil
-	}
-	return err
+	return inItsTime(err)
 }
 
 // postpone has an order that could not be looked up wait like one that has no news. ctx is the system's.
