@@ -5,6 +5,6 @@
 // it stores nothing: callers keep an amount as two columns, BIGINT and CHAR(3).
 //
 // No binary fraction appears anywhere between the wire and the disk (S1-11, S1-12), and a test reads the source to
-// see that it stays so. Amounts enter as text through Parse or ParseJSONNumber, never through a number type of Go.
+// see that it stays so. Amounts enter as text through Parse, never through a number type of Go.
 // Quantities, unit prices and rates are decimal.Decimal, enter through ParseDecimal and leave through Round.
 package money

@@ -1,7 +1,6 @@
 package money
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -11,9 +10,6 @@ import (
 // maxNumberLength bounds the text of a number in bytes before anything else looks at it. The longest number that can
 // be meant, NUMERIC(20,6) or an int64 with sign and point, has 22; the rest is room for leading zeros.
 const maxNumberLength = 40
-
-// maxJSONLength bounds a JSON token in bytes. A JSON string may write each character as \u and four digits.
-const maxJSONLength = 6*maxNumberLength + len(`""`)
 
 // Parse reads a plain decimal such as "920.00", "-1.5" or "920" as major units of a currency. Signs other than a
 // leading minus, exponents, separators, spaces and a bare point are ErrInvalidAmount. More decimal places than the
@@ -37,22 +33,6 @@ func Parse(text string, currency Currency) (Money, error) {
 		return Money{}, ErrOverflow
 	}
 	return New(minor, currency), nil
-}
-
-// ParseJSONNumber reads one JSON token, as json.RawMessage holds it, by its text: a number literal (920.00) or a
-// string ("920.00"). The rules and errors are those of Parse; exponents such as 1e3, null and every other kind of
-// token are ErrInvalidAmount.
-func ParseJSONNumber(raw []byte, currency Currency) (Money, error) {
-	if len(raw) > maxJSONLength || !json.Valid(raw) {
-		return Money{}, ErrInvalidAmount
-	}
-	text := string(raw)
-	if raw[0] == '"' {
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return Money{}, ErrInvalidAmount
-		}
-	}
-	return Parse(text, currency)
 }
 
 // ParseDecimal reads a plain decimal that is not money: a quantity or unit price, NUMERIC(20,6), with 14 and 6

@@ -1,7 +1,6 @@
 package money_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -83,52 +82,6 @@ func TestParseTellsHowManyDigitsAreAllowed(t *testing.T) {
 	}
 }
 
-func TestParseJSONNumber(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name string
-		raw  string
-		want int64
-		err  error
-	}{
-		{"reads a string", `"920.00"`, 92000, nil},
-		{"reads a number literal by its text", `920.00`, 92000, nil},
-		{"reads a number literal without a point", `-7`, -700, nil},
-		{"reads a tenth exactly", `0.1`, 10, nil},
-		{"reads digits that no binary fraction holds", `90071992547409.93`, 9007199254740993, nil},
-		{"reads an escaped string", `"\u0039\u0032\u0030.00"`, 92000, nil},
-		{"refuses an exponent", `1e3`, 0, money.ErrInvalidAmount},
-		{"refuses an exponent in a string", `"1e3"`, 0, money.ErrInvalidAmount},
-		{"refuses a huge exponent", `1e1000000000`, 0, money.ErrInvalidAmount},
-		{"refuses null", `null`, 0, money.ErrInvalidAmount},
-		{"refuses true", `true`, 0, money.ErrInvalidAmount},
-		{"refuses an array", `[1]`, 0, money.ErrInvalidAmount},
-		{"refuses an object", `{"amount":1}`, 0, money.ErrInvalidAmount},
-		{"refuses nothing", ``, 0, money.ErrInvalidAmount},
-		{"refuses a literal that is not JSON", `007`, 0, money.ErrInvalidAmount},
-		{"refuses an open string", `"1`, 0, money.ErrInvalidAmount},
-		{"refuses two tokens", `1 2`, 0, money.ErrInvalidAmount},
-		{"refuses spaces around", ` 1 `, 0, money.ErrInvalidAmount},
-		{"refuses spaces in a string", `" 1"`, 0, money.ErrInvalidAmount},
-		{"refuses a broken surrogate", `"1\ud800"`, 0, money.ErrInvalidAmount},
-		{"refuses a long literal", strings.Repeat("1", 1000), 0, money.ErrInvalidAmount},
-		{"refuses more digits than the currency has", `920.001`, 0, money.ErrTooManyDigits},
-		{"refuses more digits than the currency has in a string", `"920.001"`, 0, money.ErrTooManyDigits},
-		{"refuses an amount that does not fit", `92233720368547758.08`, 0, money.ErrOverflow},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := money.ParseJSONNumber([]byte(tt.raw), "USD")
-			want := money.Money{}
-			if tt.err == nil {
-				want = money.New(tt.want, "USD")
-			}
-			checkMoney(t, got, err, want, tt.err)
-		})
-	}
-}
-
 func TestParseDecimal(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -175,9 +128,6 @@ func TestParseIsExactForEveryAmountUpToAThousand(t *testing.T) {
 		if got, err := money.Parse(text, "USD"); got != want || err != nil {
 			t.Fatalf("text %s: got %d, %v", text, got.Minor, err)
 		}
-		if got, err := money.ParseJSONNumber([]byte(text), "USD"); got != want || err != nil {
-			t.Fatalf("JSON %s: got %d, %v", text, got.Minor, err)
-		}
 		d, err := money.ParseDecimal(text, 14, 6)
 		if err != nil {
 			t.Fatal(err)
@@ -206,10 +156,6 @@ func TestPropertyParseReadsWhatStringWrites(t *testing.T) {
 		if got, err := money.Parse(want.String(), want.Currency); got != want || err != nil {
 			t.Fatalf("text %s: got %s, %v", want, got, err)
 		}
-		quoted := `"` + want.String() + `"`
-		if got, err := money.ParseJSONNumber([]byte(quoted), want.Currency); got != want || err != nil {
-			t.Fatalf("JSON %s: got %s, %v", quoted, got, err)
-		}
 	})
 }
 
@@ -224,27 +170,6 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			checkTyped(t, err)
 			return
-		}
-		checkMeans(t, text, m)
-	})
-}
-
-func FuzzParseJSONNumber(f *testing.F) {
-	for _, text := range append(notPlain, "920.00", "-1.5", "920", "007", `\u0031`, `\ud800`) {
-		f.Add([]byte(text))
-		f.Add([]byte(`"` + text + `"`))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := money.ParseJSONNumber(raw, "USD")
-		if err != nil {
-			checkTyped(t, err)
-			return
-		}
-		text := string(raw)
-		if raw[0] == '"' {
-			if err := json.Unmarshal(raw, &text); err != nil {
-				t.Fatalf("%q was read as %s, and is not JSON: %v", raw, m, err)
-			}
 		}
 		checkMeans(t, text, m)
 	})
