@@ -172,19 +172,8 @@ func (b *batch) account(ref Ref) (int, error) {
 // What a batch does, in an order that cannot deadlock: all that is missing is made first, by id, and what is there is
 // locked afterwards, by id, so nobody who holds a balance waits for one that is still being made.
 
-// Accounts without a balance that will need one, and accounts of the tenant's own, of which most are there and are not
-// even tried, because that costs less.
-const openAccounts = `
-WITH missing AS (
-  SELECT r.* FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::boolean[]) AS r(id, code, owner, currency, class, customer_id, cached)
-  WHERE CASE WHEN r.cached THEN NOT EXISTS (SELECT FROM ledger_balances AS b WHERE b.tenant_id = $1 AND b.ledger_account_id = r.id)
-             ELSE NOT EXISTS (SELECT FROM ledger_accounts AS k WHERE k.tenant_id = $1 AND k.id = r.id) END
-), chart AS (
-  INSERT INTO ledger_accounts (tenant_id, id, code, owner, currency, class, customer_id)
-  SELECT $1, m.id, m.code, m.owner, m.currency, m.class, nullif(m.customer_id, $9) FROM missing AS m ORDER BY m.id ON CONFLICT DO NOTHING
-)
-INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code)
-SELECT $1, m.id, m.customer_id, m.code FROM missing AS m WHERE m.cached ORDER BY m.id ON CONFLICT DO NOTHING`
+// Nearly always all accounts are there.
+const openAccounts = `SELECT ledger_open($1, $2, $3, $4, $5, $6, $7, $8)`
 
 // The trigger on ledger_entries runs at the end of the statement, so it finds the transactions of the same statement.
 const insertPostings = `
@@ -224,7 +213,7 @@ func (b *batch) statements(label string) []database.Statement {
 	t, l := &b.transactions, &b.lines
 	what := fmt.Sprintf("post %d ledger transactions", len(t.ids))
 	return []database.Statement{
-		database.Change(what, openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers, cached, uuid.Nil),
+		database.Change(what, openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers, cached),
 		database.Change(what, insertPostings, b.tenant, label, uuid.Nil,
 			t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
 			l.transactions, l.numbers, l.accounts, l.amounts, l.currencies),

@@ -102,16 +102,20 @@ func (t cpuTime) per(n int) cpuTime {
 
 // cpu is what all processes have used so far, also those that have ended.
 func (b *bench) cpu() cpuTime {
-	ticks := processTicks(b.pg.PID(), true)
-	children, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range children {
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if parentOf(pid) == b.pg.PID() {
-			ticks += processTicks(pid, false)
+	var server int64
+	for whole := int64(-1); whole != processTicks(b.pg.PID(), true); { // again when a child has ended meanwhile, or it would be missing
+		whole = processTicks(b.pg.PID(), true)
+		server = whole
+		children, _ := filepath.Glob("/proc/[0-9]*/stat")
+		for _, path := range children {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if parentOf(pid) == b.pg.PID() {
+				server += processTicks(pid, false)
+			}
 		}
 	}
 	const tick = 10 * time.Millisecond // Linux counts in hundredths of a second
-	return cpuTime{server: time.Duration(ticks) * tick, program: time.Duration(processTicks(os.Getpid(), true)) * tick}
+	return cpuTime{server: time.Duration(server) * tick, program: time.Duration(processTicks(os.Getpid(), true)) * tick}
 }
 
 // processTicks reads utime and stime of a process, and with them those of its ended children when asked.

@@ -22,6 +22,9 @@ type benchStep struct {
 
 // measure runs the rounds and then what has rounds of its own, as far as they are wanted.
 func (b *bench) measure(ctx context.Context) error {
+	if err := b.fillFloor(ctx); err != nil {
+		return err
+	}
 	many, err := b.fill(ctx, "many", b.Tenants)
 	if err != nil {
 		return err
@@ -31,9 +34,6 @@ func (b *bench) measure(ctx context.Context) error {
 		return err
 	}
 	if err := b.warm(ctx, append(slices.Clone(many), one...)); err != nil {
-		return err
-	}
-	if err := b.fillFloor(ctx); err != nil {
 		return err
 	}
 	if err := b.rounds(ctx, many, one); err != nil {
@@ -139,11 +139,6 @@ func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
 		if err := b.sameRows(ctx, one[0]); err != nil {
 			return err
 		}
-	}
-	first := *b // the first worker also finds what settling without one has left to do
-	first.Payments = min(b.Payments, 5000)
-	if _, err := first.settle(ctx, append(slices.Clone(many), one...)); err != nil {
-		return err
 	}
 	results := map[string][]figure{}
 	run := func(round int, list []benchStep) error {

@@ -50,7 +50,7 @@ func (b *bench) drained(ctx context.Context, tenants []*benchTenant) error {
 				return err
 			}
 			if waits {
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(25 * time.Millisecond)
 			}
 		}
 	}
@@ -68,7 +68,35 @@ func (b *bench) warm(ctx context.Context, tenants []*benchTenant) error {
 			return err
 		}
 	}
-	return b.asOwner(ctx, "ANALYZE")
+	if err := b.catchUp(ctx, len(tenants)); err != nil {
+		return err
+	}
+	return b.asOwner(ctx, "VACUUM ANALYZE")
+}
+
+// catchUp lets a worker do what the clock has for the tenants, such as the nightly proofs, and what was left to do without
+// one. Else all of that would be done beside the first settlement that is measured.
+func (b *bench) catchUp(ctx context.Context, tenants int) error {
+	owner, err := database.Open(database.Config{URL: b.owner, MaxConns: 1})
+	if err != nil {
+		return err
+	}
+	defer owner.Close()
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- b.work(work) }()
+	for quiet := 0; quiet < 3; time.Sleep(time.Second) {
+		var given, left int
+		if err := owner.NewRaw("SELECT count(DISTINCT tenant_id), count(*) FILTER (WHERE done_at IS NULL AND dead_at IS NULL) FROM outbox").Scan(ctx, &given, &left); err != nil {
+			return err
+		}
+		if quiet++; given < tenants || left > 0 {
+			quiet = 0
+		}
+	}
+	stop()
+	return <-done
 }
 
 // settle drains a backlog with the worker as it runs in production, from its start until nothing waits.

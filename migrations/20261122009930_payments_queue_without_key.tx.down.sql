@@ -1,0 +1,1 @@
+ALTER TABLE settlement_queue ADD CONSTRAINT settlement_queue_payment_fk FOREIGN KEY (tenant_id, payment_id) REFERENCES payments ON DELETE RESTRICT;

@@ -1,0 +1,3 @@
+-- The queue's rows are written by the trigger of payments and by nobody else, and payments are never deleted from the table:
+-- a foreign key says nothing that is not so, and locked each payment once more when it was approved.
+ALTER TABLE settlement_queue DROP CONSTRAINT settlement_queue_payment_fk;
