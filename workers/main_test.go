@@ -269,7 +269,7 @@ func (s *site) ringUntilHeard() {
 	client := redis.NewClient(&redis.Options{Addr: s.redis.upstream})
 	defer client.Close()
 	testkit.Eventually(s.t, "a worker has heard the bell", func() bool {
-		if _, err := s.db.ExecContext(s.t.Context(), "SELECT pg_notify(?, ?)", outbox.Channel, s.tenant.String()); err != nil {
+		if _, err := s.db.ExecContext(s.t.Context(), "SELECT pg_notify(?, ?)", outbox.Channel, outbox.Announcement{Tenant: s.tenant, What: s.bell()}.String()); err != nil {
 			s.t.Fatal(err)
 		}
 		keys, err := client.Keys(s.t.Context(), "countersign:doorbell:*"+s.tenant.String()+"*").Result()

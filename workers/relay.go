@@ -33,13 +33,13 @@ const (
 type relay struct {
 	*Config
 	reg   *registry
-	work  *tray       // tenants whose rows are to be claimed
-	bells *tray       // tenants whose doorbells are to be rung
-	down  atomic.Bool // Redis did not answer the last time
+	work  *tray[uuid.UUID]           // tenants whose rows are to be claimed
+	bells *tray[outbox.Announcement] // doorbells that are to be rung
+	down  atomic.Bool                // Redis did not answer the last time
 }
 
 func newRelay(cfg *Config, reg *registry) *relay {
-	return &relay{Config: cfg, reg: reg, work: newTray(), bells: newTray()}
+	return &relay{Config: cfg, reg: reg, work: newTray[uuid.UUID](), bells: newTray[outbox.Announcement]()}
 }
 
 // listen hears announcements. A broken connection is opened again; until then the poll finds what waits.
@@ -48,13 +48,15 @@ func (r *relay) listen(ctx context.Context) {
 	deaf := false
 	for wait := first; ; wait = min(2*wait, last) {
 		err := database.Listen(ctx, r.DatabaseURL, outbox.Channel, func() { wait, deaf = first, false }, func(payload string) {
-			tenant, err := uuid.Parse(payload)
-			if err != nil {
+			a, err := outbox.ParseAnnouncement(payload)
+			switch {
+			case err != nil:
 				r.Logger.WarnContext(ctx, "an announcement names no tenant", "channel", outbox.Channel)
-				return
+			case a.What == outbox.Rows:
+				r.work.put(a.Tenant)
+			default:
+				r.bells.put(a)
 			}
-			r.bells.put(tenant)
-			r.work.put(tenant)
 		})
 		if ctx.Err() != nil {
 			return
@@ -133,16 +135,13 @@ func (r *relay) sweep(ctx context.Context) {
 	}
 }
 
-// ring rings for tenants that were announced. An announcement does not say what happened, so all doorbells that listen
-// to events are rung.
+// ring rings the doorbells that were announced. One that is not known here is another version's.
 func (r *relay) ring(ctx context.Context) {
 	for ctx.Err() == nil {
 		var rings []rung
-		for tenant := range r.bells.take(ctx) {
-			for _, bell := range r.reg.bells {
-				if len(bell.On) > 0 {
-					rings = append(rings, rung{bell, tenant})
-				}
+		for a := range r.bells.take(ctx) {
+			if bell, ok := r.reg.doorbells[a.What]; ok {
+				rings = append(rings, rung{bell, a.Tenant})
 			}
 		}
 		r.press(ctx, rings)

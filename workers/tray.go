@@ -3,24 +3,23 @@ package workers
 import (
 	"context"
 	"sync"
-
-	"github.com/google/uuid"
 )
 
-// tray collects tenants that need attention. Putting never blocks, and a tenant that is put twice before it is taken
-// is taken once.
-type tray struct {
-	mu      sync.Mutex
-	tenants map[uuid.UUID]bool
-	wake    chan struct{}
+// tray collects what needs attention. Putting never blocks, and what is put twice before it is taken is taken once.
+type tray[T comparable] struct {
+	mu   sync.Mutex
+	on   map[T]bool
+	wake chan struct{}
 }
 
-func newTray() *tray { return &tray{tenants: map[uuid.UUID]bool{}, wake: make(chan struct{}, 1)} }
+func newTray[T comparable]() *tray[T] {
+	return &tray[T]{on: map[T]bool{}, wake: make(chan struct{}, 1)}
+}
 
-func (t *tray) put(tenants ...uuid.UUID) {
+func (t *tray[T]) put(list ...T) {
 	t.mu.Lock()
-	for _, id := range tenants {
-		t.tenants[id] = true
+	for _, item := range list {
+		t.on[item] = true
 	}
 	t.mu.Unlock()
 	select {
@@ -29,8 +28,8 @@ func (t *tray) put(tenants ...uuid.UUID) {
 	}
 }
 
-// take waits for tenants and gives all there are; none when ctx has ended.
-func (t *tray) take(ctx context.Context) map[uuid.UUID]bool {
+// take waits for something and gives all there is; nothing when ctx has ended.
+func (t *tray[T]) take(ctx context.Context) map[T]bool {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -38,7 +37,7 @@ func (t *tray) take(ctx context.Context) map[uuid.UUID]bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	taken := t.tenants
-	t.tenants = map[uuid.UUID]bool{}
+	taken := t.on
+	t.on = map[T]bool{}
 	return taken
 }

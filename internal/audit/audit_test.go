@@ -107,7 +107,7 @@ func TestVerify(t *testing.T) {
 	tamper := func(t *testing.T, statement string, args ...any) {
 		t.Helper()
 		err := testkit.OwnerDB(t).RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-			for _, q := range []string{"ALTER TABLE audit_log DISABLE TRIGGER audit_log_guard", statement, "ALTER TABLE audit_log ENABLE TRIGGER audit_log_guard"} {
+			for _, q := range []string{"ALTER TABLE audit_log DISABLE TRIGGER USER", statement, "ALTER TABLE audit_log ENABLE TRIGGER USER"} {
 				a := args
 				if q != statement {
 					a = nil

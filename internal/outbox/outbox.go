@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -34,14 +35,14 @@ type Event struct {
 type Outbox struct {
 	declared []apps.Task         // all of them, in the order of the apps
 	tasks    map[string][]string // event type → tasks with a row for each event
-	bells    map[string]bool     // event types that ring
+	bells    map[string][]string // event type → doorbells that it rings
 	bell     *Bell
 	alerts   []func(ctx context.Context, tx bun.Tx, r admin.Reader) ([]admin.Note, error) // of the apps
 }
 
 // New reads from the apps' tasks which events hand out which work. bell is told of every commit that brought some.
 func New(list []apps.App, bell *Bell) *Outbox {
-	o := &Outbox{tasks: map[string][]string{}, bells: map[string]bool{}, bell: bell}
+	o := &Outbox{tasks: map[string][]string{}, bells: map[string][]string{}, bell: bell}
 	for _, app := range list {
 		o.subscribe(app)
 	}
@@ -61,7 +62,7 @@ func (o *Outbox) subscribe(app apps.App) {
 	}
 	for _, d := range app.Doorbells {
 		for _, event := range d.On {
-			o.bells[event] = true
+			o.bells[event] = append(o.bells[event], d.Name)
 		}
 	}
 }
@@ -121,9 +122,7 @@ func (o *Outbox) EmitMany(ctx context.Context, m Many) error {
 	}
 	database.SendWithCommit(ctx, database.Change("write events", insertEventsOfKind, p.TenantID, m.Kind.Type, m.Kind.Also, m.Kind.ObjectType, p.Label,
 		auth.RequestFrom(ctx).ID, database.Nullable(m.Kind.Audit), ids, m.Objects, m.Accounts, payloads))
-	if o.bells[m.Kind.Type] || len(o.tasks[m.Kind.Type]) > 0 {
-		database.AfterCommit(ctx, func() { o.bell.Ring(p.TenantID) })
-	}
+	o.ringAfter(ctx, p.TenantID, m.Kind.Type)
 	return nil
 }
 
@@ -133,7 +132,6 @@ func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
 	if !ok {
 		return fmt.Errorf("emit %s: nobody acts in this context", events[0].Type)
 	}
-	ring := false
 	for _, e := range events {
 		payload, err := json.Marshal(e.Payload)
 		if err != nil {
@@ -144,21 +142,28 @@ func (o *Outbox) Emit(ctx context.Context, events ...Event) error {
 			database.Nullable(e.Audit))
 		for _, task := range o.tasks[e.Type] {
 			handOut(ctx, p.TenantID, task, "event:"+id.String(), string(payload))
-			ring = true
 		}
-		ring = ring || o.bells[e.Type]
-	}
-	if ring {
-		database.AfterCommit(ctx, func() { o.bell.Ring(p.TenantID) })
+		o.ringAfter(ctx, p.TenantID, e.Type)
 	}
 	return nil
+}
+
+// ringAfter announces after the commit what an event of a type brings.
+func (o *Outbox) ringAfter(ctx context.Context, tenant uuid.UUID, event string) {
+	announced := o.bells[event]
+	if len(o.tasks[event]) > 0 {
+		announced = append(slices.Clone(announced), Rows)
+	}
+	for _, what := range announced {
+		database.AfterCommit(ctx, func() { o.bell.Ring(Announcement{tenant, what}) })
+	}
 }
 
 // Schedule adds one run of a task to the transaction of ctx and gives its id. cause makes it happen once: tick:<time>
 // for the clock, manual:<id> for a person. When the run is there already nothing happens, and the id means nothing.
 func (o *Outbox) Schedule(ctx context.Context, tenant uuid.UUID, task, cause string) uuid.UUID {
 	id := handOut(ctx, tenant, task, cause, "{}")
-	database.AfterCommit(ctx, func() { o.bell.Ring(tenant) })
+	database.AfterCommit(ctx, func() { o.bell.Ring(Announcement{tenant, Rows}) })
 	return id
 }
 

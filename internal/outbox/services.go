@@ -37,7 +37,7 @@ func (o *Outbox) Restart(ctx context.Context, db *bun.DB, id uuid.UUID) (*Job, e
 		if job, err = JobByID(ctx, tx, id); err != nil {
 			return err
 		}
-		database.AfterCommit(ctx, func() { o.bell.Ring(tenantOf(ctx)) })
+		database.AfterCommit(ctx, func() { o.bell.Ring(Announcement{tenantOf(ctx), Rows}) })
 		if err := o.Emit(ctx, Event{Type: "job.restarted", ObjectType: "job", ObjectID: id, Payload: map[string]any{"task": job.Task}}); err != nil {
 			return err
 		}
