@@ -80,7 +80,7 @@ func (b *bench) start(ctx context.Context, dir string) (err error) {
 	if _, err := os.Stat(filepath.Join(b.binDir, "pgbench")); err != nil {
 		return errors.New("bench compares with pgbench, which is not beside this PostgreSQL: install the package of the server, or name its folder with COUNTERSIGN_PG_BIN")
 	}
-	if b.pg, err = embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: filepath.Join(dir, "postgres"), BinDir: b.binDir, Log: say}); err != nil {
+	if b.pg, err = embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: filepath.Join(dir, "postgres"), BinDir: b.binDir, SharedBuffers: "2GB", Log: say}); err != nil {
 		return err
 	}
 	if err := makeDatabase(ctx, b.pg); err != nil {

@@ -84,15 +84,10 @@ type trial struct {
 // drain settles a backlog with a worker process and gives the time from its start until nothing waits, and the worker's
 // peak of memory. It fails when a payment is lost or settled twice.
 func (b *bench) drain(ctx context.Context, tenants []*benchTenant, payments int, try trial) (took time.Duration, peak int64, err error) {
-	each := payments / len(tenants)
-	for _, t := range tenants {
-		if err := b.claims(ctx, t, each, "processing"); err != nil {
-			return 0, 0, err
-		}
-	}
-	if err := b.asOwner(ctx, "ANALYZE", "CHECKPOINT"); err != nil {
+	if err := b.backlog(ctx, tenants, payments); err != nil {
 		return 0, 0, err
 	}
+	approved := payments / len(tenants) * len(tenants)
 	before, err := b.settledSoFar(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -110,7 +105,7 @@ func (b *bench) drain(ctx context.Context, tenants []*benchTenant, payments int,
 		if err != nil {
 			return 0, 0, err
 		}
-		if missed = left == 0 || left == each*len(tenants); !missed {
+		if missed = left == 0 || left == approved; !missed {
 			if w, err = try.do(w); err != nil {
 				return 0, 0, err
 			}
@@ -128,7 +123,7 @@ func (b *bench) drain(ctx context.Context, tenants []*benchTenant, payments int,
 	if err != nil {
 		return 0, 0, err
 	}
-	n := int64(each * len(tenants))
+	n := int64(approved)
 	if want := (settled{before.payments + n, before.transactions + n, before.causes + n, before.entries + 2*n, before.told + n}); after != want {
 		return 0, 0, fmt.Errorf("%s: %d payments were to be settled once each: before %+v, after %+v", try.name, n, before, after)
 	}

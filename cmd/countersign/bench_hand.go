@@ -24,10 +24,7 @@ func (b *bench) byHand(ctx context.Context, t *benchTenant, payments int) (figur
 	const clients = 2
 	each := max(1, payments/handSet/clients)
 	n := each * clients * handSet
-	if err := b.claims(ctx, t, n, "processing"); err != nil {
-		return figure{}, err
-	}
-	if err := b.asOwner(ctx, "ANALYZE", "CHECKPOINT"); err != nil {
+	if err := b.backlog(ctx, []*benchTenant{t}, n); err != nil {
 		return figure{}, err
 	}
 	return b.pgbench(ctx, pgbenchRun{script: "hand", login: b.settings.DatabaseURL, options: "-c plan_cache_mode=force_generic_plan -c role=" + database.AppRole + " -c app.tenant_id=" + t.id.String(),

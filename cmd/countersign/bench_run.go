@@ -99,14 +99,22 @@ func (b *bench) catchUp(ctx context.Context, tenants int) error {
 	return <-done
 }
 
-// settle drains a backlog with the worker as it runs in production, from its start until nothing waits.
-func (b *bench) settle(ctx context.Context, tenants []*benchTenant) (figure, error) {
+// backlog approves payments, as many for each tenant. The checkpoint comes before: what is settled was approved since.
+func (b *bench) backlog(ctx context.Context, tenants []*benchTenant, payments int) error {
+	if err := b.asOwner(ctx, "CHECKPOINT"); err != nil {
+		return err
+	}
 	for _, t := range tenants {
-		if err := b.claims(ctx, t, b.Payments/len(tenants), "processing"); err != nil {
-			return figure{}, err
+		if err := b.claims(ctx, t, payments/len(tenants), "processing"); err != nil {
+			return err
 		}
 	}
-	if err := b.asOwner(ctx, "ANALYZE", "CHECKPOINT"); err != nil {
+	return b.asOwner(ctx, "ANALYZE")
+}
+
+// settle drains a backlog with the worker as it runs in production, from its start until nothing waits.
+func (b *bench) settle(ctx context.Context, tenants []*benchTenant) (figure, error) {
+	if err := b.backlog(ctx, tenants, b.Payments); err != nil {
 		return figure{}, err
 	}
 	work, stop := context.WithCancel(ctx)

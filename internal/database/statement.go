@@ -336,7 +336,7 @@ func (c *conn) answer(pipeline *pgconn.Pipeline, each func(Row) error) (pgconn.C
 	}
 	rows := pgx.RowsFromResultReader(c.Conn.Conn().TypeMap(), reader)
 	for rows.Next() {
-		if err := each(rows); err != nil {
+		if err := each(plainRow{rows}); err != nil {
 			rows.Close()
 			return pgconn.CommandTag{}, err
 		}

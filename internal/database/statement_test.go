@@ -2,10 +2,12 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -74,6 +76,20 @@ func TestSend(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{strings.Join([]string{"BEGIN", "SET LOCAL app.tenant_id = '" + tenant.String() + "'", insert, look, look}, "; "), add + "; COMMIT"}, trips()); diff != "" {
 			t.Error(diff)
+		}
+	})
+	t.Run("reads NULL as the zero id and as no time", func(t *testing.T) {
+		t.Parallel()
+		db, _ := watched(t)
+		ids := [2]uuid.UUID{uuid.New(), uuid.New()}
+		want, times := ids[0], [2]sql.NullTime{}
+		err := database.InTx(t.Context(), db, func(ctx context.Context, _ bun.Tx) error {
+			return database.Send(ctx, database.Select("ids", "SELECT $1::uuid, NULL::uuid, '2026-01-02 03:04:05.678901Z'::timestamptz, NULL::timestamptz", func(row database.Row) error {
+				return row.Scan(&ids[0], &ids[1], &times[0], &times[1])
+			}, want))
+		})
+		if err != nil || ids[0] != want || ids[1] != uuid.Nil || times[1].Valid || !times[0].Valid || !times[0].Time.Equal(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)) {
+			t.Errorf("got %v and %v, %v", ids, times, err)
 		}
 	})
 	t.Run("lets what waits go before a statement of another kind", func(t *testing.T) {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type PostgresConfig struct {
 	// Fast gives up durability for speed. For tests only: after a power failure
 	// the data may be broken.
 	Fast bool
+	// SharedBuffers is how much memory it keeps pages in, as PostgreSQL writes it. Empty: 256MB.
+	SharedBuffers string
 	// Log receives sentences for the user, one at a time. Nil: they are dropped.
 	Log func(sentence string)
 }
@@ -183,7 +186,7 @@ func (p *Postgres) arguments(cfg PostgresConfig) []string {
 		settings = append(settings, "shared_buffers=32MB", "fsync=off", "full_page_writes=off",
 			"synchronous_commit=off", "wal_level=minimal", "max_wal_senders=0")
 	} else {
-		settings = append(settings, "shared_buffers=256MB", "maintenance_work_mem=128MB")
+		settings = append(settings, "shared_buffers="+cmp.Or(cfg.SharedBuffers, "256MB"), "maintenance_work_mem=128MB")
 	}
 	listen := ""
 	if cfg.Port != 0 {
