@@ -1,6 +1,6 @@
 -- Opens the accounts of a posting that are not there: lines of the chart, and balances for those that are cached. Nearly
--- always all are there, which two looks at the keys tell. What is missing is made by id, so nobody who makes some waits for
--- another who makes the same.
+-- always all are there, which two looks at the keys tell. What is missing is made by id, so two who make the same do not wait
+-- for each other: one waits for the other.
 CREATE FUNCTION ledger_open(tenant uuid, ids uuid[], codes text[], owners text[], currencies text[], classes text[], customers uuid[], cached boolean[]) RETURNS void LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE

@@ -4,7 +4,8 @@ package migrations
 
 import "embed"
 
-// Files are the migrations, named <timestamp>_<app>_<what>.tx.up.sql and .tx.down.sql; each runs in one transaction.
+// Files are the migrations, named <timestamp>_<app>_<what>.tx.up.sql and .tx.down.sql; each runs in one transaction, but for
+// those without .tx, which commit by themselves and can be repeated.
 //
 //go:embed *.sql
 var Files embed.FS

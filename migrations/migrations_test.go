@@ -2,7 +2,10 @@ package migrations_test
 
 import (
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"countersign/internal/database"
 	"countersign/internal/testkit"
@@ -52,4 +55,54 @@ func TestMigrations(t *testing.T) {
 			t.Errorf("pending after all were applied: %v %v", pending, err)
 		}
 	})
+}
+
+// TestWallsAreReadOnce changes the walls back and forth, as an operator may who goes back to the version before.
+func TestWallsAreReadOnce(t *testing.T) {
+	t.Parallel()
+	db, err := database.Open(database.Config{URL: testkit.NewDatabase(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	m, err := database.NewMigrator(db, migrations.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run := func(file string) {
+		text, err := migrations.Files.ReadFile("20261122009910_internal_read_walls_once." + file + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for statement := range strings.SplitSeq(string(text), "--bun:split") {
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	walls := func() (list []string) {
+		err := db.NewRaw(`SELECT concat_ws(' ', polrelid::regclass, polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) FROM pg_policy ORDER BY 1`).Scan(t.Context(), &list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	once := walls()
+	run("up")
+	if diff := cmp.Diff(once, walls()); diff != "" {
+		t.Errorf("repeated, it changes walls: %s", diff)
+	}
+	run("down")
+	for _, wall := range walls() {
+		if strings.Contains(wall, "SELECT NULLIF") || strings.Contains(wall, "SELECT (NULLIF") {
+			t.Errorf("the way back leaves %s", wall)
+		}
+	}
+	run("up")
+	if diff := cmp.Diff(once, walls()); diff != "" {
+		t.Errorf("there and back is not the same: %s", diff)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/apps"
+	"countersign/internal/outbox"
 )
 
 const (
@@ -103,8 +104,8 @@ func (r *registry) addDoorbell(d apps.Doorbell) error {
 }
 
 func (r *registry) checkName(name string, incomplete bool) error {
-	if name == "" {
-		return fmt.Errorf("it has no name")
+	if name == "" || name == outbox.Rows {
+		return fmt.Errorf("it has no name of its own")
 	}
 	if incomplete {
 		return fmt.Errorf("it does not say what to do")

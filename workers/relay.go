@@ -54,6 +54,11 @@ func (r *relay) listen(ctx context.Context) {
 				r.Logger.WarnContext(ctx, "an announcement names no tenant", "channel", outbox.Channel)
 			case a.What == outbox.Rows:
 				r.work.put(a.Tenant)
+			case a.What == "": // a version that did not say what
+				r.work.put(a.Tenant)
+				for _, bell := range r.reg.bells {
+					r.bells.put(outbox.Announcement{Tenant: a.Tenant, What: bell.Name})
+				}
 			default:
 				r.bells.put(a)
 			}

@@ -86,7 +86,12 @@ func (b *bench) catchUp(ctx context.Context, tenants int) error {
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- b.work(work) }()
-	for quiet := 0; quiet < 3; time.Sleep(time.Second) {
+	for quiet := 0; quiet < 3; {
+		select {
+		case err := <-done:
+			return fmt.Errorf("the worker has ended before its work was done: %w", err)
+		case <-time.After(time.Second):
+		}
 		var given, left int
 		if err := owner.NewRaw("SELECT count(DISTINCT tenant_id), count(*) FILTER (WHERE done_at IS NULL AND dead_at IS NULL) FROM outbox").Scan(ctx, &given, &left); err != nil {
 			return err

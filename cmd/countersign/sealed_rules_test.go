@@ -189,6 +189,7 @@ func TestTenantsStay(t *testing.T) {
 		{"the owner", "", "DELETE FROM tenants WHERE id = ?0"},
 		{"the owner without the guard", "ALTER TABLE tenants DISABLE TRIGGER tenants_stay", "DELETE FROM tenants WHERE id = ?0"},
 		{"the program deletes a payment", "SET LOCAL ROLE countersign_app", "DELETE FROM payments WHERE tenant_id = ?0 AND id = ?1"},
+		{"the owner deletes a payment", "", "DELETE FROM payments WHERE tenant_id = ?0 AND id = ?1"},
 		{"the program deletes an invoice", "SET LOCAL ROLE countersign_app", "DELETE FROM invoices WHERE tenant_id = ?0 AND id = ?2"},
 		{"the owner deletes what is posted", "", "DELETE FROM ledger_transactions WHERE tenant_id = ?0 AND payment_id = ?1"},
 	}

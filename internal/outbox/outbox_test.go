@@ -386,3 +386,22 @@ func TestEvents(t *testing.T) {
 		}
 	})
 }
+
+func TestAnnouncement(t *testing.T) {
+	t.Parallel()
+	tenant := uuid.New()
+	for text, want := range map[string]outbox.Announcement{
+		outbox.Announcement{Tenant: tenant, What: outbox.Rows}.String():       {Tenant: tenant, What: outbox.Rows},
+		outbox.Announcement{Tenant: tenant, What: "payments.settle"}.String(): {Tenant: tenant, What: "payments.settle"},
+		tenant.String(): {Tenant: tenant}, // as it was once
+	} {
+		if got, err := outbox.ParseAnnouncement(text); err != nil || got != want {
+			t.Errorf("%q: got %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "rows", "nobody rows"} {
+		if got, err := outbox.ParseAnnouncement(text); err == nil {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}

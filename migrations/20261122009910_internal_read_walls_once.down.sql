@@ -18,17 +18,13 @@ END $$;
 --bun:split
 DO $$
 DECLARE
-  once constant text := $q$\( SELECT ([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*) AS "?[a-z_]+"?\)$q$;
+  once constant text := $q$\( SELECT (\(NULLIF\(current_setting\('app\.[a-z_]+'::text, true\), ''::text\)\)::uuid|NULLIF\(current_setting\('app\.[a-z_]+'::text, true\), ''::text\)|current_setting\('app\.[a-z_]+'::text, true\)) AS "?[a-z_]+"?\)$q$;
   wall record;
 BEGIN
-  FOR wall IN SELECT polname, polrelid::regclass AS name, pg_get_expr(polqual, polrelid) AS reads, pg_get_expr(polwithcheck, polrelid) AS writes FROM pg_policy LOOP
-    wall.reads := regexp_replace(wall.reads, once, '\1', 'g');
-    wall.writes := regexp_replace(wall.writes, once, '\1', 'g');
-    IF wall.reads LIKE '%app.%' THEN
-      EXECUTE format('ALTER POLICY %I ON %s USING (%s)', wall.polname, wall.name, wall.reads);
-    END IF;
+  FOR wall IN SELECT polname, polrelid::regclass AS name, pg_get_expr(polwithcheck, polrelid) AS writes FROM pg_policy WHERE polcmd <> 'r' LOOP
     IF wall.writes LIKE '%app.%' THEN
-      EXECUTE format('ALTER POLICY %I ON %s WITH CHECK (%s)', wall.polname, wall.name, wall.writes);
+      EXECUTE format('ALTER POLICY %I ON %s WITH CHECK (%s)', wall.polname, wall.name, regexp_replace(wall.writes, once, '\1', 'g'));
     END IF;
+    COMMIT;
   END LOOP;
 END $$;
