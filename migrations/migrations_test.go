@@ -95,6 +95,9 @@ func TestWallsAreReadOnce(t *testing.T) {
 	if diff := cmp.Diff(once, walls()); diff != "" {
 		t.Errorf("repeated, it changes walls: %s", diff)
 	}
+	if n := strings.Count(strings.Join(once, ""), "SELECT NULLIF") + strings.Count(strings.Join(once, ""), "SELECT (NULLIF"); n != 6+5 {
+		t.Errorf("%d walls ask once, want those of six tables, of which five have one between customers", n)
+	}
 	run("down")
 	for _, wall := range walls() {
 		if strings.Contains(wall, "SELECT NULLIF") || strings.Contains(wall, "SELECT (NULLIF") {

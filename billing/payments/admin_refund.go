@@ -192,7 +192,7 @@ func (c *console) refundSteps() []admin.Action[RefundResponse] {
 				return "The refund is rejected.", err
 			}},
 		{Name: "complete", Title: "It is paid", Permission: auth.BillingRefund, Primary: true, Subject: RefundResponse.subject, Facts: refundFactsOf,
-			Consequence: "The refund is posted. This cannot be undone.",
+			Consequence: "The refund is posted.",
 			Allowed:     func(_ auth.Principal, f RefundResponse) bool { return byHand(f) },
 			Fields: func(context.Context, RefundResponse) ([]admin.Field, error) {
 				return []admin.Field{{Name: "payout_reference", Label: "Reference of the payout", Kind: "text", Required: true}}, nil
@@ -204,6 +204,19 @@ func (c *console) refundSteps() []admin.Action[RefundResponse] {
 				}
 				_, err := c.service.CompleteRefund(ctx, CompleteRefundInput{ID: uuid.MustParse(f.ID), PayoutReference: req.PayoutReference})
 				return "The refund is posted.", err
+			}},
+		{Name: "reverse", Title: "It was not paid", Permission: auth.BillingRefund, Danger: true, Reason: admin.MustReason, Subject: RefundResponse.subject, Facts: refundFactsOf,
+			Consequence: "All that the refund has posted is taken back.",
+			Allowed: func(_ auth.Principal, f RefundResponse) bool {
+				return f.Status == RefundSucceeded && f.Mode == gateways.RefundByHand
+			},
+			Run: func(ctx context.Context, f RefundResponse, form url.Values) (string, error) {
+				var req ReverseRefundRequest
+				if err := admin.Bind(map[string]any{"reason": form.Get("reason")}, &req); err != nil {
+					return "", err
+				}
+				_, err := c.service.ReverseRefund(ctx, ReverseRefundInput{ID: uuid.MustParse(f.ID), Reason: req.Reason})
+				return "The refund is taken back.", err
 			}},
 		{Name: "cancel", Title: "Cancel the refund", Permission: auth.BillingRefund, Danger: true, Subject: RefundResponse.subject, Facts: refundFactsOf,
 			Consequence: "Nothing goes back.",

@@ -41,9 +41,13 @@ func TestConsoleOfRefunds(t *testing.T) {
 	second.Post(one+"reject/", url.Values{"digest": digest, "reason": {""}}).Expect(http.StatusBadRequest)
 	second.Follow(second.Post(one+"approve/", url.Values{"digest": digest, "reason": {"I have called him"}})).Shows("The refund is approved.", "I have called him", w.Approver.Email, "pay this by hand", "/complete/")
 	first.Post(one+"complete/", url.Values{"payout_reference": {""}}).Expect(http.StatusBadRequest)
-	first.Follow(first.Post(one+"complete/", url.Values{"payout_reference": {"BANK 2"}})).Shows("The refund is posted.", "BANK 2", "Succeeded").Hides("/complete/", "/cancel/")
+	first.Follow(first.Post(one+"complete/", url.Values{"payout_reference": {"BANK 2"}})).Shows("The refund is posted.", "BANK 2", "Succeeded", "/reverse/").Hides("/complete/", "/cancel/")
 	status(t, w, p.ID, payments.StatusPartiallyRefunded)
 	equal(t, "refunded", w.Payment(p.ID).RefundedMinor, int64(6000))
+	first.Post(one+"reverse/", url.Values{"reason": {"The bank sent it back"}}).Expect(http.StatusForbidden) // he has asked for it, and another has let it go on
+	second.Post(one+"reverse/", url.Values{"reason": {""}}).Expect(http.StatusBadRequest)
+	second.Follow(second.Post(one+"reverse/", url.Values{"reason": {"The bank sent it back"}})).Shows("The refund is taken back.").Hides("/reverse/")
+	equal(t, "refunded", w.Payment(p.ID).RefundedMinor, int64(3000))
 
 	neighbour := billingtest.New(t)
 	neighbour.Browse(neighbour.Console(), neighbour.Owner).Get(one).Expect(http.StatusNotFound)
