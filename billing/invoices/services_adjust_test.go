@@ -116,6 +116,13 @@ func (d *deeds) do(name string) bool {
 			return true
 		}
 	case "debit":
+		if len(d.notes) == 0 { // seldom is there one by chance
+			made, err := d.w.Invoices.CreateCreditNote(owner, invoices.CreateCreditNoteInput{Invoice: inv.ID.String(), Amount: amount, Reason: "x"})
+			if !d.must(err) {
+				return false
+			}
+			d.notes = append(d.notes, uuid.MustParse(made.ID))
+		}
 		for _, id := range d.notes {
 			if _, err := d.w.Invoices.ReverseCreditNote(owner, invoices.ReverseCreditNoteInput{ID: id, Reason: "x"}); d.must(err) {
 				return true
