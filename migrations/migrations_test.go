@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/uptrace/bun"
 
 	"countersign/internal/database"
 	"countersign/internal/testkit"
@@ -14,19 +15,26 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
+// newDatabase gives an empty database and what moves its schema.
+func newDatabase(t *testing.T) (*bun.DB, *database.Migrator) {
+	t.Helper()
+	db, err := database.Open(database.Config{URL: testkit.NewDatabase(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	m, err := database.NewMigrator(db, migrations.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, m
+}
+
 func TestMigrations(t *testing.T) {
 	t.Parallel()
 	t.Run("go up, all the way down and up again", func(t *testing.T) {
 		t.Parallel()
-		db, err := database.Open(database.Config{URL: testkit.NewDatabase(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		m, err := database.NewMigrator(db, migrations.Files)
-		if err != nil {
-			t.Fatal(err)
-		}
+		db, m := newDatabase(t)
 		first, err := m.Up(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -60,15 +68,7 @@ func TestMigrations(t *testing.T) {
 // TestWallsAreReadOnce changes the walls back and forth, as an operator may who goes back to the version before.
 func TestWallsAreReadOnce(t *testing.T) {
 	t.Parallel()
-	db, err := database.Open(database.Config{URL: testkit.NewDatabase(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	m, err := database.NewMigrator(db, migrations.Files)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, m := newDatabase(t)
 	if _, err := m.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}

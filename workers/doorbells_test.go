@@ -75,16 +75,26 @@ func (s *site) mine(run func(ctx context.Context) error) func(context.Context) e
 func TestDoorbell(t *testing.T) {
 	t.Parallel()
 
-	t.Run("is rung by an event of its tenant", func(t *testing.T) {
-		var rung atomic.Int32
+	t.Run("is rung by its own events and by no others", func(t *testing.T) {
+		var rung, other atomic.Int32
+		count := func(n *atomic.Int32) func(context.Context) error {
+			return func(context.Context) error { n.Add(1); return nil }
+		}
 		s := newSite(t, func(s *site) apps.App {
-			return apps.App{Doorbells: []apps.Doorbell{{Name: s.bell(), On: []string{s.event()}, Waiting: nobody,
-				Run: s.mine(func(context.Context) error { rung.Add(1); return nil })}}}
+			return apps.App{Doorbells: []apps.Doorbell{{Name: s.bell(), On: []string{s.event()}, Waiting: nobody, Run: s.mine(count(&rung))},
+				{Name: s.bell() + ".other", On: []string{s.event() + ".other"}, Waiting: nobody, Run: s.mine(count(&other))}}}
 		})
 		s.start()
 		testkit.Eventually(t, "the event rings", func() bool {
-			s.tell(s.event(), 1) // the worker may not be listening yet
-			return rung.Load() > 0
+			s.tell(s.event(), 1)   // the worker may not be listening yet
+			return rung.Load() > 2 // rings of one moment are one, so some have been answered before
+		})
+		if other.Load() > 0 {
+			t.Error("an event rang a doorbell that does not listen to it")
+		}
+		testkit.Eventually(t, "the other event rings", func() bool {
+			s.tell(s.event()+".other", 1)
+			return other.Load() > 0
 		})
 	})
 

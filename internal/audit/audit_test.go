@@ -219,3 +219,56 @@ func TestSealing(t *testing.T) {
 		t.Error("the record still waits")
 	}
 }
+
+// TestSealedRecords: nobody changes a record, its owner neither, and sealing may change nothing else of it.
+func TestSealedRecords(t *testing.T) {
+	t.Parallel()
+	tenant := newTenant(t)
+	owner := testkit.OwnerDB(t)
+	system := tenancy.AsSystem(t.Context(), tenant, "test")
+	for range 4 {
+		err := tenancy.InTx(system, testkit.DB(t), func(ctx context.Context, _ bun.Tx) error {
+			return audit.Write(ctx, audit.Record{Action: "test.change", ObjectType: "test", ObjectID: uuid.New(), After: map[string]any{"n": 1}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(when string, statements map[string]string) {
+		t.Helper()
+		for name, statement := range statements {
+			if _, err := owner.ExecContext(t.Context(), statement, tenant); err == nil || !strings.Contains(err.Error(), "append-only") {
+				t.Errorf("%s %s: got %v, want append-only", name, when, err)
+			}
+		}
+	}
+	always := map[string]string{
+		"an update of nothing": "UPDATE audit_log SET action = action WHERE tenant_id = ?",
+		"an update of a text":  "UPDATE audit_log SET reason = 'another' WHERE tenant_id = ?",
+		"a deletion":           "DELETE FROM audit_log WHERE tenant_id = ?",
+	}
+	const seal = "UPDATE audit_log SET chain_seq = 9, chain_hash = sha256('x'), "
+	refused("before it is sealed", always)
+	refused("with the seal", map[string]string{
+		"another actor":                    seal + "actor_label = 'somebody' WHERE tenant_id = ?",
+		"a value where there is none":      seal + "before = '{}' WHERE tenant_id = ? AND before IS NULL",
+		"no value where there is one":      seal + "after = NULL WHERE tenant_id = ? AND after IS NOT NULL",
+		"another value where there is one": seal + "after = '{\"n\": 2}' WHERE tenant_id = ? AND after IS NOT NULL",
+	})
+
+	sealed := 0
+	for n := 2; n > 0; sealed += n { // two at a time, so that the chain goes on from batch to batch
+		err := tenancy.InTx(system, testkit.DB(t), func(ctx context.Context, tx bun.Tx) error {
+			return tx.NewRaw("SELECT audit_seal(2)").Scan(ctx, &n)
+		})
+		if err != nil || n > 2 {
+			t.Fatalf("sealed %d, %v", n, err)
+		}
+	}
+	report, err := audit.Verify(system, testkit.DB(t))
+	if err != nil || !report.OK() || sealed < 4 || report.Sealed != int64(sealed) || report.Unsealed != 0 || report.HeadSeq != int64(sealed) {
+		t.Errorf("%d are sealed: %+v, %v", sealed, report, err)
+	}
+	refused("after it was sealed", always)
+	refused("after it was sealed", map[string]string{"a broken seal": "UPDATE audit_log SET chain_seq = NULL, chain_hash = NULL WHERE tenant_id = ?"})
+}
