@@ -2,21 +2,37 @@
 -- security; countersign_observer sees across tenants which work is waiting, and nothing of what it is about. The program
 -- may become the observer, and inherits nothing from it: the observer's policies would else hold for the program too, and
 -- open these tables to every tenant.
+--
+-- Roles belong to the server, whose other databases may be migrated at the same moment: what is already so is not written
+-- again, and who met another's writing looks again.
 DO $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_app') THEN
-    CREATE ROLE countersign_app NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_observer') THEN
-    CREATE ROLE countersign_observer NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
-  END IF;
-  -- whoever made the role before this migration may have made it inheriting
-  IF current_setting('server_version_num')::integer >= 160000 THEN
-    EXECUTE 'GRANT countersign_observer TO countersign_app WITH INHERIT FALSE';
-  ELSE
-    ALTER ROLE countersign_app NOINHERIT;
-    GRANT countersign_observer TO countersign_app;
-  END IF;
+  FOR attempt IN 1..10 LOOP
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_app') THEN
+        CREATE ROLE countersign_app NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+      END IF;
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_observer') THEN
+        CREATE ROLE countersign_observer NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+      END IF;
+      IF current_setting('server_version_num')::integer >= 160000 THEN
+        EXECUTE 'GRANT countersign_observer TO countersign_app WITH INHERIT FALSE';
+      ELSE
+        -- whoever made the role before this migration may have made it inheriting
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_app' AND rolinherit) THEN
+          ALTER ROLE countersign_app NOINHERIT;
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'countersign_observer'::regrole AND member = 'countersign_app'::regrole) THEN
+          GRANT countersign_observer TO countersign_app;
+        END IF;
+      END IF;
+      EXIT;
+    EXCEPTION WHEN duplicate_object OR unique_violation OR internal_error THEN -- the last is PostgreSQL's "tuple concurrently updated"
+      IF attempt = 10 THEN
+        RAISE;
+      END IF;
+    END;
+  END LOOP;
 END $$;
 --bun:split
 GRANT USAGE ON SCHEMA public TO countersign_app, countersign_observer;

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
 
 	"countersign/internal/database"
 	"countersign/internal/testkit"
@@ -63,6 +64,40 @@ func TestMigrations(t *testing.T) {
 			t.Errorf("pending after all were applied: %v %v", pending, err)
 		}
 	})
+}
+
+// TestRolesOfOneServer installs the roles, which all databases of a server share, from several of them at once. It has the
+// server for itself: it takes from the roles what the other tests' migrations give them.
+func TestRolesOfOneServer(t *testing.T) {
+	db, _ := newDatabase(t)
+	text, err := migrations.Files.ReadFile("20261101000000_install_roles.tx.up.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	install, _, _ := strings.Cut(string(text), "--bun:split")
+	for range 20 {
+		if _, err := db.ExecContext(t.Context(), "ALTER ROLE countersign_app INHERIT; REVOKE countersign_observer FROM countersign_app"); err != nil {
+			t.Fatal(err)
+		}
+		var all errgroup.Group
+		for range 6 {
+			all.Go(func() error {
+				_, err := db.ExecContext(t.Context(), install)
+				return err
+			})
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		var inherits, member bool
+		err := db.NewRaw(`SELECT rolinherit, pg_has_role('countersign_app', 'countersign_observer', 'MEMBER') FROM pg_roles WHERE rolname = 'countersign_app'`).Scan(t.Context(), &inherits, &member)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inherits || !member {
+			t.Fatalf("the program's role inherits: %v, may become the observer: %v", inherits, member)
+		}
+	}
 }
 
 // TestWallsAreReadOnce changes the walls back and forth, as an operator may who goes back to the version before.
