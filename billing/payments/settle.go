@@ -244,15 +244,9 @@ func (p *approved) posting() ledger.Posting {
 	return ledger.Posting{Cause: "payment:" + p.id.String() + ":settle", Kind: "payment_settled", CustomerID: p.account, InvoiceID: p.invoice, PaymentID: p.id, Entries: entries}
 }
 
-// settledPayment is what the audit record of a set says of one payment and its invoice.
-type settledPayment struct {
-	PaymentID     uuid.UUID       `json:"payment_id"`
-	InvoiceID     uuid.UUID       `json:"invoice_id"`
-	InvoiceStatus invoices.Status `json:"invoice_status"`
-	Currency      money.Currency  `json:"currency"`
-	AppliedMinor  int64           `json:"applied_minor"`
-	ExcessMinor   int64           `json:"excess_minor,omitempty"`
-}
+// settledColumns name what the audit record of a set says of each payment. It says it in rows, and names the columns once: the
+// record is hashed into the chain, and names in each row would be most of it. The invoice is the payment's, which never changes.
+var settledColumns = []string{"payment_id", "invoice_status", "currency", "applied_minor", "excess_minor"}
 
 // settling is what settlement changes about a payment.
 type settling struct {
@@ -265,16 +259,16 @@ type settling struct {
 
 // tellSettled writes one audit record for the set, because it is one act of the worker's, and an event for each payment.
 func (s *Service) tellSettled(ctx context.Context, record uuid.UUID, list []*approved, locked map[uuid.UUID]*invoices.Invoice) error {
-	told := make([]settledPayment, len(list))
+	told := make([][]any, len(list))
 	news := outbox.Many{Kind: outbox.Event{Type: EventSucceeded, Also: EventUpdated, ObjectType: "payment", Audit: record}}
 	for i, p := range list {
 		before, after := settling{Status: StatusProcessing, Currency: p.currency, ReceivedMinor: p.received}, settling{StatusSucceeded, p.currency, p.received, p.applied, p.excess}
-		told[i] = settledPayment{p.id, p.invoice, locked[p.invoice].Status, p.currency, p.applied, p.excess}
+		told[i] = []any{p.id, locked[p.invoice].Status, p.currency, p.applied, p.excess}
 		news.Add(p.id, p.account, Snapshot{PaymentID: p.id, InvoiceID: p.invoice, AccountID: p.account, PaymentMethod: string(p.method), Status: StatusSucceeded,
 			AmountMinor: p.amount, ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: before, After: after})
 	}
 	if err := audit.Write(ctx, audit.Record{ID: record, Action: "payment.settle", ObjectType: "settlement", ObjectID: record,
-		Before: map[string]any{"status": StatusProcessing}, After: map[string]any{"status": StatusSucceeded, "payments": told}}); err != nil {
+		Before: map[string]any{"status": StatusProcessing}, After: map[string]any{"status": StatusSucceeded, "columns": settledColumns, "payments": told}}); err != nil {
 		return err
 	}
 	return s.outbox.EmitMany(ctx, news)

@@ -87,6 +87,12 @@ func TestSettle(t *testing.T) { // model.md 5.6
 			equal(t, "credits", w.Balance(ledger.Credits(w.Account.ID)), credits)                                // S3-53
 			equal(t, "events", w.Events()[sinceEvents:], append(c.news, "payment.succeeded", "payment.updated")) // S0-75
 			equal(t, "audit", w.Audited()[sinceAudit:], []string{"payment.settle"})
+			var recorded string
+			if err := testkit.OwnerDB(t).NewRaw("SELECT after FROM audit_log WHERE tenant_id = ? AND action = 'payment.settle'", w.Tenant.ID).Scan(t.Context(), &recorded); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "what the record says", recorded, fmt.Sprintf(`{"status": "succeeded", "columns": ["payment_id", "invoice_status", "currency", "applied_minor", "excess_minor"], "payments": [["%s", "%s", "USD", %d, %d]]}`,
+				p.ID, c.invoice, c.applied, c.excess))
 
 			settled := w.Snapshot()
 			w.SettleAll() // running twice is running once

@@ -22,15 +22,19 @@ func (b *bench) growth(ctx context.Context) error {
 	var rates, costs []float64
 	for round := range b.Rounds {
 		var f [2]figure
-		for i := range 2 {
-			which := (round + i) % 2 // each comes first as often as second
+		for _, which := range []int{0, 1, 1, 0} { // there and back, as in all rounds
 			at, tenants := young, small
 			if which == 1 {
 				at, tenants = old, large
 			}
-			if f[which], err = at.settle(ctx, tenants); err != nil {
+			again, err := at.settle(ctx, tenants)
+			if err != nil {
 				return err
 			}
+			if f[which].perSecond > 0 {
+				again = between(f[which], again)
+			}
+			f[which] = again
 			if err := at.rightBooks(ctx); err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ import (
 	"countersign/internal/embedded"
 )
 
-// benchStep is something that is measured once in each round.
+// benchStep is something that is measured in each round.
 type benchStep struct {
 	name  string
 	goals string // that it is measured for
@@ -43,6 +43,7 @@ func (b *bench) measure(ctx context.Context) error {
 		name, goals string
 		run         func(context.Context) error
 	}{
+		{"walls", "G7", func(ctx context.Context) error { return b.walls(ctx, many) }},
 		{"growth", "G10", b.growth},
 		{"crash", "G13", func(ctx context.Context) error { return b.crash(ctx, many) }},
 		{"memory", "", func(ctx context.Context) error { return b.memory(ctx, many) }},
@@ -86,24 +87,19 @@ func (b *bench) wants(name, goals string) bool {
 	})
 }
 
-// rounds measures the steps that are wanted, every other round from the last to the first, so that what is compared comes
-// first as often as second. Before each round and after the last one come the anchors.
+// rounds measures the steps that are wanted. Each round goes through them and back again and takes the middle of both: what is
+// compared comes first as often as second, and a machine that grows slower meanwhile, or tables that grow, favour neither.
+// Before each round and after the last one come the anchors.
 func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
 	anchors := []benchStep{
 		{"A1", "", func() (figure, error) { return b.anchor(ctx, "single", 16, 1) }},
 		{"A3", "", func() (figure, error) { return b.anchor(ctx, "set", 2, 500) }},
 	}
 	steps := []benchStep{
-		{"settle, many tenants", "G1 G5 G7", func() (figure, error) { return b.settle(ctx, many) }},
-		{"settle, row security off", "G7", func() (figure, error) {
-			return b.withoutWalls(ctx, func() (figure, error) { return b.settle(ctx, many) })
-		}},
+		{"settle, many tenants", "G1 G5", func() (figure, error) { return b.settle(ctx, many) }},
 		{"settle, one tenant", "G2 G5", func() (figure, error) { return b.settle(ctx, one) }},
 		{"settle by hand", "G2", func() (figure, error) { return b.byHand(ctx, one[0], b.Payments) }},
-		{"approve over HTTP", "G3 G7", func() (figure, error) { return b.approve(ctx, many, 32, false) }},
-		{"approve, row security off", "G7", func() (figure, error) {
-			return b.withoutWalls(ctx, func() (figure, error) { return b.approve(ctx, many, 32, false) })
-		}},
+		{"approve over HTTP", "G3", func() (figure, error) { return b.approve(ctx, many, 32, false) }},
 		{"submit over HTTP", "G3", func() (figure, error) { return b.submit(ctx, many[0]) }},
 		{"approve and settle", "G4", func() (figure, error) { return b.approve(ctx, many, 64, true) }},
 		{"approve and settle, 32 clients", "G11", func() (figure, error) { return b.approve(ctx, many, 32, true) }},
@@ -112,10 +108,7 @@ func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
 		{"plain handler by id", "G9", func() (figure, error) { return b.plainRead(ctx, many[0]) }},
 		{"payment by id", "G9", func() (figure, error) { return b.read(ctx, many[0], "/api/v1/billing/transactions/%s/") }},
 		{"payment with all that decides", "", func() (figure, error) { return b.read(ctx, many[0], "/api/v1/billing/payments/%s/") }},
-		{"payments page", "G7", func() (figure, error) { return b.read(ctx, many[0], paymentsPage) }},
-		{"payments page, row security off", "G7", func() (figure, error) {
-			return b.withoutWalls(ctx, func() (figure, error) { return b.read(ctx, many[0], paymentsPage) })
-		}},
+		{"payments page", "", func() (figure, error) { return b.read(ctx, many[0], paymentsPage) }},
 	}
 	if path, ok := embedded.FindRedisServer(); ok {
 		redis, err := embedded.StartRealRedis(ctx, path)
@@ -141,30 +134,48 @@ func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
 		}
 	}
 	results := map[string][]figure{}
-	run := func(round int, list []benchStep) error {
-		for _, s := range list {
-			f, err := s.run()
+	run := func(round int, s benchStep) (figure, error) {
+		f, err := s.run()
+		if err != nil {
+			return f, fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Printf("  round %d  %-32s %9.0f /s  %5d + %5d µs CPU  p50 %s p99 %s\n", round+1, s.name, f.perSecond, f.cpu.server.Microseconds(), f.cpu.program.Microseconds(), round2(f.p50), round2(f.p99))
+		return f, nil
+	}
+	runAnchors := func(round int) error {
+		for _, s := range anchors {
+			f, err := run(round, s)
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				return err
 			}
 			results[s.name] = append(results[s.name], f)
-			fmt.Printf("  round %d  %-32s %9.0f /s  %5d + %5d µs CPU  p50 %s p99 %s\n", round+1, s.name, f.perSecond, f.cpu.server.Microseconds(), f.cpu.program.Microseconds(), round2(f.p50), round2(f.p99))
 		}
 		return nil
 	}
 	for round := range b.Rounds {
-		if err := run(round, anchors); err != nil {
+		if err := runAnchors(round); err != nil {
 			return err
 		}
-		if err := run(round, steps); err != nil {
-			return err
+		there := map[string]figure{}
+		for _, s := range steps {
+			f, err := run(round, s)
+			if err != nil {
+				return err
+			}
+			there[s.name] = f
+		}
+		for _, s := range slices.Backward(steps) {
+			f, err := run(round, s)
+			if err != nil {
+				return err
+			}
+			results[s.name] = append(results[s.name], between(there[s.name], f))
 		}
 		if err := b.rightBooks(ctx); err != nil {
 			return err
 		}
-		slices.Reverse(steps)
 	}
-	if err := run(b.Rounds, anchors); err != nil {
+	if err := runAnchors(b.Rounds); err != nil {
 		return err
 	}
 	b.report(results)
@@ -187,22 +198,4 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%d cores, %s, %s/%s, %s", runtime.GOMAXPROCS(0), memory, runtime.GOOS, runtime.GOARCH, runtime.Version())
-}
-
-// withoutWalls measures with row-level security switched off on every table that has a policy. The program is the same, and so
-// are the conditions of its statements.
-func (b *bench) withoutWalls(ctx context.Context, run func() (figure, error)) (f figure, err error) {
-	const toggle = `DO $$ DECLARE t regclass; BEGIN
-		FOR t IN SELECT DISTINCT polrelid FROM pg_policy LOOP
-			EXECUTE format('ALTER TABLE %%s %s ROW LEVEL SECURITY', t);
-		END LOOP; END $$`
-	if err := b.asOwner(ctx, fmt.Sprintf(toggle, "DISABLE")); err != nil {
-		return f, err
-	}
-	defer func() {
-		if back := b.asOwner(context.WithoutCancel(ctx), fmt.Sprintf(toggle, "ENABLE")); err == nil {
-			err = back
-		}
-	}()
-	return run()
 }

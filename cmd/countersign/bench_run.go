@@ -209,15 +209,23 @@ func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int
 	if err != nil {
 		return figure{}, err
 	}
-	if !settling { // the next round begins without a backlog
-		for _, t := range tenants {
-			if err := b.billing.Payments.Settle(tenancy.AsSystem(ctx, t.id, "bench")); err != nil {
-				return figure{}, err
-			}
+	if !settling {
+		if err := b.settleRest(ctx, tenants); err != nil {
+			return figure{}, err
 		}
 	}
 	f.perSecond -= float64(unsettled) / f.took.Seconds()
 	return f, nil
+}
+
+// settleRest does what approvals have left for a worker, so that nothing of it is done beside what is measured next.
+func (b *bench) settleRest(ctx context.Context, tenants []*benchTenant) error {
+	for _, t := range tenants {
+		if err := b.billing.Payments.Settle(tenancy.AsSystem(ctx, t.id, "bench")); err != nil {
+			return err
+		}
+	}
+	return b.catchUp(ctx, len(tenants))
 }
 
 // approval is the request that approves what was seen, with a key of its own.
@@ -377,50 +385,51 @@ func (b *bench) serve() (*httptest.Server, error) {
 // measured. next gives the i-th request of all; false: there is none left.
 func (b *bench) load(ctx context.Context, server *httptest.Server, clients int, next func(i int) (sending, bool)) (figure, error) {
 	var sent atomic.Int64
-	run := func(seconds time.Duration) ([]time.Duration, error) {
-		latencies := make([][]time.Duration, clients)
-		start := time.Now()
-		group, ctx := errgroup.WithContext(ctx)
-		for n := range clients {
-			group.Go(func() error {
-				c, err := newBenchClient(ctx, server.Listener.Addr().String())
-				if err != nil {
-					return err
-				}
-				defer c.close()
-				for time.Since(start) < seconds {
-					r, ok := next(int(sent.Add(1)) - 1)
-					if !ok {
-						return nil
-					}
-					at := time.Now()
-					if err := c.call(ctx, r); err != nil {
-						return err
-					}
-					latencies[n] = append(latencies[n], time.Since(at))
-				}
-				return nil
-			})
-		}
-		err := group.Wait()
-		return slices.Concat(latencies...), err
-	}
-	if _, err := run(time.Second); err != nil {
+	following := func() (sending, bool) { return next(int(sent.Add(1)) - 1) }
+	if _, err := b.clocked(ctx, server, clients, time.Second, following); err != nil {
 		return figure{}, err
 	}
 	if err := b.asOwner(ctx, "ANALYZE"); err != nil {
 		return figure{}, err
 	}
+	return b.clocked(ctx, server, clients, b.Seconds, following)
+}
+
+// clocked measures what clients send, one request after the other each. next gives the next one, to many clients at once;
+// false: there is none left.
+func (b *bench) clocked(ctx context.Context, server *httptest.Server, clients int, d time.Duration, next func() (sending, bool)) (figure, error) {
+	latencies := make([][]time.Duration, clients)
 	before, start := b.cpu(), time.Now()
-	latencies, err := run(b.Seconds)
-	if err != nil {
+	group, gctx := errgroup.WithContext(ctx)
+	for n := range clients {
+		group.Go(func() error {
+			c, err := newBenchClient(gctx, server.Listener.Addr().String())
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			for time.Since(start) < d {
+				r, ok := next()
+				if !ok {
+					return nil
+				}
+				at := time.Now()
+				if err := c.call(gctx, r); err != nil {
+					return err
+				}
+				latencies[n] = append(latencies[n], time.Since(at))
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return figure{}, err
 	}
 	took := time.Since(start)
-	if took < b.Seconds {
+	if took < d {
 		return figure{}, fmt.Errorf("there was nothing left to send after %s: prepare more", took)
 	}
-	return summary(latencies, took, b.cpu().since(before)), nil
+	return summary(slices.Concat(latencies...), took, b.cpu().since(before)), nil
 }
 
 func summary(latencies []time.Duration, took time.Duration, spent cpuTime) figure {

@@ -43,8 +43,12 @@ type cli struct {
 }
 
 func main() {
+	// Little is kept from one request to the next, so memory is collected seldom, until there is much of it.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // little is kept from one request to the next: collect less often, for some more memory
+		debug.SetGCPercent(800)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(512 << 20)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -255,6 +255,13 @@ func TestSealedRecords(t *testing.T) {
 		"no value where there is one":      seal + "after = NULL WHERE tenant_id = ? AND after IS NOT NULL",
 		"another value where there is one": seal + "after = '{\"n\": 2}' WHERE tenant_id = ? AND after IS NOT NULL",
 	})
+	var contents []string
+	if err := owner.NewRaw("SELECT attname FROM pg_attribute WHERE attrelid = 'audit_log'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT LIKE 'chain_%'").Scan(t.Context(), &contents); err != nil {
+		t.Fatal(err)
+	}
+	for _, column := range contents { // a new one too
+		refused("with the seal", map[string]string{column: seal + column + " = " + column + " WHERE tenant_id = ?"})
+	}
 
 	sealed := 0
 	for n := 2; n > 0; sealed += n { // two at a time, so that the chain goes on from batch to batch

@@ -53,8 +53,8 @@ WITH taken AS MATERIALIZED (
   INSERT INTO audit_unsealed (tenant_id, id) SELECT :tenant::uuid, record FROM made
 ), recorded AS (
   INSERT INTO audit_log (tenant_id, id, actor_kind, actor_label, action, object_type, object_id, before, after)
-  SELECT :tenant::uuid, m.record, 'system', 'settled by hand', 'payment.settle', 'settlement', m.record, '{"status":"processing"}', ('{"status":"succeeded","payments":[' || (
-    SELECT string_agg(format('{"payment_id":"%s","invoice_id":"%s","invoice_status":"paid","currency":"%s","applied_minor":%s}', s.payment_id, s.invoice_id, s.currency, s.received_minor), ',' ORDER BY s.payment_id)
+  SELECT :tenant::uuid, m.record, 'system', 'settled by hand', 'payment.settle', 'settlement', m.record, '{"status":"processing"}', ('{"status":"succeeded","columns":["payment_id","invoice_status","currency","applied_minor","excess_minor"],"payments":[' || (
+    SELECT string_agg(format('["%s","paid","%s",%s,0]', s.payment_id, s.currency, s.received_minor), ',' ORDER BY s.payment_id)
     FROM share s) || ']}')::jsonb FROM made m
 )
 SELECT 1 / (500 = ALL (ARRAY[(SELECT count(*) FROM taken), (SELECT count(*) FROM finished), (SELECT count(*) FROM paid), (SELECT count(*) FROM entered) / 2]))::int;

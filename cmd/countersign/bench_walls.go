@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// turn is how long the same requests are sent with walls, and then without. It is short, so that a machine that others use
+// too is as fast for both.
+const turn = time.Second
+
+// walls measures what row-level security costs: the same work with it and without, in turn (G7).
+func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
+	if err := b.inTurns(ctx, "settlement", 2, func() (figure, error) { return b.settle(ctx, tenants) }); err != nil {
+		return err
+	}
+	server, err := b.serve()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	pairs := max(2, int(b.Seconds/turn))
+	// plans are made anew after each switch, before the clock runs
+	send := func(clients int, next func() (sending, bool)) (figure, error) {
+		if _, err := b.clocked(ctx, server, clients, turn/3, next); err != nil {
+			return figure{}, err
+		}
+		return b.clocked(ctx, server, clients, turn, next)
+	}
+	page := func() (sending, bool) {
+		return sending{method: "GET", path: paymentsPage, token: tenants[0].token}, true
+	}
+	if err := b.inTurns(ctx, "payments page", pairs, func() (figure, error) { return send(16, page) }); err != nil {
+		return err
+	}
+	var list []target
+	var next atomic.Int64
+	const enough = 10_000
+	if err := b.inTurns(ctx, "approve over HTTP", pairs, func() (figure, error) {
+		list = list[min(int(next.Swap(0)), len(list)):]
+		if missing := enough - len(list); missing > 0 {
+			more, err := b.targets(ctx, tenants, missing)
+			if err != nil {
+				return figure{}, err
+			}
+			list = append(list, more...)
+		}
+		return send(32, func() (sending, bool) {
+			i := int(next.Add(1)) - 1
+			if i >= len(list) {
+				return sending{}, false
+			}
+			return list[i].approval(), true
+		})
+	}); err != nil {
+		return err
+	}
+	return b.settleRest(ctx, tenants)
+}
+
+// inTurns runs something with walls and without, in pairs of turns in each round: with, without, without, with, and so on.
+// The middle of a round's turns counts.
+func (b *bench) inTurns(ctx context.Context, what string, pairs int, run func() (figure, error)) error {
+	var rates, costs []float64
+	for round := range b.Rounds {
+		var with, without figures
+		for i := range 2 * pairs {
+			if i%4 == 1 || i%4 == 2 {
+				if err := b.withoutWalls(ctx, func() error { return without.add(run()) }); err != nil {
+					return err
+				}
+			} else if err := with.add(run()); err != nil {
+				return err
+			}
+		}
+		on, off := with.middle(), without.middle()
+		fmt.Printf("  round %d  %-20s with walls %9.0f /s %5d + %5d µs CPU   without %9.0f /s %5d + %5d µs CPU\n", round+1, what,
+			on.perSecond, on.cpu.server.Microseconds(), on.cpu.program.Microseconds(), off.perSecond, off.cpu.server.Microseconds(), off.cpu.program.Microseconds())
+		rates, costs = append(rates, rate(on, off)), append(costs, serverCPU(on, off))
+	}
+	verdict("G7", what+", row security on / off", rates, 0.93, 0.97, false)
+	verdict("G7", "  the same, PostgreSQL CPU on / off", costs, 0, 0, true)
+	return nil
+}
+
+// figures are those of several turns.
+type figures []figure
+
+func (list *figures) add(f figure, err error) error {
+	*list = append(*list, f)
+	return err
+}
+
+// middle has the median of each figure that is compared.
+func (list figures) middle() figure {
+	median := func(of func(figure) float64) float64 {
+		values := make([]float64, len(list))
+		for i, f := range list {
+			values[i] = of(f)
+		}
+		return middle(values)
+	}
+	return figure{
+		perSecond: median(func(f figure) float64 { return f.perSecond }),
+		cpu: cpuTime{
+			server:  time.Duration(median(func(f figure) float64 { return float64(f.cpu.server) })),
+			program: time.Duration(median(func(f figure) float64 { return float64(f.cpu.program) })),
+		},
+	}
+}
+
+// withoutWalls measures with row-level security switched off on every table that has a policy. The program is the same, and so
+// are the conditions of its statements.
+func (b *bench) withoutWalls(ctx context.Context, run func() error) (err error) {
+	const toggle = `DO $$ DECLARE t regclass; BEGIN
+		FOR t IN SELECT DISTINCT polrelid FROM pg_policy LOOP
+			EXECUTE format('ALTER TABLE %%s %s ROW LEVEL SECURITY', t);
+		END LOOP; END $$`
+	if err := b.asOwner(ctx, fmt.Sprintf(toggle, "DISABLE")); err != nil {
+		return err
+	}
+	defer func() {
+		if back := b.asOwner(context.WithoutCancel(ctx), fmt.Sprintf(toggle, "ENABLE")); err == nil {
+			err = back
+		}
+	}()
+	return run()
+}
