@@ -1,6 +1,6 @@
--- As before, without reading what a record says: an update that names a column of the contents is refused whatever it would
--- write there, so sealing, which names two others, compares nothing. The record of a set is long, and comparing it took as long
--- as hashing it.
+-- The guard no longer reads what a record says: an update that names a column of the contents is refused whatever it would write
+-- there, even of no row, so sealing, which names two others, compares nothing. The record of a set is long, and comparing it took
+-- as long as hashing it. A new column of the contents belongs into the list: TestSealedRecords asks for each.
 DROP TRIGGER audit_log_guard ON audit_log;
 --bun:split
 CREATE TRIGGER audit_log_guard BEFORE UPDATE ON audit_log FOR EACH ROW WHEN (OLD.chain_seq IS NOT NULL OR NEW.chain_seq IS NULL) EXECUTE FUNCTION audit_log_guard();

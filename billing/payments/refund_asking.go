@@ -296,8 +296,12 @@ func (reply RefundReply) write(w http.ResponseWriter, once *idempotency.Once) er
 	return ErrGatewayRefused.Carry(reply.Refund)
 }
 
-// move takes a refund along an edge of its diagram, at the time at which its payment was locked.
+// move takes a refund along an edge of its diagram, at the time at which its payment was locked: or when it was made, if that was
+// in the same transaction, and so a little later.
 func (r *Refund) move(ctx context.Context, tx bun.Tx, to RefundStatus, at time.Time) error {
+	if at.Before(r.CreatedAt) {
+		at = r.CreatedAt
+	}
 	r.Status, r.BusyUntil = to, time.Time{}
 	r.Version++
 	switch to {

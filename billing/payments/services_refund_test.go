@@ -82,6 +82,9 @@ func TestRefundByHand(t *testing.T) {
 		"data.from_invoice_amount": "40.00", "data.from_credit_amount": "0.00", "data.payout_reference": "BANK 1", "data.mode": "manual", "data.digest": nil} {
 		equal(t, path, a.At(path), want)
 	}
+	if made, paid := a.Text("data.created_at"), a.Text("data.succeeded_at"); paid < made {
+		t.Errorf("it was paid at %s and made at %s", paid, made)
+	}
 	same(t, a, keyedRefund(w, w.Finance, key, p.ID, "amount", "40.00", "payout_reference", "BANK 1"))
 	keyedRefund(w, w.Finance, key, p.ID, "amount", "41.00", "payout_reference", "BANK 1").Refused(http.StatusConflict, "idempotency_key_reused")
 	equal(t, "events of the first", w.Events("refund.", "payment.part", "payment.refunded"), []string{"refund.requested", "payment.partially_refunded", "refund.succeeded"})

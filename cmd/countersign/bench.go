@@ -34,7 +34,7 @@ type benchCommand struct {
 	Hot      int           `default:"1000000" help:"How many of them are on the account that every settlement moves (G10)."`
 	Kills    int           `default:"10" help:"How often the worker is killed in mid-drain, and Redis emptied (G13)."`
 	Backlog  int           `default:"100000" help:"The larger backlog for the worker's peak of memory; the smaller is a fifth."`
-	Only     []string      `placeholder:"WORD" sep:"none" help:"Measure only what has one of these words in its name or is for one of these goals, such as G1."`
+	Only     []string      `placeholder:"WORD" sep:"none" help:"Measure only what has this word in its name or is for this goal, such as G1; may be repeated."`
 }
 
 // bench is one measurement under way, in one database.
@@ -45,6 +45,8 @@ type bench struct {
 	redis  *embedded.Redis
 	binDir string
 	owner  string // connection string of the schema's owner
+
+	measured bool // something was wanted
 }
 
 // figure is one measured rate.

@@ -209,10 +209,8 @@ func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int
 	if err != nil {
 		return figure{}, err
 	}
-	if !settling {
-		if err := b.settleRest(ctx, tenants); err != nil {
-			return figure{}, err
-		}
+	if err := b.settleRest(ctx, tenants); err != nil {
+		return figure{}, err
 	}
 	f.perSecond -= float64(unsettled) / f.took.Seconds()
 	return f, nil

@@ -13,7 +13,7 @@ const turn = time.Second
 
 // walls measures what row-level security costs: the same work with it and without, in turn (G7).
 func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
-	if err := b.inTurns(ctx, "settlement", 2, func() (figure, error) { return b.settle(ctx, tenants) }); err != nil {
+	if err := b.inTurns(ctx, tenants, "settlement", 2, func() (figure, error) { return b.settle(ctx, tenants) }); err != nil {
 		return err
 	}
 	server, err := b.serve()
@@ -21,6 +21,9 @@ func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
 		return err
 	}
 	defer server.Close()
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	go b.bell.Run(background)
 	pairs := max(2, int(b.Seconds/turn))
 	// plans are made anew after each switch, before the clock runs
 	send := func(clients int, next func() (sending, bool)) (figure, error) {
@@ -32,13 +35,13 @@ func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
 	page := func() (sending, bool) {
 		return sending{method: "GET", path: paymentsPage, token: tenants[0].token}, true
 	}
-	if err := b.inTurns(ctx, "payments page", pairs, func() (figure, error) { return send(16, page) }); err != nil {
+	if err := b.inTurns(ctx, tenants, "payments page", pairs, func() (figure, error) { return send(16, page) }); err != nil {
 		return err
 	}
 	var list []target
 	var next atomic.Int64
-	const enough = 10_000
-	if err := b.inTurns(ctx, "approve over HTTP", pairs, func() (figure, error) {
+	const enough = 20_000 // for a turn
+	return b.inTurns(ctx, tenants, "approve over HTTP", pairs, func() (figure, error) {
 		list = list[min(int(next.Swap(0)), len(list)):]
 		if missing := enough - len(list); missing > 0 {
 			more, err := b.targets(ctx, tenants, missing)
@@ -54,15 +57,12 @@ func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
 			}
 			return list[i].approval(), true
 		})
-	}); err != nil {
-		return err
-	}
-	return b.settleRest(ctx, tenants)
+	})
 }
 
 // inTurns runs something with walls and without, in pairs of turns in each round: with, without, without, with, and so on.
-// The middle of a round's turns counts.
-func (b *bench) inTurns(ctx context.Context, what string, pairs int, run func() (figure, error)) error {
+// The middle of a round's turns counts. After each round what was approved is settled, and the books must be right.
+func (b *bench) inTurns(ctx context.Context, tenants []*benchTenant, what string, pairs int, run func() (figure, error)) error {
 	var rates, costs []float64
 	for round := range b.Rounds {
 		var with, without figures
@@ -74,6 +74,12 @@ func (b *bench) inTurns(ctx context.Context, what string, pairs int, run func() 
 			} else if err := with.add(run()); err != nil {
 				return err
 			}
+		}
+		if err := b.settleRest(ctx, tenants); err != nil {
+			return err
+		}
+		if err := b.rightBooks(ctx); err != nil {
+			return err
 		}
 		on, off := with.middle(), without.middle()
 		fmt.Printf("  round %d  %-20s with walls %9.0f /s %5d + %5d µs CPU   without %9.0f /s %5d + %5d µs CPU\n", round+1, what,

@@ -27,6 +27,7 @@ func (set *pageSet) funcs(assets *Assets) template.FuncMap {
 		"age":      func(at time.Time) string { return set.reader.Age(at) },
 		"ageTone":  func(at time.Time) string { return set.reader.ageTone(at) },
 		"duration": func(d time.Duration) string { return set.reader.Duration(d) },
+		"digits":   func(n any) string { return set.reader.inDigits(fmt.Sprint(n)) },
 		"path":     func() string { return set.reader.Path },
 		"status":   func(v any) Badge { return StatusBadge(fmt.Sprint(v)) },
 		"toneIcon": toneIcon,
@@ -202,8 +203,10 @@ func (r Reader) Duration(d time.Duration) string {
 	}
 }
 
-func (r Reader) digits(n int) string {
-	text := strconv.Itoa(n)
+func (r Reader) digits(n int) string { return r.inDigits(strconv.Itoa(n)) }
+
+// inDigits is a number in the digits of the reader's language.
+func (r Reader) inDigits(text string) string {
 	if r.Language == "bn" {
 		return bengaliDigits(text)
 	}

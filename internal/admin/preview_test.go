@@ -138,6 +138,14 @@ func TestPreviews(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what waits is counted in the reader's digits", func(t *testing.T) {
+		t.Parallel()
+		for language, count := range map[string]string{"en": ">37<", "bn": ">৩৭<"} {
+			if body := get(site, "/console/"+previews()[0].path, "Accept-Language", language).Body.String(); !strings.Contains(body, count) {
+				t.Errorf("in %s the menu does not say %s", language, count)
+			}
+		}
+	})
 	t.Run("every template has a preview", func(t *testing.T) {
 		t.Parallel()
 		seen := map[string]bool{}
