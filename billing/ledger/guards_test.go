@@ -53,6 +53,7 @@ func TestDatabase(t *testing.T) { // not parallel: TRUNCATE waits for everybody
 		}},
 		{"has fewer lines than its header says", "ledger_entries_complete", func() error { return insert(3, "(1, ?, 5, 'USD'), (2, ?, -5, 'USD')", cash, revenue) }},
 		{"has a gap in its lines", "ledger_entries_complete", func() error { return insert(2, "(1, ?, 5, 'USD'), (3, ?, -5, 'USD')", cash, revenue) }},
+		{"leaves one of its lines out", "ledger_entries_complete", func() error { return insert(3, "(1, ?, 5, 'USD'), (3, ?, -5, 'USD')", cash, revenue) }},
 		{"is one line", "ledger_transactions_lines_check", func() error { return insert(1, "(1, ?, 5, 'USD')", cash) }},
 		{"moves nothing", "ledger_entries_amount_minor_check", func() error { return insert(2, "(1, ?, 0, 'USD'), (2, ?, 0, 'USD')", cash, revenue) }},
 		{"is in another currency than its account", "ledger_entries_account", func() error { return insert(2, "(1, ?, 5, 'EUR'), (2, ?, -5, 'EUR')", cash, revenue) }},
@@ -100,22 +101,33 @@ func TestDatabase(t *testing.T) { // not parallel: TRUNCATE waits for everybody
 		other := newBook(t)
 		other.mustPost(move("given", ledger.Cash("USD"), ledger.Revenue("USD"), 100))
 		theirs := func(ref ledger.Ref) uuid.UUID { return ref.ID(other.ctx) }
-		write := func(ours, their uuid.UUID) error {
-			id := uuid.Must(uuid.NewV7()) // one for both: it is the tenant's
+		// write posts one transaction for each tenant, under one id, which is the tenant's; headers are whose header is written
+		write := func(ours, their uuid.UUID, headers ...uuid.UUID) error {
 			_, err := testkit.OwnerDB(t).ExecContext(t.Context(), `WITH h AS (INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, posted_by)
-					SELECT x, ?0, ?0::text, 'raw', 2, 'raw' FROM unnest(ARRAY[?1, ?2]::uuid[]) AS x)
+					SELECT x, ?0, ?0::text, 'raw', 2, 'raw' FROM unnest(ARRAY[?7]::uuid[]) AS x)
 				INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
 				VALUES (?1, ?0, 1, ?3, 5, 'USD'), (?1, ?0, 2, ?4, -5, 'USD'), (?2, ?0, 1, ?5, 5, 'USD'), (?2, ?0, 2, ?6, -5, 'USD')`,
-				id, b.tenant, other.tenant, cash, ours, theirs(ledger.Cash("USD")), their)
+				uuid.Must(uuid.NewV7()), b.tenant, other.tenant, cash, ours, theirs(ledger.Cash("USD")), their, bun.In(headers))
 			return err
 		}
-		if err := write(revenue, theirs(ledger.Revenue("USD"))); err != nil {
+		both := []uuid.UUID{b.tenant, other.tenant}
+		if err := write(revenue, theirs(ledger.Revenue("USD")), both...); err != nil {
 			t.Errorf("what is right for both is refused: %v", err)
 		}
-		for name, err := range map[string]error{"the first's account": write(theirs(ledger.Revenue("USD")), theirs(ledger.Revenue("USD"))), "the second's": write(revenue, revenue)} {
+		for name, err := range map[string]error{"the first's account": write(theirs(ledger.Revenue("USD")), theirs(ledger.Revenue("USD")), both...), "the second's": write(revenue, revenue, both...)} {
 			if !database.IsCheck(err, "ledger_entries_account") {
 				t.Errorf("%s is the other's: %v", name, err)
 			}
+		}
+		if err := write(revenue, theirs(ledger.Revenue("USD")), b.tenant); !database.IsCheck(err, "ledger_entries_complete") {
+			t.Errorf("the second has no transaction of his own: %v", err)
+		}
+		id := uuid.Must(uuid.NewV7())
+		_, err := testkit.OwnerDB(t).ExecContext(t.Context(), `WITH h AS (INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, posted_by) VALUES (?1, ?0, ?0::text, 'raw', 2, 'raw'))
+			INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency) VALUES (?1, ?0, 1, ?2, 5, 'USD'), (?1, ?0, 2, ?3, -5, 'USD')`,
+			id, b.tenant, cash, theirs(ledger.Revenue("USD")))
+		if !database.IsCheck(err, "ledger_entries_account") {
+			t.Errorf("alone, on the other's account: %v", err)
 		}
 	})
 
