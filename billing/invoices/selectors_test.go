@@ -233,28 +233,16 @@ func TestListPlans(t *testing.T) {
 }
 
 // explain gives the plan of query as its sender would get it.
-func (s *shop) explain(ctx context.Context, query string) string {
+func (s *shop) explain(ctx context.Context, query string) (plan string) {
 	s.t.Helper()
-	var lines []string
-	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		rows, err := tx.QueryContext(ctx, "EXPLAIN "+query)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				return err
-			}
-			lines = append(lines, line)
-		}
-		return rows.Err()
+	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		plan = testkit.Explain(ctx, s.t, tx, query)
+		return nil
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return strings.Join(lines, "\n")
+	return plan
 }
 
 func TestPaymentsOfAnInvoice(t *testing.T) {

@@ -6,29 +6,19 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"countersign/billing/ledger"
 	"countersign/internal/auth"
+	"countersign/internal/database"
 	"countersign/internal/testkit"
 	"countersign/internal/web"
 	"countersign/tenancy"
 )
-
-// recorder keeps the statements that bun sends.
-type recorder struct{ selects []string }
-
-func (*recorder) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
-
-func (r *recorder) AfterQuery(_ context.Context, e *bun.QueryEvent) {
-	if strings.HasPrefix(e.Query, "SELECT") {
-		r.selects = append(r.selects, e.Query)
-	}
-}
 
 var (
 	scans = regexp.MustCompile(`Seq Scan on ledger_\w+`)
@@ -56,8 +46,21 @@ func TestPlans(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	seen := &recorder{}
-	db := bun.NewDB(b.db.DB, pgdialect.New()).WithQueryHook(seen)
+	var mu sync.Mutex
+	var seen []string
+	db, err := database.Open(database.Config{URL: testkit.OwnerURL(), Role: database.AppRole, MaxConns: 1, Trace: func(_ context.Context, statements ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, query := range statements {
+			if strings.HasPrefix(query, "SELECT") {
+				seen = append(seen, query)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
 	r := web.NewRouter()
 	r.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -87,14 +90,14 @@ func TestPlans(t *testing.T) {
 		{"a balance at a time", "accounts/" + own + "/balance/?as_of=2120-01-01", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			seen.selects = nil
+			seen = nil
 			w := httptest.NewRecorder()
 			r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/billing/ledger/"+tt.path, nil))
-			if w.Code != http.StatusOK || len(seen.selects) == 0 {
-				t.Fatalf("status %d, %d statements: %s", w.Code, len(seen.selects), w.Body)
+			if w.Code != http.StatusOK || len(seen) == 0 {
+				t.Fatalf("status %d, %d statements: %s", w.Code, len(seen), w.Body)
 			}
-			for _, query := range seen.selects {
-				plan := strings.Join(b.explain(query), "\n")
+			for _, query := range seen {
+				plan := b.explain(query)
 				if found := scans.FindString(plan); found != "" && !strings.Contains(query, "AS capped") { // a count stops at 10,000 rows, however it reads them
 					t.Errorf("%s\n%s\n%s", found, query, plan)
 				}
@@ -106,10 +109,11 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-func (b *book) explain(query string) (plan []string) {
+func (b *book) explain(query string) (plan string) {
 	b.t.Helper()
 	b.read(func(ctx context.Context, tx bun.Tx) error {
-		return tx.NewRaw("EXPLAIN "+strings.ReplaceAll(query, "?", "\\?")).Scan(ctx, &plan)
+		plan = testkit.Explain(ctx, b.t, tx, query)
+		return nil
 	})
 	return plan
 }

@@ -178,27 +178,15 @@ func planIn(t *testing.T, w *billingtest.World, function string, statement *rege
 	return strings.Join(lines, "\n")
 }
 
-// explain gives the plan of a statement as its sender gets it: of one with parameters, the plan that serves all values.
-func explain(t *testing.T, w *billingtest.World, ctx context.Context, query string) string {
+// explain gives the plan of a statement as its sender gets it.
+func explain(t *testing.T, w *billingtest.World, ctx context.Context, query string) (plan string) {
 	t.Helper()
-	parameters := 0
-	for strings.Contains(query, fmt.Sprintf("$%d", parameters+1)) {
-		parameters++
-	}
-	var lines []string
 	err := tenancy.InTx(ctx, w.DB, func(ctx context.Context, tx bun.Tx) error {
-		if parameters == 0 {
-			return tx.NewRaw("EXPLAIN "+strings.ReplaceAll(query, "?", "")).Scan(ctx, &lines)
-		}
-		if _, err := tx.ExecContext(ctx, "PREPARE explained AS "+query); err != nil {
-			return err
-		}
-		defer tx.ExecContext(ctx, "DEALLOCATE explained")
-		nothing := strings.TrimSuffix(strings.Repeat("NULL, ", parameters), ", ")
-		return tx.NewRaw("EXPLAIN EXECUTE explained ("+nothing+")").Scan(ctx, &lines)
+		plan = testkit.Explain(ctx, t, tx, query)
+		return nil
 	})
 	if err != nil {
-		t.Fatal(query, err)
+		t.Fatal(err)
 	}
-	return strings.Join(lines, "\n")
+	return plan
 }

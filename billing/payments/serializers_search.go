@@ -46,6 +46,7 @@ type SearchFilter struct {
 func searchSpec() *web.ListSpec {
 	spec := listSpec(words())
 	spec.Filters = slices.DeleteFunc(spec.Filters, func(f web.Filter) bool { return f.Name == "gateway" })
+	spec.AdHoc = true
 	return spec
 }
 

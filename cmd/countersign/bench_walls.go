@@ -25,9 +25,9 @@ func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
 	defer stop()
 	go b.bell.Run(background)
 	pairs := max(2, int(b.Seconds/turn))
-	// plans are made anew after each switch, before the clock runs
+	// each connection learns of the switch by itself and plans anew: a turn that is not measured comes before each
 	send := func(clients int, next func() (sending, bool)) (figure, error) {
-		if _, err := b.clocked(ctx, server, clients, turn/3, next); err != nil {
+		if _, err := b.clocked(ctx, server, clients, turn, next); err != nil {
 			return figure{}, err
 		}
 		return b.clocked(ctx, server, clients, turn, next)

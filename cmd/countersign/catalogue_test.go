@@ -42,7 +42,7 @@ SELECT relname FROM tenant_tables t WHERE NOT EXISTS (SELECT FROM pg_policy p WH
   AND pg_get_expr(p.polqual, p.polrelid) = '(tenant_id = (NULLIF(current_setting(''app.tenant_id''::text, true), ''''::text))::uuid)')`},
 		{"what may be written is what may be seen, also where it is asked for once for each statement", `
 SELECT p.polrelid::regclass || ' ' || p.polname FROM pg_policy p WHERE p.polcmd = '*' AND p.polwithcheck IS NOT NULL
-  AND pg_get_expr(p.polqual, p.polrelid) <> regexp_replace(pg_get_expr(p.polwithcheck, p.polrelid), '\( SELECT (.*?) AS "nullif"\)', '\1')`},
+  AND regexp_replace(pg_get_expr(p.polqual, p.polrelid), '\( SELECT (.*?) AS "nullif"\)', '\1') <> regexp_replace(pg_get_expr(p.polwithcheck, p.polrelid), '\( SELECT (.*?) AS "nullif"\)', '\1')`},
 		{"no other policy opens a table, but for the observer, for one's own memberships and for users, who belong to no one tenant", `
 SELECT p.polrelid::regclass || ' ' || p.polname FROM pg_policy p WHERE p.polpermissive AND p.polname <> 'tenant'
   AND NOT (p.polname = 'observer' AND p.polcmd = 'r' AND p.polroles = ARRAY['countersign_observer'::regrole::oid])

@@ -87,11 +87,11 @@ func connect(ctx context.Context, s settings.Settings) (*project, error) {
 	if len(s.Key()) == 0 {
 		return nil, fmt.Errorf("COUNTERSIGN_SECRET_KEY is not set: make one with `head -c 32 /dev/urandom | base64` and keep it")
 	}
-	db, err := database.Open(database.Config{URL: s.DatabaseURL, Role: database.AppRole, MaxConns: s.MaxConns})
+	db, err := database.Open(database.Config{URL: s.DatabaseURL, Role: database.AppRole, MaxConns: s.MaxConns,
+		Slow: database.SlowLog{Logger: slog.Default(), Limit: time.Second}})
 	if err != nil {
 		return nil, err
 	}
-	db.AddQueryHook(database.SlowQueryLog{Logger: slog.Default(), Limit: time.Second})
 	if err := db.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("reach the database of DATABASE_URL: %w", err)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	// Trace, when set, is told of every round trip with all its statements, before they are sent. Tests count and check
 	// them with it.
 	Trace func(ctx context.Context, statements ...string)
+	Slow  SlowLog
 }
 
 // Open connects lazily: an unreachable server shows at the first query.
@@ -59,7 +60,7 @@ func Open(cfg Config) (*bun.DB, error) {
 	if cfg.Trace == nil {
 		cfg.Trace = func(context.Context, ...string) {}
 	}
-	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg, stdlib.OptionAfterConnect(sendUUIDsAsBytes)), cfg.Trace})
+	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg, stdlib.OptionAfterConnect(sendUUIDsAsBytes)), cfg.Trace, cfg.Slow})
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 8 * runtime.GOMAXPROCS(0)
 	}

@@ -76,6 +76,7 @@ func (s Scope) begin(readOnly bool) []string {
 type connector struct {
 	driver.Connector
 	trace func(ctx context.Context, statements ...string)
+	slow  SlowLog
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -83,7 +84,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &conn{Conn: dc.(*stdlib.Conn), trace: c.trace, frame: map[string]*pgconn.StatementDescription{}}
+	opened := &conn{Conn: dc.(*stdlib.Conn), trace: c.trace, slow: c.slow, frame: map[string]*pgconn.StatementDescription{}}
 	for _, text := range []string{begin, beginReadOnly, commit} {
 		if opened.frame[text], err = opened.Conn.Conn().Prepare(ctx, text, text); err != nil {
 			dc.Close()
@@ -98,6 +99,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 type conn struct {
 	*stdlib.Conn
 	trace func(ctx context.Context, statements ...string)
+	slow  SlowLog
 
 	frame map[string]*pgconn.StatementDescription // begin and commit, prepared
 
@@ -128,7 +130,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	if err := c.flush(ctx); err != nil {
 		return nil, err
 	}
-	c.trace(ctx, query)
+	defer c.tell(ctx, query)()
 	result, err := c.Conn.ExecContext(ctx, query, withMode(args))
 	return result, c.broken(err)
 }
@@ -138,7 +140,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if err := c.flush(ctx); err != nil {
 		return nil, err
 	}
-	c.trace(ctx, query)
+	defer c.tell(ctx, query)()
 	rows, err := c.Conn.QueryContext(ctx, query, withMode(args))
 	return rows, c.broken(err)
 }
@@ -157,6 +159,13 @@ func (c *conn) broken(err error) error {
 		return err
 	}
 	return errors.Join(errBroken, err)
+}
+
+// tell tells of a round trip that begins, and gives what tells of its end.
+func (c *conn) tell(ctx context.Context, statements ...string) func() {
+	c.trace(ctx, statements...)
+	began := time.Now()
+	return func() { c.slow.since(ctx, began, statements) }
 }
 
 func withMode(args []driver.NamedValue) []driver.NamedValue {

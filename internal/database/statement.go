@@ -178,7 +178,7 @@ func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) er
 			native.Close(context.WithoutCancel(ctx))
 		}
 	}()
-	c.tell(ctx, beginning, statements, ending)
+	defer c.tell(ctx, texts(beginning, statements, ending)...)()
 	pipeline := native.PgConn().StartPipeline(ctx)
 	for _, text := range beginning {
 		if prepared := c.frame[text]; prepared != nil {
@@ -279,7 +279,7 @@ func (r *ready) encode(m *pgtype.Map, s Statement) error {
 	return nil
 }
 
-func (c *conn) tell(ctx context.Context, beginning []string, statements []Statement, ending bool) {
+func texts(beginning []string, statements []Statement, ending bool) []string {
 	texts := make([]string, 0, len(beginning)+len(statements)+1)
 	texts = append(texts, beginning...)
 	for _, s := range statements {
@@ -288,7 +288,7 @@ func (c *conn) tell(ctx context.Context, beginning []string, statements []Statem
 	if ending {
 		texts = append(texts, commit)
 	}
-	c.trace(ctx, texts...)
+	return texts
 }
 
 // receive reads the answers in the order in which the statements were sent.

@@ -17,6 +17,7 @@ const attempts = 4
 // state is what belongs to the transaction of a context.
 type state struct {
 	conn        *conn
+	tx          *sql.Tx
 	afterCommit []func()
 }
 
@@ -91,6 +92,7 @@ func try(ctx context.Context, db *bun.DB, opts *sql.TxOptions, fn func(ctx conte
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() // after a commit this does nothing; after a panic it gives the connection back clean
+	st.tx = tx.Tx
 	if err := fn(context.WithValue(ctx, stateKey{}, st), tx); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/internal/database"
 	"countersign/internal/errs"
 )
 
@@ -112,6 +113,8 @@ type ListSpec struct {
 	Ordering map[string]string
 	// Default is the ordering when none is given, such as "-created_at".
 	Default string
+	// AdHoc says that a request brings conditions of its own beside the filters.
+	AdHoc bool
 }
 
 // List is a parsed list request.
@@ -295,7 +298,7 @@ func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias stri
 	page := Page[T]{Count: -1}
 	if !l.ByCursor {
 		// counted before order and limit, and never further than anybody reads
-		n, err := count(ctx, q)
+		n, err := l.count(ctx, q)
 		if err != nil {
 			return page, err
 		}
@@ -308,7 +311,7 @@ func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias stri
 		q = q.Offset(int64((l.Page - 1) * l.Size))
 	}
 	items := []T{}
-	if err := q.Limit(int64(l.Size+1)).Scan(ctx, &items); err != nil {
+	if err := l.scan(ctx, q.Limit(int64(l.Size+1)), &items); err != nil {
 		return page, fmt.Errorf("read a page: %w", err)
 	}
 	more := len(items) > l.Size
@@ -320,10 +323,20 @@ func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias stri
 	return page, nil
 }
 
-func count(ctx context.Context, q *bun.SelectQuery) (int, error) {
+// scan runs a statement of the list. Every reader asks for the list as it is, and any plan of it follows the one index of
+// its order, so that it is prepared. What is filtered is planned for its values, since what few rows have is found by
+// another index than what most have, and a page far inside would be a statement of its own.
+func (l List) scan(ctx context.Context, q *bun.SelectQuery, dest any) error {
+	if len(l.values) == 0 && l.Page == 1 && !l.spec.AdHoc {
+		return database.Prepared(ctx, q, dest)
+	}
+	return q.Scan(ctx, dest)
+}
+
+func (l List) count(ctx context.Context, q *bun.SelectQuery) (int, error) {
 	var n int
 	capped := q.Clone().ColumnExpr("1").Limit(CountLimit + 1)
-	err := q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped).Scan(ctx, &n) // on q's own connection, which is in the tenant
+	err := l.scan(ctx, q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped), &n) // on q's own connection, which is in the tenant
 	if err != nil {
 		return 0, fmt.Errorf("count rows: %w", err)
 	}
