@@ -26,6 +26,7 @@ var transactionSpec = &web.ListSpec{
 	},
 	Ordering: map[string]string{"created_at": "transaction_id"},
 	Default:  "-created_at",
+	AdHoc:    true, // several ledger accounts at once
 }
 
 type views struct{ db *bun.DB }

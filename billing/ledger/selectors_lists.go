@@ -195,7 +195,8 @@ func entriesOf(ctx context.Context, db bun.IDB, l EntryList) *bun.SelectQuery {
 		if strings.HasPrefix(l.List.Ordering, "-") {
 			comparison = bun.Safe("<")
 		}
-		rows = rows.Where("(e.transaction_id, e.line) ? (?, ?)", comparison, l.after.Transaction, l.after.Line)
+		line := strconv.Itoa(int(l.after.Line)) // as text, so that all lines are one statement
+		rows = rows.Where("(e.transaction_id, e.line) ? (?, ?)", comparison, l.after.Transaction, line)
 	}
 	return db.NewSelect().TableExpr("(?) AS e", rows)
 }

@@ -2,6 +2,7 @@ package payments_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -189,4 +190,49 @@ func explain(t *testing.T, w *billingtest.World, ctx context.Context, query stri
 		t.Fatal(err)
 	}
 	return plan
+}
+
+// What everybody asks for is one statement for all; what is asked for with values of its own is planned for them.
+func TestListsThatArePrepared(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	var mu sync.Mutex
+	var pages []string
+	db, err := database.Open(database.Config{URL: testkit.OwnerURL(), Role: database.AppRole, Trace: func(_ context.Context, statements ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, query := range statements {
+			if strings.Contains(query, `FROM "payments"`) && !strings.Contains(query, "capped") {
+				pages = append(pages, query)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	watched := w.Replica(db)
+	cursor := base64.RawURLEncoding.EncodeToString([]byte(`{"t":"2026-01-01T00:00:00Z","i":"` + uuid.Must(uuid.NewV7()).String() + `"}`))
+	for _, c := range []struct {
+		query    string
+		prepared bool
+	}{
+		{"", true},
+		{"?page_size=100", true},
+		{"?cursor=", true},
+		{"?ordering=created_at&cursor=" + cursor, true},
+		{"?cursor=&page_size=50", true},
+		{"?page_size=26", false},
+		{"?page=2", false},
+		{"?status=succeeded", false},
+		{"?cursor=&account=" + w.Account.ID.String(), false},
+	} {
+		pages = nil
+		watched.Anonymous().As(w.Viewer.Token()).Get(list + c.query).Expect(http.StatusOK)
+		mu.Lock()
+		if len(pages) != 1 || strings.Contains(pages[0], "$1") != c.prepared || strings.Contains(pages[0], w.Tenant.ID.String()) == c.prepared {
+			t.Errorf("%s: prepared should be %v: %q", c.query, c.prepared, pages)
+		}
+		mu.Unlock()
+	}
 }

@@ -76,6 +76,9 @@ func TestSearchPlans(t *testing.T) {
 				t.Fatal("no statement was seen")
 			}
 			for _, query := range sent {
+				if strings.Contains(query, "$1") {
+					t.Errorf("a search is planned for what it looks for, and this one was prepared: %s", query)
+				}
 				plan := explain(t, w, c.by.Ctx, query)
 				if !strings.Contains(plan, c.index) || strings.Contains(plan, "Seq Scan on payment") {
 					t.Errorf("%s\n%s", query, plan)

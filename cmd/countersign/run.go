@@ -89,7 +89,7 @@ func (c runCommand) Run(ctx context.Context) error {
 		queueKind = "Redis in process"
 		fetch = 50 * time.Millisecond // Redis in process costs a seventh of a core when it is asked every 10 ms
 	}
-	db, err := database.Open(database.Config{URL: s.DatabaseURL, Role: database.AppRole, MaxConns: s.MaxConns})
+	db, err := database.Open(database.Config{URL: s.DatabaseURL, Role: database.AppRole, MaxConns: s.MaxConns, Slow: slowLog()})
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,11 @@ func openFiles(s settings.Settings) (evidence.Storage, error) {
 	return evidence.NewLocal(dir)
 }
 
+// slowLog says which round trips to the database are worth a line.
+func slowLog() database.SlowLog {
+	return database.SlowLog{Logger: slog.Default(), Limit: time.Second}
+}
+
 // connect opens the database as the program's role and wires the project; the caller closes it.
 func connect(ctx context.Context, s settings.Settings) (*project, error) {
 	if s.DatabaseURL == "" {
@@ -87,8 +92,7 @@ func connect(ctx context.Context, s settings.Settings) (*project, error) {
 	if len(s.Key()) == 0 {
 		return nil, fmt.Errorf("COUNTERSIGN_SECRET_KEY is not set: make one with `head -c 32 /dev/urandom | base64` and keep it")
 	}
-	db, err := database.Open(database.Config{URL: s.DatabaseURL, Role: database.AppRole, MaxConns: s.MaxConns,
-		Slow: database.SlowLog{Logger: slog.Default(), Limit: time.Second}})
+	db, err := database.Open(database.Config{URL: s.DatabaseURL, Role: database.AppRole, MaxConns: s.MaxConns, Slow: slowLog()})
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,8 @@ type Config struct {
 	// Trace, when set, is told of every round trip with all its statements, before they are sent. Tests count and check
 	// them with it.
 	Trace func(ctx context.Context, statements ...string)
-	Slow  SlowLog
+	// Slow logs what takes long; nothing when zero.
+	Slow SlowLog
 }
 
 // Open connects lazily: an unreachable server shows at the first query.

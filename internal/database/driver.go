@@ -140,9 +140,25 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if err := c.flush(ctx); err != nil {
 		return nil, err
 	}
-	defer c.tell(ctx, query)()
+	told := c.tell(ctx, query)
 	rows, err := c.Conn.QueryContext(ctx, query, withMode(args))
-	return rows, c.broken(err)
+	if err != nil {
+		told()
+		return nil, c.broken(err)
+	}
+	return timed{rows.(*stdlib.Rows), told}, nil
+}
+
+// timed tells when all rows were read.
+type timed struct {
+	*stdlib.Rows
+	told func()
+}
+
+// Close is part of driver.Rows.
+func (t timed) Close() error {
+	defer t.told()
+	return t.Rows.Close()
 }
 
 // flush sends what would have travelled with a statement that cannot travel with others.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -43,10 +44,16 @@ func violates(err error, code string, constraints []string) bool {
 	return ok && pg.Code == code && (len(constraints) == 0 || slices.Contains(constraints, pg.ConstraintName))
 }
 
-// IsRetryable says whether err is a lost serialization or deadlock race, after which the same transaction may succeed.
+// IsRetryable says whether err is a lost serialization or deadlock race, or a prepared statement that a migration has made
+// stale, after which the same transaction may succeed.
 func IsRetryable(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pg.Code == "40001" || pg.Code == "40P01")
+	return ok && (pg.Code == "40001" || pg.Code == "40P01" || isStale(pg))
+}
+
+// isStale says that a statement was prepared before the schema changed.
+func isStale(pg *pgconn.PgError) bool {
+	return pg.Code == "0A000" && strings.Contains(pg.Message, "cached plan")
 }
 
 // IsDatabase says whether err is PostgreSQL's, and data whether it complains about the values that were written: a

@@ -27,7 +27,7 @@ func Prepared(ctx context.Context, q *bun.SelectQuery, dest any) error {
 }
 
 // parameters is bun's dialect, which writes $n where bun's own writes a literal. Numbers and truth values stay as they
-// are: few have many of them.
+// are, such as how long a page is, which the plan goes by.
 type parameters struct {
 	schema.Dialect
 	values []any
@@ -46,6 +46,3 @@ func (p *parameters) AppendTime(b []byte, t time.Time) []byte { return p.add(b, 
 
 // AppendBytes is part of schema.Dialect.
 func (p *parameters) AppendBytes(b, bytes []byte) []byte { return p.add(b, bytes) }
-
-// AppendJSON is part of schema.Dialect.
-func (p *parameters) AppendJSON(b, json []byte) []byte { return p.add(b, string(json)) }

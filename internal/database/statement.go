@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -168,6 +167,7 @@ func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) er
 	}
 	statements = append(c.next, statements...)
 	c.begin, c.next = nil, nil
+	defer c.tell(ctx, texts(beginning, statements, ending)...)()
 	built, err := c.build(ctx, statements)
 	if err != nil {
 		return c.lost(err, false)
@@ -178,7 +178,6 @@ func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) er
 			native.Close(context.WithoutCancel(ctx))
 		}
 	}()
-	defer c.tell(ctx, texts(beginning, statements, ending)...)()
 	pipeline := native.PgConn().StartPipeline(ctx)
 	for _, text := range beginning {
 		if prepared := c.frame[text]; prepared != nil {
@@ -214,7 +213,7 @@ func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) er
 func (c *conn) lost(err error, perhapsCommitted bool) error {
 	native := c.Conn.Conn()
 	pg, answered := errors.AsType[*pgconn.PgError](err)
-	if answered && pg.Code == "0A000" && strings.Contains(pg.Message, "cached plan") {
+	if answered && isStale(pg) {
 		native.Close(context.Background())
 		return err
 	}

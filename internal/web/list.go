@@ -113,7 +113,7 @@ type ListSpec struct {
 	Ordering map[string]string
 	// Default is the ordering when none is given, such as "-created_at".
 	Default string
-	// AdHoc says that a request brings conditions of its own beside the filters.
+	// AdHoc says that a request may bring conditions beside its filters for which no index has the order of the list.
 	AdHoc bool
 }
 
@@ -323,11 +323,12 @@ func Paginate[T any](ctx context.Context, q *bun.SelectQuery, l List, alias stri
 	return page, nil
 }
 
-// scan runs a statement of the list. Every reader asks for the list as it is, and any plan of it follows the one index of
-// its order, so that it is prepared. What is filtered is planned for its values, since what few rows have is found by
-// another index than what most have, and a page far inside would be a statement of its own.
+// scan runs a statement of the list, in the transaction of ctx. The newest first, or the oldest, is what everybody asks for,
+// and an index has that order, so it is prepared. What is filtered or ordered otherwise is planned for its values, since what
+// few rows have is found by another index than what most have. A page far inside, or of an odd size, would be a
+// statement of its own, and each connection keeps what it has prepared.
 func (l List) scan(ctx context.Context, q *bun.SelectQuery, dest any) error {
-	if len(l.values) == 0 && l.Page == 1 && !l.spec.AdHoc {
+	if len(l.values) == 0 && strings.TrimPrefix(l.Ordering, "-") == "created_at" && l.Page == 1 && l.Size%DefaultPageSize == 0 && !l.spec.AdHoc {
 		return database.Prepared(ctx, q, dest)
 	}
 	return q.Scan(ctx, dest)
@@ -336,7 +337,7 @@ func (l List) scan(ctx context.Context, q *bun.SelectQuery, dest any) error {
 func (l List) count(ctx context.Context, q *bun.SelectQuery) (int, error) {
 	var n int
 	capped := q.Clone().ColumnExpr("1").Limit(CountLimit + 1)
-	err := l.scan(ctx, q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped), &n) // on q's own connection, which is in the tenant
+	err := l.scan(ctx, q.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS capped", capped), &n)
 	if err != nil {
 		return 0, fmt.Errorf("count rows: %w", err)
 	}
