@@ -40,7 +40,7 @@ func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
 	}
 	var list []target
 	var next atomic.Int64
-	const enough = 20_000 // for a turn
+	const enough = 20_000 // for a turn and the one before it
 	return b.inTurns(ctx, tenants, "approve over HTTP", pairs, func() (figure, error) {
 		list = list[min(int(next.Swap(0)), len(list)):]
 		if missing := enough - len(list); missing > 0 {
