@@ -87,7 +87,7 @@ func (b *bench) pgbench(ctx context.Context, run pgbenchRun) (figure, error) {
 	return figure{perSecond: rate * float64(run.perCommit), cpu: spent.per(done * run.perCommit), p50: p50, p99: p50}, nil
 }
 
-// cpuTime is the CPU time used by PostgreSQL and by what works with it: this process, or pgbench.
+// cpuTime is the CPU time used by PostgreSQL and by what works with it: this process and its redis-server, or pgbench.
 type cpuTime struct{ server, program time.Duration }
 
 func (t cpuTime) all() time.Duration { return t.server + t.program }
@@ -114,8 +114,12 @@ func (b *bench) cpu() cpuTime {
 			}
 		}
 	}
+	program := processTicks(os.Getpid(), true)
+	if pid := b.redis.PID(); pid != 0 {
+		program += processTicks(pid, false)
+	}
 	const tick = 10 * time.Millisecond // Linux counts in hundredths of a second
-	return cpuTime{server: time.Duration(server) * tick, program: time.Duration(processTicks(os.Getpid(), true)) * tick}
+	return cpuTime{server: time.Duration(server) * tick, program: time.Duration(program) * tick}
 }
 
 // processTicks reads utime and stime of a process, and with them those of its ended children when asked.

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"countersign/internal/database"
-	"countersign/internal/embedded"
 )
 
 // workerProcess is a worker as it is deployed: this program, in a process of its own.
@@ -154,40 +153,27 @@ func (b *bench) settledSoFar(ctx context.Context) (s settled, err error) {
 // crash kills the worker in mid-drain and starts another, and empties Redis in mid-drain, each at random moments, and
 // compares with drains that nothing disturbs (G13).
 func (b *bench) crash(ctx context.Context, tenants []*benchTenant) error {
-	at, kind := b, "Redis in process"
-	if path, ok := embedded.FindRedisServer(); ok {
-		redis, err := embedded.StartRealRedis(ctx, path)
-		if err != nil {
-			return err
-		}
-		defer redis.Close()
-		if at, err = b.on(redis); err != nil {
-			return err
-		}
-		defer at.queue.Close()
-		kind = "redis-server"
-	}
-	fmt.Printf("\nA worker process on %s drains %d payments; it is killed in mid-drain and started again, or Redis is emptied, %d times each:\n", kind, b.Payments, b.Kills)
-	_, _, err := at.drain(ctx, tenants, b.Payments, trial{name: "warm-up"})
+	fmt.Printf("\nA worker process on %s drains %d payments; it is killed in mid-drain and started again, or Redis is emptied, %d times each:\n", b.redisKind(), b.Payments, b.Kills)
+	_, _, err := b.drain(ctx, tenants, b.Payments, trial{name: "warm-up"})
 	if err != nil {
 		return err
 	}
 	var undisturbed []float64
 	disturbing := map[string][]float64{}
 	for range b.Kills {
-		took, _, err := at.drain(ctx, tenants, b.Payments, trial{name: "undisturbed"})
+		took, _, err := b.drain(ctx, tenants, b.Payments, trial{name: "undisturbed"})
 		if err != nil {
 			return err
 		}
 		undisturbed = append(undisturbed, took.Seconds())
 		for _, try := range []trial{
-			{name: "worker killed", do: func(w *workerProcess) (*workerProcess, error) { w.kill(); return at.startWorker(ctx) }},
-			{name: "Redis emptied", do: func(w *workerProcess) (*workerProcess, error) { return w, flush(ctx, at.redis.Addr()) }},
+			{name: "worker killed", do: func(w *workerProcess) (*workerProcess, error) { w.kill(); return b.startWorker(ctx) }},
+			{name: "Redis emptied", do: func(w *workerProcess) (*workerProcess, error) { return w, flush(ctx, b.redis.Addr()) }},
 		} {
 			var needed time.Duration
 			for err = errNotInMidDrain; errors.Is(err, errNotInMidDrain); {
 				try.after = time.Duration((0.1 + 0.7*rand.Float64()) * float64(took))
-				needed, _, err = at.drain(ctx, tenants, b.Payments, try)
+				needed, _, err = b.drain(ctx, tenants, b.Payments, try)
 			}
 			if err != nil {
 				return err

@@ -19,6 +19,7 @@ import (
 // process or from a child. What it holds is gone with it.
 type Redis struct {
 	addr  string
+	pid   int
 	close func()
 }
 
@@ -70,7 +71,7 @@ func StartRealRedis(ctx context.Context, binary string) (*Redis, error) {
 		<-ended
 		close(gone)
 	}()
-	r := &Redis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	r := &Redis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), pid: cmd.Process.Pid}
 	r.close = sync.OnceFunc(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -97,6 +98,9 @@ func StartRealRedis(ctx context.Context, binary string) (*Redis, error) {
 
 // Addr is host and port.
 func (r *Redis) Addr() string { return r.addr }
+
+// PID is that of the child; zero inside this process.
+func (r *Redis) PID() int { return r.pid }
 
 // Close ends the server and drops what it held. Closing twice is harmless.
 func (r *Redis) Close() { r.close() }
