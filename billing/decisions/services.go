@@ -17,7 +17,7 @@ import (
 
 var insertDecisions = database.NewRows("record decisions", `
 INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, note, required, created_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::bytea[], $9::bigint[], $10::text[], $11::int[], $12::timestamptz[])`)
+SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::text[]), unnest($6::uuid[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::bigint[]), unnest($10::text[]), unnest($11::int[]), unnest($12::timestamptz[])`)
 
 // Record writes a verdict of the person of ctx into the caller's transaction. The caller holds the lock on the subject,
 // has compared the digest, has made sure that the person has not decided before, and says when it is. The row travels

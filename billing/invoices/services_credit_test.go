@@ -382,7 +382,7 @@ func TestAdjustmentGuards(t *testing.T) {
 		{"less than nothing written off", "UPDATE invoices SET written_off_minor = -1, balance_minor = balance_minor + 1 WHERE tenant_id = ?0 AND id = '" + inv.ID.String() + "'", "amount_minor_check"},
 		{"open though credit has paid", "UPDATE invoices SET status = 'open' WHERE tenant_id = ?0 AND id = '" + inv.ID.String() + "'", "invoices_amounts_fit_status"},
 		{"partially paid by nothing", "UPDATE invoices SET status = 'partially_paid' WHERE tenant_id = ?0 AND id = '" + other.ID.String() + "'", "invoices_amounts_fit_status"},
-		{"void though credit has paid", "UPDATE invoices SET status = 'void', voided_at = now(), balance_minor = 0 WHERE tenant_id = ?0 AND id = '" + inv.ID.String() + "'", "invoices_transition"},
+		{"void though credit has paid", "UPDATE invoices SET status = 'void', voided_at = now(), balance_minor = 0 WHERE tenant_id = ?0 AND id = '" + inv.ID.String() + "'", "invoices_amounts_fit_status"},
 		{"a time of payment before it is paid", "UPDATE invoices SET paid_at = now() WHERE tenant_id = ?0 AND id = '" + inv.ID.String() + "'", "invoices_paid_at_check"},
 		{"a draft with credit", "UPDATE invoices SET credit_applied_minor = 1, balance_minor = total_minor - 1 WHERE tenant_id = ?0 AND id = '" + draft.ID.String() + "'", "invoices_amounts_fit_status"},
 		{"a second taking back", insert("invoice_id, account_id, kind, -100, currency, reverses, 'x' FROM invoice_adjustments WHERE tenant_id = ?0 AND id = '" + back + "'"), "invoice_adjustments_reverses_key"},

@@ -269,7 +269,8 @@ func TestDatabaseGuards(t *testing.T) {
 	tests := []struct{ name, set, constraint string }{
 		{"a balance that is not what is left", "balance_minor = 1", "invoices_balance_check"},
 		{"a paid amount beside the balance", "paid_minor = 1, status = 'partially_paid'", "invoices_balance_check"},
-		{"a total that is not the sum", "tax_minor = 0", "invoices_immutable"},
+		{"a total that is not the sum", "tax_minor = 0", "invoices_total_check"},
+		{"less tax", "tax_minor = tax_minor - 1, total_minor = total_minor - 1, balance_minor = balance_minor - 1", "invoices_immutable"},
 		{"another total", "subtotal_minor = 9999, total_minor = 11499, balance_minor = 11499", "invoices_immutable"},
 		{"another number", "number = 'X'", "invoices_immutable"},
 		{"another due date", "due_date = due_date + 1", "invoices_immutable"},

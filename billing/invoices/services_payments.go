@@ -38,7 +38,7 @@ func CheckPayable(inv *Invoice) error {
 
 var addClaims = database.NewRows("add claims to invoices", `
 UPDATE invoices AS i SET pending_claims = i.pending_claims + 1, clock_paused_at = coalesce(i.clock_paused_at, c.now), version = i.version + 1, updated_at = now()
-FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS c(tenant, id, now) WHERE i.tenant_id = c.tenant AND i.id = c.id`)
+FROM (SELECT unnest($1::uuid[]) AS tenant, unnest($2::uuid[]) AS id, unnest($3::timestamptz[]) AS now) AS c WHERE i.tenant_id = c.tenant AND i.id = c.id`)
 
 // AddClaim notes that a payment for inv, which Lock has locked, was submitted, or begun at a provider: the due date's clock
 // stands from now until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it. One
@@ -81,8 +81,8 @@ type Application struct {
 const applyPayments = `
 UPDATE invoices AS i SET paid_minor = a.paid, balance_minor = a.balance, status = a.status, paid_at = a.paid_at, pending_claims = a.claims,
   clock_paused_at = a.paused_at, clock_paused_for = a.paused_for, version = i.version + 1, updated_at = now()
-FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[], $8::int[], $9::timestamptz[], $10::bigint[])
-  AS a(id, version, paid, balance, status, paid_at, claims, paused_at, paused_for)
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::int[]) AS version, unnest($4::bigint[]) AS paid, unnest($5::bigint[]) AS balance, unnest($6::text[]) AS status,
+    unnest($7::timestamptz[]) AS paid_at, unnest($8::int[]) AS claims, unnest($9::timestamptz[]) AS paused_at, unnest($10::bigint[]) AS paused_for) AS a
 WHERE i.tenant_id = $1 AND i.id = a.id AND i.version = a.version`
 
 // Outcome is what follows from applications.
@@ -96,8 +96,7 @@ type Outcome struct {
 // posts the grants in the same transaction. The invoices in locked show the new state afterwards. An invoice that was
 // paid or voided meanwhile takes applications of nothing only.
 func (s *Service) ApplyPayments(ctx context.Context, locked map[uuid.UUID]*Invoice, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
-	var change appliedRows
-	var out Outcome
+	change, out := newAppliedRows(len(apps)), Outcome{}
 	paid, part := settlementNews(EventPaid, record), settlementNews(EventPartiallyPaid, record)
 	granted := settlementNews(EventCreditsGranted, record)
 	for _, app := range apps {
@@ -165,7 +164,7 @@ func (inv *Invoice) apply(app Application, now time.Time) error {
 // appliedRows collects the new state of invoices for one statement.
 type appliedRows struct {
 	ids              []uuid.UUID
-	versions, claims []int
+	versions, claims []int32
 	paid, balances   []int64
 	pausedFor        []int64
 	statuses         []string
@@ -173,15 +172,20 @@ type appliedRows struct {
 	invoices         []*Invoice
 }
 
+func newAppliedRows(n int) appliedRows {
+	return appliedRows{ids: make([]uuid.UUID, 0, n), versions: make([]int32, 0, n), claims: make([]int32, 0, n), paid: make([]int64, 0, n), balances: make([]int64, 0, n),
+		pausedFor: make([]int64, 0, n), statuses: make([]string, 0, n), paidAt: make([]*time.Time, 0, n), pausedAt: make([]*time.Time, 0, n), invoices: make([]*Invoice, 0, n)}
+}
+
 func (r *appliedRows) add(inv *Invoice) {
 	r.invoices = append(r.invoices, inv)
 	r.ids = append(r.ids, inv.ID)
-	r.versions = append(r.versions, inv.Version)
+	r.versions = append(r.versions, int32(inv.Version))
 	r.paid = append(r.paid, inv.PaidMinor)
 	r.balances = append(r.balances, inv.BalanceMinor)
 	r.statuses = append(r.statuses, string(inv.Status))
 	r.paidAt = append(r.paidAt, orNull(inv.PaidAt))
-	r.claims = append(r.claims, inv.PendingClaims)
+	r.claims = append(r.claims, int32(inv.PendingClaims))
 	r.pausedAt = append(r.pausedAt, orNull(inv.ClockPausedAt))
 	r.pausedFor = append(r.pausedFor, int64(inv.ClockPausedFor))
 }

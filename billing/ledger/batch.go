@@ -48,8 +48,20 @@ type lineColumns struct {
 	currencies             []string
 }
 
+func (c *transactionColumns) grow(n int) {
+	c.ids, c.customers, c.invoices, c.payments, c.corrects = make([]plainID, 0, n), make([]plainID, 0, n), make([]plainID, 0, n), make([]plainID, 0, n), make([]plainID, 0, n)
+	c.causes, c.kinds, c.lines = make([]string, 0, n), make([]string, 0, n), make([]int16, 0, n)
+}
+
+func (c *lineColumns) grow(n int) {
+	c.transactions, c.accounts = make([]plainID, 0, n), make([]plainID, 0, n)
+	c.numbers, c.amounts, c.currencies = make([]int16, 0, n), make([]int64, 0, n), make([]string, 0, n)
+}
+
 func newBatch(tenant uuid.UUID, postings []Posting) (*batch, error) {
-	b := &batch{tenant: tenant, index: map[Ref]int{}, causes: make(map[string]bool, len(postings))}
+	b := &batch{tenant: tenant, index: make(map[Ref]int, len(postings)), causes: make(map[string]bool, len(postings))}
+	b.transactions.grow(len(postings))
+	b.lines.grow(2 * len(postings)) // as many as nearly all have
 	for _, p := range postings {
 		if err := b.add(p); err != nil {
 			return nil, err
@@ -180,12 +192,13 @@ const insertPostings = `
 WITH posted AS (
   INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects, posted_by)
   SELECT $1, r.id, r.cause, r.kind, r.lines, nullif(r.customer_id, $3), nullif(r.invoice_id, $3), nullif(r.payment_id, $3), nullif(r.corrects, $3), $2
-  FROM unnest($4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::uuid[], $9::uuid[], $10::uuid[], $11::uuid[])
-    AS r(id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects)
+  FROM (SELECT unnest($4::uuid[]) AS id, unnest($5::text[]) AS cause, unnest($6::text[]) AS kind, unnest($7::smallint[]) AS lines, unnest($8::uuid[]) AS customer_id,
+    unnest($9::uuid[]) AS invoice_id, unnest($10::uuid[]) AS payment_id, unnest($11::uuid[]) AS corrects) AS r
 )
 INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
 SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.currency
-FROM unnest($12::uuid[], $13::smallint[], $14::uuid[], $15::bigint[], $16::text[]) AS r(transaction_id, line, ledger_account_id, amount_minor, currency)`
+FROM (SELECT unnest($12::uuid[]) AS transaction_id, unnest($13::smallint[]) AS line, unnest($14::uuid[]) AS ledger_account_id, unnest($15::bigint[]) AS amount_minor,
+    unnest($16::text[]) AS currency) AS r`
 
 // The function moves them one after the other, by id. It costs half of INSERT … ON CONFLICT, which locks each row before it
 // changes it.

@@ -93,7 +93,8 @@ SELECT q.id,
   NOT EXISTS (SELECT 1 FROM payments o WHERE o.tenant_id = $1 AND o.account_id = q.account_id AND o.status IN ('succeeded', 'partially_refunded', 'refunded')),
   (SELECT count(*) FROM (SELECT o.created_at FROM payments o WHERE o.tenant_id = $1 AND o.account_id = q.account_id
      AND o.id <= q.id ORDER BY o.id DESC LIMIT 100) x WHERE x.created_at > q.created_at - interval '1 hour')
-FROM unnest($3::uuid[], $4::text[], $5::bytea[], $6::uuid[], $7::timestamptz[]) AS q(id, reference_norm, fingerprint, account_id, created_at)`
+FROM (SELECT unnest($3::uuid[]) AS id, unnest($4::text[]) AS reference_norm, unnest($5::bytea[]) AS fingerprint, unnest($6::uuid[]) AS account_id,
+    unnest($7::timestamptz[]) AS created_at) AS q`
 
 func (k *known) selectSightings(ctx context.Context, s *Service, list []*Payment) database.Statement {
 	n := len(list)

@@ -16,8 +16,9 @@ UPDATE payments AS p SET status = m.status, received_minor = m.received, applied
   expired_at = CASE WHEN m.status = 'expired' THEN m.at ELSE p.expired_at END,
   refunded_at = CASE WHEN m.status IN ('partially_refunded', 'refunded') THEN m.at ELSE p.refunded_at END,
   version = p.version + 1, updated_at = m.at
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::boolean[], $12::timestamptz[])
-  AS m(tenant, id, status, received, applied, excess, revenue, refunded, code, reason, approved, at)
+FROM (SELECT unnest($1::uuid[]) AS tenant, unnest($2::uuid[]) AS id, unnest($3::text[]) AS status, unnest($4::bigint[]) AS received, unnest($5::bigint[]) AS applied,
+    unnest($6::bigint[]) AS excess, unnest($7::bigint[]) AS revenue, unnest($8::bigint[]) AS refunded, unnest($9::text[]) AS code, unnest($10::text[]) AS reason,
+    unnest($11::boolean[]) AS approved, unnest($12::timestamptz[]) AS at) AS m
 WHERE p.tenant_id = m.tenant AND p.id = m.id`)
 
 // move takes a locked payment along an edge of the state diagram, with the amounts and the failure that it has by now. The

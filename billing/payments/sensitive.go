@@ -121,7 +121,7 @@ func (s *Service) keepDetails(ctx context.Context, p locked, said map[string]any
 }
 
 var insertTerms = database.NewRows("insert the terms of payments", `
-INSERT INTO payment_terms (tenant_id, term, payment_id, account_id) SELECT DISTINCT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[]) ON CONFLICT DO NOTHING`)
+INSERT INTO payment_terms (tenant_id, term, payment_id, account_id) SELECT DISTINCT unnest($1::uuid[]), unnest($2::bytea[]), unnest($3::uuid[]), unnest($4::uuid[]) ON CONFLICT DO NOTHING`)
 
 // sendTerms writes by what a payment's details are found, behind the payment itself. It travels with COMMIT.
 func (p *Payment) sendTerms(ctx context.Context, terms [][]byte) {

@@ -241,7 +241,7 @@ func TestWhatSQLRefusesOfReversals(t *testing.T) {
 	done := idOf(refundOf(w, w.Owner, p.ID, "payout_reference", "X").Expect(http.StatusCreated))
 	for _, set := range []string{"status = 'succeeded', refunded_minor = 0", "status = 'partially_refunded', refunded_minor = 1", "status = 'succeeded'"} {
 		err := raw(w.System, w, "UPDATE payments SET "+set+" WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID)
-		if !database.IsCheck(err, "payments_transition") {
+		if !database.IsCheck(err, "payments_refunded_guard") {
 			t.Errorf("payment SET %s: %v", set, err)
 		}
 	}
@@ -259,7 +259,7 @@ func TestWhatSQLRefusesOfReversals(t *testing.T) {
 		_, err := tx.ExecContext(ctx, "UPDATE payments SET status = 'partially_refunded', refunded_minor = 1 WHERE tenant_id = ? AND id = ?", w.Tenant.ID, p.ID)
 		return err
 	})
-	if !database.IsCheck(err, "payments_transition") {
+	if !database.IsCheck(err, "payments_refunded_guard") {
 		t.Errorf("another amount than the refunds say: %v", err)
 	}
 	reverseRefund(w, w.Owner, done).Expect(http.StatusOK)

@@ -131,7 +131,7 @@ RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, re
 
 const finishSettled = `
 UPDATE payments AS p SET status = 'succeeded', applied_minor = s.applied, excess_minor = s.excess, processed_at = clock_timestamp(), updated_at = clock_timestamp(), version = p.version + 1
-FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS s(id, applied, excess)
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS applied, unnest($4::bigint[]) AS excess) AS s
 WHERE p.tenant_id = $1 AND p.id = s.id AND p.status = 'processing'`
 
 // errNotProcessing means that a payment in the queue is not approved, or is approved no more.
@@ -248,24 +248,27 @@ func (p *approved) posting() ledger.Posting {
 // record is hashed into the chain, and names in each row would be most of it. The invoice is the payment's, which never changes.
 var settledColumns = []string{"payment_id", "invoice_status", "currency", "applied_minor", "excess_minor"}
 
-// settling is what settlement changes about a payment.
-type settling struct {
-	Status        Status         `json:"status"`
-	Currency      money.Currency `json:"currency"`
-	ReceivedMinor int64          `json:"received_minor"`
-	AppliedMinor  int64          `json:"applied_minor"`
-	ExcessMinor   int64          `json:"excess_minor"`
-}
+// beforeSettlement and afterSettlement are what settlement changes about a payment, and in which currency.
+type (
+	beforeSettlement struct {
+		Status Status `json:"status"`
+	}
+	afterSettlement struct {
+		Status       Status         `json:"status"`
+		Currency     money.Currency `json:"currency"`
+		AppliedMinor int64          `json:"applied_minor"`
+		ExcessMinor  int64          `json:"excess_minor"`
+	}
+)
 
 // tellSettled writes one audit record for the set, because it is one act of the worker's, and an event for each payment.
 func (s *Service) tellSettled(ctx context.Context, record uuid.UUID, list []*approved, locked map[uuid.UUID]*invoices.Invoice) error {
 	told := make([][]any, len(list))
 	news := outbox.Many{Kind: outbox.Event{Type: EventSucceeded, Also: EventUpdated, ObjectType: "payment", Audit: record}}
 	for i, p := range list {
-		before, after := settling{Status: StatusProcessing, Currency: p.currency, ReceivedMinor: p.received}, settling{StatusSucceeded, p.currency, p.received, p.applied, p.excess}
 		told[i] = []any{p.id, locked[p.invoice].Status, p.currency, p.applied, p.excess}
 		news.Add(p.id, p.account, Snapshot{PaymentID: p.id, InvoiceID: p.invoice, AccountID: p.account, PaymentMethod: string(p.method), Status: StatusSucceeded,
-			AmountMinor: p.amount, ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: before, After: after})
+			AmountMinor: p.amount, ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: beforeSettlement{StatusProcessing}, After: afterSettlement{StatusSucceeded, p.currency, p.applied, p.excess}})
 	}
 	if err := audit.Write(ctx, audit.Record{ID: record, Action: "payment.settle", ObjectType: "settlement", ObjectID: record,
 		Before: map[string]any{"status": StatusProcessing}, After: map[string]any{"status": StatusSucceeded, "columns": settledColumns, "payments": told}}); err != nil {

@@ -193,14 +193,15 @@ func (s *Service) store(ctx context.Context, tx bun.Tx, list []manualClaim, lock
 
 var (
 	insertSightings = database.NewRows("remember references", `
-INSERT INTO reference_sightings (reference, seen_by) SELECT DISTINCT * FROM unnest($1::bytea[], $2::bytea[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING`)  // in one order, so that two sets never wait for each other
+INSERT INTO reference_sightings (reference, seen_by) SELECT DISTINCT unnest($1::bytea[]), unnest($2::bytea[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING`)  // in one order, so that two sets never wait for each other
 	insertClaims = database.NewRows("insert payments", `
 INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, sensitive, notes, paid_at, submitted_by, retry_of, version, created_at, updated_at)
-SELECT c.*, c.created_at FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::bytea[], $14::text[],
-  $15::timestamptz[], $16::uuid[], $17::uuid[], $18::int[], $19::timestamptz[])
-  AS c(tenant_id, id, account_id, invoice_id, method, gateway, amount, currency, status, reference, norm, details, sensitive, notes, paid_at, submitted_by, retry_of, version, created_at)`)
+SELECT c.*, c.created_at FROM (SELECT unnest($1::uuid[]) AS tenant_id, unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS account_id, unnest($4::uuid[]) AS invoice_id, unnest($5::text[]) AS method,
+    unnest($6::text[]) AS gateway, unnest($7::bigint[]) AS amount, unnest($8::text[]) AS currency, unnest($9::text[]) AS status, unnest($10::text[]) AS reference,
+    unnest($11::text[]) AS norm, unnest($12::jsonb[]) AS details, unnest($13::bytea[]) AS sensitive, unnest($14::text[]) AS notes, unnest($15::timestamptz[]) AS paid_at,
+    unnest($16::uuid[]) AS submitted_by, unnest($17::uuid[]) AS retry_of, unnest($18::int[]) AS version, unnest($19::timestamptz[]) AS created_at) AS c`)
 	attachEvidence = database.NewRows("attach evidence", `
-INSERT INTO payment_evidence (tenant_id, payment_id, evidence_id, account_id) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])`)
+INSERT INTO payment_evidence (tenant_id, payment_id, evidence_id, account_id) SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::uuid[])`)
 )
 
 // write writes a claim with its evidence and stops the invoice's clock.

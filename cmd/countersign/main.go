@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // a bare machine may have no time zones
 
 	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
 
 	"countersign/internal/carddata"
 )
@@ -48,6 +49,7 @@ func main() {
 		debug.SetGCPercent(800)
 		debug.SetMemoryLimit(512 << 20)
 	}
+	uuid.EnableRandPool() // ids are many and no secrets: the kernel is asked for the randomness of sixteen at once
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // whoever asks a second time does not want to wait

@@ -27,9 +27,9 @@ type Record struct {
 }
 
 var insertRecords = database.NewRows("write the audit log", `
-WITH queued AS (INSERT INTO audit_unsealed (tenant_id, id) SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+WITH queued AS (INSERT INTO audit_unsealed (tenant_id, id) SELECT unnest($1::uuid[]), unnest($2::uuid[]))
 INSERT INTO audit_log (tenant_id, id, actor_kind, actor_id, actor_label, action, object_type, object_id, account_id, before, after, reason, request_id, ip, user_agent)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[])`)
+SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::uuid[]), unnest($9::uuid[]), unnest($10::jsonb[]), unnest($11::jsonb[]), unnest($12::text[]), unnest($13::text[]), unnest($14::text[]), unnest($15::text[])`)
 
 // Write adds records to the transaction of ctx, signed by the principal of ctx. They travel with its COMMIT.
 func Write(ctx context.Context, records ...Record) error {

@@ -3,6 +3,7 @@ package database
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -27,6 +28,15 @@ func TestArraysAreWrittenAsPgxWouldWriteThem(t *testing.T) {
 		same(t, pgtype.Int8ArrayOID, numbers, numbers)
 		small := rapid.SliceOfN(rapid.Int16(), 1, -1).Draw(t, "small numbers")
 		same(t, pgtype.Int2ArrayOID, small, small)
+		middling := rapid.SliceOfN(rapid.Int32(), 1, -1).Draw(t, "middling numbers")
+		same(t, pgtype.Int4ArrayOID, middling, middling)
+		times := make([]*time.Time, len(numbers))
+		for i, n := range numbers {
+			if at := time.Unix(n%200_000_000_000, n%1_000_000_000); n%3 != 0 {
+				times[i] = &at
+			}
+		}
+		same(t, pgtype.TimestamptzArrayOID, times, times)
 		texts := rapid.SliceOfN(rapid.String(), 1, -1).Draw(t, "texts")
 		same(t, pgtype.TextArrayOID, texts, texts)
 		ids, plain := make([]uuid.UUID, len(numbers)), make([][16]byte, len(numbers))

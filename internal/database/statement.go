@@ -179,6 +179,7 @@ func (c *conn) trip(ctx context.Context, statements []Statement, ending bool) er
 		}
 	}()
 	pipeline := native.PgConn().StartPipeline(ctx)
+	native.PgConn().Frontend().Send(roomFor(built))
 	for _, text := range beginning {
 		if prepared := c.frame[text]; prepared != nil {
 			pipeline.SendQueryStatement(prepared, nil, nil, nil)
@@ -277,6 +278,29 @@ func (r *ready) encode(m *pgtype.Map, s Statement) error {
 	}
 	return nil
 }
+
+// room is no message: it makes room for those that follow. pgx begins each round trip with a small buffer, which a set of rows
+// made grow parameter by parameter: its bytes were copied four times before they were sent.
+type room int
+
+func roomFor(statements []ready) (bytes room) {
+	for _, s := range statements {
+		bytes += 128 // names, formats and what else stands around the parameters
+		for _, value := range s.ParamValues {
+			bytes += room(8 + len(value))
+		}
+	}
+	return bytes
+}
+
+// Encode is part of pgproto3.FrontendMessage, as are Decode and Frontend.
+func (r room) Encode(buffer []byte) ([]byte, error) { return slices.Grow(buffer, int(r)), nil }
+
+// Decode is never called: nobody sends a room.
+func (room) Decode([]byte) error { return nil }
+
+// Frontend says whose message it is.
+func (room) Frontend() {}
 
 func texts(beginning []string, statements []Statement, ending bool) []string {
 	texts := make([]string, 0, len(beginning)+len(statements)+1)

@@ -60,11 +60,11 @@ func nameOf(ctx context.Context, once *Once) name {
 
 const storedOfMany = `
 SELECT owner_id, scope, key, body_hash, answer FROM idempotency_keys
-WHERE tenant_id = $1 AND (owner_id, scope, key) IN (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[]))`
+WHERE tenant_id = $1 AND (owner_id, scope, key) IN (SELECT unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]))`
 
 const sharedOfMany = storedOfMany + `
 UNION ALL SELECT '00000000-0000-0000-0000-000000000000'::uuid, scope, key, body_hash, answer FROM idempotency_keys
-WHERE tenant_id = $1 AND shared AND (scope, key) IN (SELECT a.scope, a.key FROM unnest($2::uuid[], $3::text[], $4::text[]) AS a (owner, scope, key) WHERE a.owner = '00000000-0000-0000-0000-000000000000')`
+WHERE tenant_id = $1 AND shared AND (scope, key) IN (SELECT a.scope, a.key FROM (SELECT unnest($2::uuid[]) AS owner, unnest($3::text[]) AS scope, unnest($4::text[]) AS key) AS a WHERE a.owner = '00000000-0000-0000-0000-000000000000')`
 
 // Statement reads what is stored under the keys of a tenant that were asked for.
 func (m *Many) Statement(tenant uuid.UUID) database.Statement {
@@ -98,7 +98,7 @@ func Stored[T any](ctx context.Context, m *Many, once *Once) (answer T, ok bool,
 }
 
 var insertAnswer = database.NewRows("store the answer", `
-INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer, shared) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::boolean[]) ORDER BY 1, 2, 3, 4`) // in one order, so that two never wait for each other
+INSERT INTO idempotency_keys (tenant_id, owner_id, scope, key, body_hash, answer, shared) SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]), unnest($5::bytea[]), unnest($6::text[]), unnest($7::boolean[]) ORDER BY 1, 2, 3, 4`) // in one order, so that two never wait for each other
 
 // Keep stores the answer to a request that the principal of ctx makes for the first time. It travels with COMMIT, which
 // fails when the key was used meanwhile for something else: see InProgress.

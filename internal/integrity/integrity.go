@@ -135,5 +135,5 @@ const forget = `DELETE FROM integrity_results WHERE tenant_id = $1 AND check_id 
 // In the order of the checks, so that two runs of one tenant do not wait for each other in a circle.
 const keepResults = `
 INSERT INTO integrity_results AS r (tenant_id, check_id, found, places)
-SELECT $1, n.check_id, n.found, n.places FROM unnest($2::text[], $3::integer[], $4::jsonb[]) AS n(check_id, found, places)
+SELECT $1, n.check_id, n.found, n.places FROM (SELECT unnest($2::text[]) AS check_id, unnest($3::integer[]) AS found, unnest($4::jsonb[]) AS places) AS n
 ON CONFLICT (tenant_id, check_id) DO UPDATE SET found = excluded.found, places = excluded.places, ran_at = now()`

@@ -76,10 +76,10 @@ func (o *Outbox) Subscribe(list []apps.App) {
 
 var insertEvents = database.NewRows("write events", `
 INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::uuid[])`)
+SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::uuid[]), unnest($7::uuid[]), unnest($8::text[]), unnest($9::text[]), unnest($10::text[]), unnest($11::uuid[])`)
 
 var insertWork = database.NewRows("hand out work", `
-INSERT INTO outbox (tenant_id, id, task, cause, payload) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[])
+INSERT INTO outbox (tenant_id, id, task, cause, payload) SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]), unnest($5::jsonb[])
 ON CONFLICT (tenant_id, task, cause) DO NOTHING`)
 
 // Many are events of one kind, which tell of different objects in the same way: they share everything but what the slices
@@ -98,7 +98,7 @@ func (m *Many) Add(object, account uuid.UUID, payload any) {
 
 const insertEventsOfKind = `
 INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
-SELECT $1, r.id, $2, $3, $4, r.object_id, r.account_id, r.payload, $5, $6, $7 FROM unnest($8::uuid[], $9::uuid[], $10::uuid[], $11::text[]) AS r(id, object_id, account_id, payload)`
+SELECT $1, unnest($8::uuid[]), $2, $3, $4, unnest($9::uuid[]), unnest($10::uuid[]), unnest($11::text[]), $5, $6, $7`
 
 // EmitMany is Emit for sets: what the events share travels once.
 func (o *Outbox) EmitMany(ctx context.Context, m Many) error {

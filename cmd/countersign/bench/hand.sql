@@ -41,13 +41,13 @@ WITH taken AS MATERIALIZED (
 ), told_of_invoices AS (
   INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
   SELECT :tenant::uuid, s.first_id, 'invoice.paid', '', 'invoice', s.invoice_id, s.account_id, format(
-    '{"invoice_id":"%s","account_id":"%s","invoice_number":"%s","status":"paid","currency":"%s","total_amount_minor":%s,"paid_amount_minor":%s,"balance_amount_minor":0}',
+    '{"invoice_id":"%s","account_id":"%s","invoice_number":"%s","status":"paid","currency":"%s","total_amount_minor":%s,"paid_amount_minor":%s,"credit_applied_amount_minor":0,"credited_amount_minor":0,"written_off_amount_minor":0,"balance_amount_minor":0}',
     s.invoice_id, s.account_id, s.number, s.currency, s.total_minor, s.paid_minor + s.received_minor), 'settled by hand', '', s.record FROM share s
 ), told_of_payments AS (
   INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
   SELECT :tenant::uuid, s.second_id, 'payment.succeeded', 'payment.updated', 'payment', s.payment_id, s.account_id, format(
     '{"payment_id":"%1$s","invoice_id":"%2$s","account_id":"%3$s","payment_method":"%4$s","status":"succeeded","amount_minor":%5$s,"received_minor":%6$s,"applied_minor":%6$s,"excess_minor":0,"currency":"%7$s",'
-    '"before":{"status":"processing","currency":"%7$s","received_minor":%6$s,"applied_minor":0,"excess_minor":0},"after":{"status":"succeeded","currency":"%7$s","received_minor":%6$s,"applied_minor":%6$s,"excess_minor":0}}',
+    '"before":{"status":"processing"},"after":{"status":"succeeded","currency":"%7$s","applied_minor":%6$s,"excess_minor":0}}',
     s.payment_id, s.invoice_id, s.account_id, s.method, s.amount_minor, s.received_minor, s.currency), 'settled by hand', '', s.record FROM share s
 ), queued AS (
   INSERT INTO audit_unsealed (tenant_id, id) SELECT :tenant::uuid, record FROM made
