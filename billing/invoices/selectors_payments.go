@@ -73,13 +73,13 @@ func Lock(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoi
 	return found, err
 }
 
-const lockOwed = `SELECT id, account_id, coalesce(number, ''), status, currency, total_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, reopened,
-  credits, pending_claims, clock_paused_at, clock_paused_for, version, finalized_at, paid_at FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR NO KEY UPDATE`
+const owedByIDs = `SELECT id, account_id, coalesce(number, ''), status, currency, total_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, reopened,
+  credits, pending_claims, clock_paused_at, clock_paused_for, version, finalized_at, paid_at FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[])`
 
-// LockOwed is Lock for who settles: of each invoice it reads only what ApplyPayments looks at.
-func LockOwed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
+// Owed is ByIDs for who settles: of each invoice it reads only what ApplyPayments looks at.
+func Owed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
 	tenant, found := tenancy.ID(ctx), make(map[uuid.UUID]*Invoice, len(ids))
-	err := database.Send(ctx, database.Select("lock invoices", lockOwed, func(row database.Row) error {
+	err := database.Send(ctx, database.Select("read what is owed", owedByIDs, func(row database.Row) error {
 		inv := &Invoice{TenantID: tenant}
 		var pausedAt, finalizedAt, paidAt sql.NullTime
 		err := row.Scan(&inv.ID, &inv.AccountID, &inv.Number, &inv.Status, &inv.Currency, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.CreditAppliedMinor,

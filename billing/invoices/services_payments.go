@@ -16,7 +16,8 @@ import (
 	"countersign/tenancy"
 )
 
-// This file is what payments do to invoices. All of it runs in the caller's transaction, on rows that Lock has locked.
+// This file is what payments do to invoices. All of it runs in the caller's transaction, on rows that Lock has locked, but for ApplyPayments,
+// which finds out itself whether they have changed.
 
 // CheckPayable says why an invoice takes no payment: ErrNotFinalized, ErrAlreadyPaid, ErrVoid or ErrNothingOwed. An
 // uncollectible invoice can still be paid, as far as it was not written off.
@@ -82,27 +83,30 @@ const applyPayments = `
 UPDATE invoices AS i SET paid_minor = a.paid, balance_minor = a.balance, status = a.status, paid_at = a.paid_at, pending_claims = a.claims,
   clock_paused_at = a.paused_at, clock_paused_for = a.paused_for, version = i.version + 1, updated_at = now()
 FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::int[]) AS version, unnest($4::bigint[]) AS paid, unnest($5::bigint[]) AS balance, unnest($6::text[]) AS status,
-    unnest($7::timestamptz[]) AS paid_at, unnest($8::int[]) AS claims, unnest($9::timestamptz[]) AS paused_at, unnest($10::bigint[]) AS paused_for) AS a
+    unnest($7::timestamptz[]) AS paid_at, unnest($8::int[]) AS claims, unnest($9::timestamptz[]) AS paused_at, unnest($10::bigint[]) AS paused_for LIMIT cardinality($2)) AS a
 WHERE i.tenant_id = $1 AND i.id = a.id AND i.version = a.version`
 
 // Outcome is what follows from applications.
 type Outcome struct {
-	Change database.Statement // of the invoices, which must be as they were locked
+	Change database.Statement // of the invoices; ErrMoved when one of them is not as it was read
 	Grants []ledger.Posting   // of service credits, once in an invoice's life
 }
 
-// ApplyPayments gives the outcome of settlements for invoices that are locked, at most one application for each, and
+// ErrMoved means that an invoice is named twice, or was changed by somebody else since it was read: it was not locked.
+var ErrMoved = errors.New("an invoice is not as it was read")
+
+// ApplyPayments gives the outcome of settlements for invoices that the transaction has read, at most one application for each, and
 // emits their events, which refer to record, the audit record that the caller writes. The caller sends the change and
-// posts the grants in the same transaction. The invoices in locked show the new state afterwards. An invoice that was
-// paid or voided meanwhile takes applications of nothing only.
-func (s *Service) ApplyPayments(ctx context.Context, locked map[uuid.UUID]*Invoice, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
+// posts the grants in the same transaction. The change locks the invoices in the order of apps, which is that of their ids. They show
+// the new state afterwards. An invoice that was paid or voided meanwhile takes applications of nothing only.
+func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Invoice, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
 	change, out := newAppliedRows(len(apps)), Outcome{}
 	paid, part := settlementNews(EventPaid, record), settlementNews(EventPartiallyPaid, record)
 	granted := settlementNews(EventCreditsGranted, record)
 	for _, app := range apps {
-		inv, ok := locked[app.InvoiceID]
+		inv, ok := read[app.InvoiceID]
 		if !ok {
-			return out, fmt.Errorf("apply a payment to invoice %s: it is not locked", app.InvoiceID)
+			return out, fmt.Errorf("apply a payment to invoice %s: it was not read", app.InvoiceID)
 		}
 		first := inv.PaidAt.IsZero()
 		if err := inv.apply(app, now); err != nil {
@@ -197,15 +201,12 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// errNotAsLocked means that an invoice is named twice, or was not locked in this transaction.
-var errNotAsLocked = errors.New("an invoice is not as it was locked")
-
-// statement changes all rows and insists that each was there as it was locked.
+// statement changes all rows and insists that each is there as it was read.
 func (r *appliedRows) statement(ctx context.Context) database.Statement {
 	for _, inv := range r.invoices {
 		inv.Version++
 	}
-	return database.ChangeExactly(len(r.ids), errNotAsLocked, "apply payments to invoices", applyPayments,
+	return database.ChangeExactly(len(r.ids), ErrMoved, "apply payments to invoices", applyPayments,
 		tenancy.ID(ctx), r.ids, r.versions, r.paid, r.balances, r.statuses, r.paidAt, r.claims, r.pausedAt, r.pausedFor)
 }
 

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -184,10 +183,11 @@ func (b *batch) account(ref Ref) (int, error) {
 // What a batch does, in an order that cannot deadlock: all that is missing is made first, by id, and what is there is
 // locked afterwards, by id, so nobody who holds a balance waits for one that is still being made.
 
-// Nearly always all accounts are there.
+// It makes accounts, and the balances of those that are customers', as far as they are missing.
 const openAccounts = `SELECT ledger_open($1, $2, $3, $4, $5, $6, $7, $8)`
 
-// The trigger on ledger_entries runs at the end of the statement, so it finds the transactions of the same statement.
+// The trigger on ledger_entries runs at the end of the statement, so it finds the transactions of the same statement. When they
+// are sound it moves the balances, one after the other by id.
 const insertPostings = `
 WITH posted AS (
   INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, customer_id, invoice_id, payment_id, corrects, posted_by)
@@ -200,44 +200,25 @@ SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.curr
 FROM (SELECT unnest($12::uuid[]) AS transaction_id, unnest($13::smallint[]) AS line, unnest($14::uuid[]) AS ledger_account_id, unnest($15::bigint[]) AS amount_minor,
     unnest($16::text[]) AS currency) AS r`
 
-// The function moves them one after the other, by id. It costs half of INSERT … ON CONFLICT, which locks each row before it
-// changes it.
-const moveBalances = `SELECT ledger_move($1, $2, $3)`
-
-// errNoBalance means that a balance is gone that was there, or was made, at the beginning.
-var errNoBalance = errors.New("a balance of the ledger is not there")
-
-// statements posts the batch when they are sent in their order.
-func (b *batch) statements(label string) []database.Statement {
-	slices.SortFunc(b.accounts, func(x, y batchAccount) int { return bytes.Compare(x.id[:], y.id[:]) })
-	n := len(b.accounts)
+// open makes accounts that may be missing.
+func (b *batch) open(accounts []batchAccount) database.Statement {
+	slices.SortFunc(accounts, func(x, y batchAccount) int { return bytes.Compare(x.id[:], y.id[:]) })
+	n := len(accounts)
 	ids, customers, cached := make([]plainID, n), make([]plainID, n), make([]bool, n)
 	codes, owners, currencies, classes := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	var moved []plainID
-	var sums []int64
-	for i, a := range b.accounts {
-		ids[i], customers[i] = a.id, a.ref.customer
+	for i, a := range accounts {
+		ids[i], customers[i], cached[i] = a.id, a.ref.customer, a.ref.customer != uuid.Nil
 		codes[i], owners[i], currencies[i], classes[i] = a.ref.code, a.ref.owner, a.ref.currency, string(a.ref.class)
-		if a.ref.customer != uuid.Nil && a.sum != 0 {
-			cached[i] = true
-			moved, sums = append(moved, a.id), append(sums, a.sum)
-		}
 	}
+	return database.Change("open ledger accounts", openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers, cached)
+}
+
+// post writes the postings, all of whose accounts must be there.
+func (b *batch) post(label string) database.Statement {
 	t, l := &b.transactions, &b.lines
-	what := fmt.Sprintf("post %d ledger transactions", len(t.ids))
-	return []database.Statement{
-		database.Change(what, openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers, cached),
-		database.Change(what, insertPostings, b.tenant, label, uuid.Nil,
-			t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
-			l.transactions, l.numbers, l.accounts, l.amounts, l.currencies),
-		database.Select(what, moveBalances, func(row database.Row) error {
-			var n int
-			if err := row.Scan(&n); err != nil || n == len(moved) {
-				return err
-			}
-			return errNoBalance
-		}, b.tenant, moved, sums),
-	}
+	return database.Change(fmt.Sprintf("post %d ledger transactions", len(t.ids)), insertPostings, b.tenant, label, uuid.Nil,
+		t.ids, t.causes, t.kinds, t.lines, t.customers, t.invoices, t.payments, t.corrects,
+		l.transactions, l.numbers, l.accounts, l.amounts, l.currencies)
 }
 
 // check finds a Ref that no constructor made, or that was made from nothing.

@@ -67,8 +67,8 @@ func Lock(ctx context.Context, _ bun.Tx, refs ...Ref) (map[Ref]int64, error) {
 
 const (
 	makeLost = `
-INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code, amount_minor)
-SELECT a.tenant_id, a.id, a.customer_id, a.code, 0 FROM ledger_accounts AS a
+INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code, currency, amount_minor)
+SELECT a.tenant_id, a.id, a.customer_id, a.code, a.currency, 0 FROM ledger_accounts AS a
 WHERE a.tenant_id = $1 AND a.id = ANY ($2::uuid[])
   AND NOT EXISTS (SELECT FROM ledger_balances AS b WHERE b.tenant_id = $1 AND b.ledger_account_id = a.id)
 ORDER BY a.id ON CONFLICT DO NOTHING`

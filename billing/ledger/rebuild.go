@@ -44,8 +44,8 @@ func Rebuild(ctx context.Context, db *bun.DB, once *idempotency.Once) (Rebuilt, 
 func rebuild(ctx context.Context, tx bun.Tx) (Rebuilt, error) {
 	done, tenant := Rebuilt{Drifts: []Drift{}}, tenancy.ID(ctx)
 	// a row that was lost is made first: only a row can be locked
-	if _, err := tx.NewRaw(`INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code, amount_minor)
-		SELECT a.tenant_id, a.id, a.customer_id, a.code, 0 FROM ledger_accounts a WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL ORDER BY a.id
+	if _, err := tx.NewRaw(`INSERT INTO ledger_balances (tenant_id, ledger_account_id, customer_id, code, currency, amount_minor)
+		SELECT a.tenant_id, a.id, a.customer_id, a.code, a.currency, 0 FROM ledger_accounts a WHERE a.tenant_id = ? AND a.customer_id IS NOT NULL ORDER BY a.id
 		ON CONFLICT DO NOTHING`, tenant).Exec(ctx); err != nil {
 		return done, fmt.Errorf("make missing cached balances: %w", err)
 	}

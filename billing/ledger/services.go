@@ -58,7 +58,12 @@ func Statements(ctx context.Context, postings ...Posting) ([]database.Statement,
 	if err != nil {
 		return nil, err
 	}
-	return b.statements(p.Label), nil
+	post := []database.Statement{b.post(p.Label)}
+	if fresh := opened.missing(b.accounts); len(fresh) > 0 {
+		post = append([]database.Statement{b.open(fresh)}, post...)
+		database.AfterCommit(ctx, func() { opened.add(fresh) })
+	}
+	return post, nil
 }
 
 // Refusal gives the ledger's own error for what the database has refused of a posting; any other error stays as it is.
@@ -72,6 +77,9 @@ func Refusal(err error) error {
 		return ErrCreditExceeded.Because(err)
 	case database.IsCheck(err, "ledger_balances_range"):
 		return ErrBalanceTooLarge.Because(err)
+	case database.IsCheck(err, "ledger_entries_account", "ledger_entries_balance_lost"):
+		opened.forget()
+		return database.Again(err)
 	default:
 		return err
 	}

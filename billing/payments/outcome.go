@@ -163,7 +163,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 	postings := []ledger.Posting{}
 	switch {
 	case p.InvoiceID != uuid.Nil:
-		locked, err := invoices.LockOwed(ctx, tx, p.InvoiceID)
+		locked, err := invoices.Lock(ctx, tx, p.InvoiceID)
 		if err != nil {
 			return err
 		}

@@ -70,6 +70,9 @@ type share struct {
 // Of all tenants together no more sets are under way than keep the machine busy: more would only get in each other's way.
 func (s *Service) settleSet(ctx context.Context, from share) (n int, last uuid.UUID, err error) {
 	set, err := s.trySet(ctx, from)
+	if errors.Is(err, invoices.ErrMoved) {
+		_, err = s.trySet(ctx, share{only: set})
+	}
 	if len(set) == 0 || err != nil && passing(err) {
 		return 0, uuid.Nil, err
 	}
@@ -131,15 +134,16 @@ RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, re
 
 const finishSettled = `
 UPDATE payments AS p SET status = 'succeeded', applied_minor = s.applied, excess_minor = s.excess, processed_at = clock_timestamp(), updated_at = clock_timestamp(), version = p.version + 1
-FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS applied, unnest($4::bigint[]) AS excess) AS s
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS applied, unnest($4::bigint[]) AS excess LIMIT cardinality($2)) AS s
 WHERE p.tenant_id = $1 AND p.id = s.id AND p.status = 'processing'`
 
 // errNotProcessing means that a payment in the queue is not approved, or is approved no more.
 var errNotProcessing = errors.New("a payment that was to be settled is not processing")
 
 // settleIn does everything that a settlement is, for a set, with a number of statements that does not depend on its
-// size: what waits is taken from the queue, then invoices are locked, then payments change, then the ledger's balances,
-// each by id.
+// size: what waits is taken from the queue, then payments change, then invoices, then the ledger's balances, each by id. What
+// the invoices owe is read without locking them, since hardly ever somebody else changes one between reading and writing; then
+// the set fails with ErrMoved. Payments that are named lock their invoices.
 func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.UUID, error) {
 	list, err := claim(ctx, from)
 	if err != nil || len(list) == 0 {
@@ -151,16 +155,20 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.U
 		ids[i], invoiceIDs[i] = p.id, p.invoice
 	}
 	slices.SortFunc(invoiceIDs, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	locked, err := invoices.LockOwed(ctx, tx, slices.Compact(invoiceIDs)...)
+	read := invoices.Owed
+	if from.only != nil {
+		read = invoices.Lock
+	}
+	owed, err := read(ctx, tx, slices.Compact(invoiceIDs)...)
 	if err != nil {
 		return ids, err
 	}
 	now, record := s.now().UTC().Truncate(time.Microsecond), uuid.Must(uuid.NewV7())
-	applications, err := allocate(list, locked)
+	applications, err := allocate(list, owed)
 	if err != nil {
 		return ids, err
 	}
-	outcome, err := s.invoices.ApplyPayments(ctx, locked, applications, record, now)
+	outcome, err := s.invoices.ApplyPayments(ctx, owed, applications, record, now)
 	if err != nil {
 		return ids, err
 	}
@@ -178,7 +186,7 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.U
 	if err := ledger.Refusal(database.Send(ctx, append([]database.Statement{finish, outcome.Change}, post...)...)); err != nil {
 		return ids, err
 	}
-	return ids, s.tellSettled(ctx, record, list, locked)
+	return ids, s.tellSettled(ctx, record, list, owed)
 }
 
 // claim takes approved payments from the queue, by id.
@@ -199,13 +207,13 @@ func claim(ctx context.Context, from share) ([]*approved, error) {
 }
 
 // allocate shares each payment between its invoice, as far as it owes something, and the customer's credit. Several
-// payments for one invoice take what it owes in the order of their ids.
-func allocate(list []*approved, locked map[uuid.UUID]*invoices.Invoice) ([]invoices.Application, error) {
-	rest := make(map[uuid.UUID]int64, len(locked))
-	index := make(map[uuid.UUID]int, len(locked))
-	applications := make([]invoices.Application, 0, len(locked))
+// payments for one invoice take what it owes in the order of their ids. The applications are in the order of the invoices' ids.
+func allocate(list []*approved, owed map[uuid.UUID]*invoices.Invoice) ([]invoices.Application, error) {
+	rest := make(map[uuid.UUID]int64, len(owed))
+	index := make(map[uuid.UUID]int, len(owed))
+	applications := make([]invoices.Application, 0, len(owed))
 	for _, p := range list {
-		inv, ok := locked[p.invoice]
+		inv, ok := owed[p.invoice]
 		if !ok {
 			return nil, fmt.Errorf("settle payment %s: its invoice is gone", p.id)
 		}
@@ -227,6 +235,7 @@ func allocate(list []*approved, locked map[uuid.UUID]*invoices.Invoice) ([]invoi
 		applications[i].AppliedMinor += p.applied
 		applications[i].Claims++
 	}
+	slices.SortFunc(applications, func(a, b invoices.Application) int { return bytes.Compare(a.InvoiceID[:], b.InvoiceID[:]) })
 	return applications, nil
 }
 
@@ -262,11 +271,11 @@ type (
 )
 
 // tellSettled writes one audit record for the set, because it is one act of the worker's, and an event for each payment.
-func (s *Service) tellSettled(ctx context.Context, record uuid.UUID, list []*approved, locked map[uuid.UUID]*invoices.Invoice) error {
+func (s *Service) tellSettled(ctx context.Context, record uuid.UUID, list []*approved, owed map[uuid.UUID]*invoices.Invoice) error {
 	told := make([][]any, len(list))
 	news := outbox.Many{Kind: outbox.Event{Type: EventSucceeded, Also: EventUpdated, ObjectType: "payment", Audit: record}}
 	for i, p := range list {
-		told[i] = []any{p.id, locked[p.invoice].Status, p.currency, p.applied, p.excess}
+		told[i] = []any{p.id, owed[p.invoice].Status, p.currency, p.applied, p.excess}
 		news.Add(p.id, p.account, Snapshot{PaymentID: p.id, InvoiceID: p.invoice, AccountID: p.account, PaymentMethod: string(p.method), Status: StatusSucceeded,
 			AmountMinor: p.amount, ReceivedMinor: &p.received, AppliedMinor: &p.applied, ExcessMinor: &p.excess, Currency: string(p.currency), Before: beforeSettlement{StatusProcessing}, After: afterSettlement{StatusSucceeded, p.currency, p.applied, p.excess}})
 	}

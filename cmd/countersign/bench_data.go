@@ -201,9 +201,9 @@ func (b *bench) ledgerHistory(ctx context.Context, t *benchTenant, entries int) 
 			return err
 		}
 	}
-	return b.asOwner(ctx, fmt.Sprintf(`INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, code, amount_minor)
-			SELECT e.tenant_id, a.id, a.customer_id, a.code, sum(e.amount_minor) FROM ledger_entries e JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.ledger_account_id
-			WHERE e.tenant_id = '%s' AND a.customer_id IS NOT NULL GROUP BY e.tenant_id, a.id, a.customer_id, a.code
+	return b.asOwner(ctx, fmt.Sprintf(`INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, code, currency, amount_minor)
+			SELECT e.tenant_id, a.id, a.customer_id, a.code, a.currency, sum(e.amount_minor) FROM ledger_entries e JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.id = e.ledger_account_id
+			WHERE e.tenant_id = '%s' AND a.customer_id IS NOT NULL GROUP BY e.tenant_id, a.id, a.customer_id, a.code, a.currency
 			ON CONFLICT (tenant_id, ledger_account_id) DO UPDATE SET amount_minor = excluded.amount_minor`, t.id),
 		"VACUUM ANALYZE ledger_transactions", "VACUUM ANALYZE ledger_entries", "VACUUM ANALYZE ledger_balances", "CHECKPOINT")
 }

@@ -44,11 +44,18 @@ func violates(err error, code string, constraints []string) bool {
 	return ok && pg.Code == code && (len(constraints) == 0 || slices.Contains(constraints, pg.ConstraintName))
 }
 
-// IsRetryable says whether err is a lost serialization or deadlock race, or a prepared statement that a migration has made
-// stale, after which the same transaction may succeed.
+// errAgain means that a transaction went by what was true no longer.
+var errAgain = errors.New("the transaction went by what is true no longer")
+
+// Again marks an error of a transaction that went by something that it did not lock, or that this process remembered, and that
+// was found to have changed. InTx runs it again.
+func Again(err error) error { return errors.Join(errAgain, err) }
+
+// IsRetryable says whether err is marked by Again, a lost serialization or deadlock race, or a prepared statement that a
+// migration has made stale, after which the same transaction may succeed.
 func IsRetryable(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pg.Code == "40001" || pg.Code == "40P01" || isStale(pg))
+	return errors.Is(err, errAgain) || ok && (pg.Code == "40001" || pg.Code == "40P01" || isStale(pg))
 }
 
 // isStale says that a statement was prepared before the schema changed.
