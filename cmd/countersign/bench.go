@@ -104,8 +104,9 @@ func (b *bench) start(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	b.owner = b.pg.DSN(embedded.Superuser, databaseName)
-	// checkpoints come when a step asks for one, not in the middle of some of them
-	if err := b.asOwner(ctx, "ALTER SYSTEM SET max_wal_size = '8GB'", "ALTER SYSTEM SET checkpoint_timeout = '15min'", "SELECT pg_reload_conf()"); err != nil {
+	// Checkpoints come when a step asks for one, not in the middle of some of them. What they set free of the log is kept: a server that
+	// checkpoints by itself writes over it, and one that is asked for checkpoints in quick succession takes it away and makes it anew.
+	if err := b.asOwner(ctx, "ALTER SYSTEM SET max_wal_size = '8GB'", "ALTER SYSTEM SET min_wal_size = '6GB'", "ALTER SYSTEM SET checkpoint_timeout = '15min'", "SELECT pg_reload_conf()"); err != nil {
 		return err
 	}
 	if err := b.asOwner(ctx, touchMemory...); err != nil {
