@@ -1,4 +1,7 @@
+-- Stop the programs first: those that remember their accounts would write entries and move no balance.
 DROP FUNCTION ledger_move(uuid, uuid[], text[], bigint[]);
+--bun:split
+DROP FUNCTION ledger_open(uuid, uuid[], text[], text[], text[], text[], uuid[]);
 --bun:split
 CREATE OR REPLACE FUNCTION ledger_entries_balance() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off AS $$
 DECLARE

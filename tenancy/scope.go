@@ -43,7 +43,7 @@ func ID(ctx context.Context) uuid.UUID {
 }
 
 // InTx runs fn in one transaction of the tenant of ctx and commits it. It refuses to nest; fn may run again after a
-// lost deadlock or serialization race, so it changes nothing outside the transaction and sends nothing.
+// lost race or an error marked by database.Again, so it changes nothing outside the transaction and sends nothing.
 func InTx(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
 	if database.ScopeFrom(ctx).TenantID == uuid.Nil {
 		return ErrNoTenant

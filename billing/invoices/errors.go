@@ -1,6 +1,10 @@
 package invoices
 
-import "countersign/internal/errs"
+import (
+	"errors"
+
+	"countersign/internal/errs"
+)
 
 var (
 	// ErrNotFound means an unknown invoice, somebody else's, or for members one that is not finalised.
@@ -90,3 +94,7 @@ var (
 	// ErrTooManyCredits means that the lines grant more service credits than one invoice may.
 	ErrTooManyCredits = errs.Invalid("too_many_credits", "One invoice grants at most {{.limit}} credits.")
 )
+
+// ErrMoved means that an invoice is named twice, or was changed by somebody else since it was read without a lock. It is for the worker, who
+// begins anew, and never for a client.
+var ErrMoved = errors.New("an invoice is not as it was read")

@@ -2,7 +2,6 @@ package invoices
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -91,9 +90,6 @@ type Outcome struct {
 	Change database.Statement // of the invoices; ErrMoved when one of them is not as it was read
 	Grants []ledger.Posting   // of service credits, once in an invoice's life
 }
-
-// ErrMoved means that an invoice is named twice, or was changed by somebody else since it was read: it was not locked.
-var ErrMoved = errors.New("an invoice is not as it was read")
 
 // ApplyPayments gives the outcome of settlements for invoices that the transaction has read, at most one application for each, and
 // emits their events, which refer to record, the audit record that the caller writes. The caller sends the change and

@@ -23,7 +23,7 @@ type batch struct {
 	lines        lineColumns
 }
 
-// batchAccount is an account that the batch touches, with the sum of what it moves there.
+// batchAccount is an account that the batch touches. The sum of what it moves there is what the database will move, and must fit.
 type batchAccount struct {
 	ref Ref
 	id  uuid.UUID
@@ -184,7 +184,7 @@ func (b *batch) account(ref Ref) (int, error) {
 // locked afterwards, by id, so nobody who holds a balance waits for one that is still being made.
 
 // It makes accounts, and the balances of those that are customers', as far as they are missing.
-const openAccounts = `SELECT ledger_open($1, $2, $3, $4, $5, $6, $7, $8)`
+const openAccounts = `SELECT ledger_open($1, $2, $3, $4, $5, $6, $7)`
 
 // The trigger on ledger_entries runs at the end of the statement, so it finds the transactions of the same statement. When they
 // are sound it moves the balances, one after the other by id.
@@ -200,17 +200,18 @@ SELECT $1, r.transaction_id, r.line, r.ledger_account_id, r.amount_minor, r.curr
 FROM (SELECT unnest($12::uuid[]) AS transaction_id, unnest($13::smallint[]) AS line, unnest($14::uuid[]) AS ledger_account_id, unnest($15::bigint[]) AS amount_minor,
     unnest($16::text[]) AS currency) AS r`
 
-// open makes accounts that may be missing.
-func (b *batch) open(accounts []batchAccount) database.Statement {
-	slices.SortFunc(accounts, func(x, y batchAccount) int { return bytes.Compare(x.id[:], y.id[:]) })
-	n := len(accounts)
-	ids, customers, cached := make([]plainID, n), make([]plainID, n), make([]bool, n)
+// open makes those of the batch's accounts that may be missing, and gives their ids.
+func (b *batch) open(places []int) (database.Statement, []uuid.UUID) {
+	slices.SortFunc(places, func(x, y int) int { return bytes.Compare(b.accounts[x].id[:], b.accounts[y].id[:]) })
+	n := len(places)
+	ids, customers := make([]uuid.UUID, n), make([]uuid.UUID, n)
 	codes, owners, currencies, classes := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	for i, a := range accounts {
-		ids[i], customers[i], cached[i] = a.id, a.ref.customer, a.ref.customer != uuid.Nil
+	for i, place := range places {
+		a := b.accounts[place]
+		ids[i], customers[i] = a.id, a.ref.customer
 		codes[i], owners[i], currencies[i], classes[i] = a.ref.code, a.ref.owner, a.ref.currency, string(a.ref.class)
 	}
-	return database.Change("open ledger accounts", openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers, cached)
+	return database.Change("open ledger accounts", openAccounts, b.tenant, ids, codes, owners, currencies, classes, customers), ids
 }
 
 // post writes the postings, all of whose accounts must be there.

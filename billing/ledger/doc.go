@@ -13,7 +13,8 @@
 //
 // Balances of customers' accounts are also kept in ledger_balances. That is a cache: it can be dropped and replayed
 // (Rebuild), and a proof compares it with the truth every night. Accounts that every payment of a tenant touches, such as
-// revenue, have no cached balance, because each posting would have to lock it.
+// revenue, have no cached balance, because each posting would have to lock it. The database moves a balance as entries are written,
+// and refuses entries of an account that is missing, or that has lost its balance.
 //
 // Lock order within Post: new chart rows by id, causes as given, cached balances by id. A caller that posts several
 // things posts them in one call; then the order holds for all of them.

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -131,14 +132,92 @@ func TestDatabase(t *testing.T) { // not parallel: TRUNCATE waits for everybody
 		}
 	})
 
-	t.Run("looks accounts and transactions up by key, whatever the planner believes", func(t *testing.T) {
-		var settings []string
-		if err := testkit.OwnerDB(t).NewRaw("SELECT unnest(proconfig) FROM pg_proc WHERE proname = 'ledger_entries_balance'").Scan(t.Context(), &settings); err != nil {
-			t.Fatal(err)
+	t.Run("moves customers' balances, whoever writes the entries", func(t *testing.T) {
+		b, other := newBook(t), newBook(t)
+		owed, abroad, theirs := ledger.Receivable(b.customer(), "USD"), ledger.Receivable(b.customer(), "EUR"), ledger.Receivable(other.customer(), "USD")
+		for _, book := range []*book{b, other} {
+			book.mustPost(move("USD", ledger.Cash("USD"), ledger.Revenue("USD"), 1), move("EUR", ledger.Cash("EUR"), ledger.Revenue("EUR"), 1))
 		}
-		slices.Sort(settings)
-		if !slices.Equal(settings, []string{"enable_bitmapscan=off", "enable_nestloop=off", "enable_seqscan=off"}) {
-			t.Errorf("the trigger's settings are %v: its kept plan may scan whole tables", settings)
+		b.mustPost(move("owed", owed, ledger.Revenue("USD"), 100), move("abroad", abroad, ledger.Revenue("EUR"), 100))
+		other.mustPost(move("owed", theirs, ledger.Revenue("USD"), 100))
+		// write posts one transaction of each tenant under one id, as their owner may
+		type line struct {
+			book   *book
+			number int
+			ref    ledger.Ref
+			amount int64
+		}
+		write := func(lines ...line) error {
+			id, count, rows := uuid.Must(uuid.NewV7()), map[*book]int{}, []string{}
+			for _, l := range lines {
+				count[l.book]++
+				currency := l.ref.String()[len(l.ref.String())-3:]
+				rows = append(rows, fmt.Sprintf("('%s'::uuid, '%s'::uuid, %d, '%s'::uuid, %d, '%s')", l.book.tenant, id, l.number, l.ref.ID(l.book.ctx), l.amount, currency))
+			}
+			headers := []string{}
+			for book, n := range count {
+				headers = append(headers, fmt.Sprintf("('%s'::uuid, '%s'::uuid, '%s', 'raw', %d, 'raw')", book.tenant, id, id, n))
+			}
+			_, err := testkit.OwnerDB(t).ExecContext(t.Context(), "WITH h AS (INSERT INTO ledger_transactions (tenant_id, id, cause, kind, lines, posted_by) VALUES "+strings.Join(headers, ", ")+
+				") INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency) VALUES "+strings.Join(rows, ", "))
+			return err
+		}
+		for name, err := range map[string]error{
+			"of one tenant":     write(line{b, 1, owed, 5}, line{b, 2, ledger.Revenue("USD"), -5}),
+			"of two":            write(line{b, 1, owed, 7}, line{b, 2, ledger.Revenue("USD"), -7}, line{other, 1, theirs, 9}, line{other, 2, ledger.Revenue("USD"), -9}),
+			"in two currencies": write(line{b, 1, owed, 11}, line{b, 2, ledger.Revenue("USD"), -11}, line{b, 3, abroad, 13}, line{b, 4, ledger.Revenue("EUR"), -13}),
+			"of none":           b.exec("INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency) SELECT tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency FROM ledger_entries WHERE false"),
+		} {
+			if err != nil {
+				t.Errorf("entries %s: %v", name, err)
+			}
+		}
+		if b.cached(owed) != 123 || b.cached(abroad) != 113 || other.cached(theirs) != 109 {
+			t.Errorf("the balances are %d, %d and %d", b.cached(owed), b.cached(abroad), other.cached(theirs))
+		}
+		for _, book := range []*book{b, other} {
+			if found := book.verify(); len(found) != 0 {
+				t.Errorf("verify finds %v", found)
+			}
+		}
+
+		tamper(t, "DELETE FROM ledger_balances WHERE tenant_id = ? AND ledger_account_id = ?", b.tenant, owed.ID(b.ctx))
+		if err := write(line{b, 1, owed, 5}, line{b, 2, ledger.Revenue("USD"), -5}); !database.IsCheck(err, "ledger_entries_balance_lost") {
+			t.Errorf("a balance is lost: %v", err)
+		}
+		b.mustPost(move("after the loss", owed, ledger.Revenue("USD"), 17)) // this process remembers that the balance is there
+		if got := b.cached(owed); got != 17 {
+			t.Errorf("the balance that was made anew is %d, want what was posted since", got)
+		}
+		if found := b.verify(); len(found) != 1 {
+			t.Errorf("verify finds %v, want that the balance is not the sum of its entries", found)
+		}
+	})
+
+	t.Run("answers programs of the version before as they expect", func(t *testing.T) {
+		b := newBook(t)
+		var moved int
+		b.read(func(ctx context.Context, tx bun.Tx) error {
+			return tx.NewRaw("SELECT ledger_move(?, NULL::uuid[], NULL::bigint[])", b.tenant).Scan(ctx, &moved)
+		})
+		if moved != 0 {
+			t.Errorf("%d balances are moved by who moves none", moved)
+		}
+	})
+
+	t.Run("looks accounts and transactions up by key, whatever the planner believes", func(t *testing.T) {
+		for function, want := range map[string][]string{
+			"ledger_entries_balance()":                    {"enable_bitmapscan=off", "enable_nestloop=off", "enable_seqscan=off"},
+			"ledger_move(uuid, uuid[], text[], bigint[])": {"enable_bitmapscan=off", "enable_hashjoin=off", "enable_mergejoin=off", "enable_nestloop=on", "enable_seqscan=off"},
+		} {
+			var settings []string
+			if err := testkit.OwnerDB(t).NewRaw("SELECT unnest(proconfig) FROM pg_proc WHERE oid = ?::regprocedure", function).Scan(t.Context(), &settings); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(settings)
+			if !slices.Equal(settings, want) {
+				t.Errorf("the settings of %s are %v: its kept plan may scan whole tables", function, settings)
+			}
 		}
 	})
 }

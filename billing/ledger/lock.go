@@ -88,7 +88,7 @@ func correct(ctx context.Context, ref Ref, d Drift) error {
 	tenant, detail := tenancy.ID(ctx), fmt.Sprintf("cached %d, true %d", d.CachedMinor, d.TrueMinor)
 	slog.ErrorContext(ctx, "the books are broken", "tenant", tenant, "check", driftProof, "what", "a cached balance is not the sum of its entries",
 		"account", ref.String(), "first", d.AccountID, "detail", detail)
-	if err := Refusal(database.Send(ctx, database.Change("correct a balance", correctCached, tenant, d.AccountID, d.TrueMinor))); err != nil {
+	if err := Refusal(ctx, database.Send(ctx, database.Change("correct a balance", correctCached, tenant, d.AccountID, d.TrueMinor))); err != nil {
 		return err
 	}
 	integrity.Report(ctx, driftProof, apps.Place{Object: d.AccountID, Detail: detail})

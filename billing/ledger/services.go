@@ -45,10 +45,10 @@ func Post(ctx context.Context, _ bun.Tx, postings ...Posting) error {
 	if err != nil {
 		return err
 	}
-	return Refusal(database.Send(ctx, post...))
+	return Refusal(ctx, database.Send(ctx, post...))
 }
 
-// Statements is Post for who sends it together with others. Refusal turns its error into that of Post.
+// Statements is Post for who sends it together with others, and passes the error through Refusal, which makes it that of Post.
 func Statements(ctx context.Context, postings ...Posting) ([]database.Statement, error) {
 	p, ok := auth.From(ctx)
 	if !ok || p.IsMember() {
@@ -59,15 +59,19 @@ func Statements(ctx context.Context, postings ...Posting) ([]database.Statement,
 		return nil, err
 	}
 	post := []database.Statement{b.post(p.Label)}
-	if fresh := opened.missing(b.accounts); len(fresh) > 0 {
-		post = append([]database.Statement{b.open(fresh)}, post...)
-		database.AfterCommit(ctx, func() { opened.add(fresh) })
+	// accounts are never taken away, so those that were there once are not looked for again
+	memory := database.MemoryOf(ctx)
+	if fresh := memory.Missing(len(b.accounts), func(i int) uuid.UUID { return b.accounts[i].id }); len(fresh) > 0 {
+		open, ids := b.open(fresh)
+		post = append([]database.Statement{open}, post...)
+		database.AfterCommit(ctx, func() { memory.Add(ids) })
 	}
 	return post, nil
 }
 
-// Refusal gives the ledger's own error for what the database has refused of a posting; any other error stays as it is.
-func Refusal(err error) error {
+// Refusal gives the ledger's own error for what the database has refused of a posting; any other error stays as it is. When an
+// account or a balance was remembered and is not there, the transaction runs again and makes it: only an error that went through here.
+func Refusal(ctx context.Context, err error) error {
 	switch {
 	case database.IsUnique(err, "ledger_transactions_cause_key"):
 		return ErrAlreadyPosted.Because(err)
@@ -78,7 +82,7 @@ func Refusal(err error) error {
 	case database.IsCheck(err, "ledger_balances_range"):
 		return ErrBalanceTooLarge.Because(err)
 	case database.IsCheck(err, "ledger_entries_account", "ledger_entries_balance_lost"):
-		opened.forget()
+		database.MemoryOf(ctx).Forget()
 		return database.Again(err)
 	default:
 		return err

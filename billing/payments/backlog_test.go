@@ -2,6 +2,7 @@ package payments_test
 
 import (
 	"context"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -10,6 +11,9 @@ import (
 	"countersign/billing/billingtest"
 	"countersign/internal/database"
 	"countersign/internal/testkit"
+	"countersign/tenancy"
+
+	"github.com/uptrace/bun"
 )
 
 // What a backlog costs, counted and not timed: few round trips and commits for each settlement, as many statements for
@@ -78,6 +82,29 @@ func TestBacklogIsSettledInFewRoundTrips(t *testing.T) {
 		t.Errorf("%d sets took %d statements: %v", n/set, statements, seen)
 	}
 	w.AssertBooks(t)
+
+	// A set locks payments and invoices in the order of their ids: of the set, whose ids are looked up one after the other, or of the key,
+	// which the planner may prefer to walk along while a table has a few rows.
+	for table, pattern := range map[string]string{
+		"payments": `Nested Loop[^>]*->  (Subquery Scan on s(?s:.*)Index Scan using payments_pkey|Index Scan using payments_pkey(?s:.*)Subquery Scan on s)`,
+		"invoices": `Nested Loop[^>]*->  (Subquery Scan on a(?s:.*)Index Scan using invoices_pkey|Index Scan using invoices_pkey(?s:.*)Subquery Scan on a)`,
+	} {
+		var query string
+		for text := range seen {
+			if strings.Contains(text, "UPDATE "+table) {
+				query = text
+			}
+		}
+		err := tenancy.Read(w.System, testkit.DB(t), func(ctx context.Context, tx bun.Tx) error {
+			if plan := testkit.Explain(ctx, t, tx, query); !regexp.MustCompile(pattern).MatchString(plan) {
+				t.Errorf("%s are not locked in the order of their ids:\n%s", table, plan)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // What invoices owe is read without locking them. When one has changed before it is written the set begins anew, and locks it.

@@ -210,7 +210,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 	if err := p.move(ctx, StatusSucceeded); err != nil {
 		return err
 	}
-	if err := ledger.Refusal(database.Send(ctx, append(send, post...)...)); err != nil {
+	if err := ledger.Refusal(ctx, database.Send(ctx, append(send, post...)...)); err != nil {
 		return err
 	}
 	h.changed(EventSucceeded, "payment."+source, before, p.Payment, "")

@@ -183,7 +183,7 @@ func (s *Service) settleIn(ctx context.Context, tx bun.Tx, from share) ([]uuid.U
 		return ids, err
 	}
 	finish := database.ChangeExactly(n, errNotProcessing, "finish payments", finishSettled, tenancy.ID(ctx), ids, appliedTo, excesses)
-	if err := ledger.Refusal(database.Send(ctx, append([]database.Statement{finish, outcome.Change}, post...)...)); err != nil {
+	if err := ledger.Refusal(ctx, database.Send(ctx, append([]database.Statement{finish, outcome.Change}, post...)...)); err != nil {
 		return ids, err
 	}
 	return ids, s.tellSettled(ctx, record, list, owed)

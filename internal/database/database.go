@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -61,7 +62,7 @@ func Open(cfg Config) (*bun.DB, error) {
 	if cfg.Trace == nil {
 		cfg.Trace = func(context.Context, ...string) {}
 	}
-	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg, stdlib.OptionAfterConnect(sendUUIDsAsBytes)), cfg.Trace, cfg.Slow})
+	pool := sql.OpenDB(connector{stdlib.GetConnector(*pg, stdlib.OptionAfterConnect(sendUUIDsAsBytes)), cfg.Trace, cfg.Slow, &Memory{ids: map[uuid.UUID]struct{}{}}})
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 8 * runtime.GOMAXPROCS(0)
 	}

@@ -75,8 +75,9 @@ func (s Scope) begin(readOnly bool) []string {
 // connector opens connections whose transactions begin in the scope of their context.
 type connector struct {
 	driver.Connector
-	trace func(ctx context.Context, statements ...string)
-	slow  SlowLog
+	trace  func(ctx context.Context, statements ...string)
+	slow   SlowLog
+	memory *Memory
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -84,7 +85,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &conn{Conn: dc.(*stdlib.Conn), trace: c.trace, slow: c.slow, frame: map[string]*pgconn.StatementDescription{}}
+	opened := &conn{Conn: dc.(*stdlib.Conn), trace: c.trace, slow: c.slow, memory: c.memory, frame: map[string]*pgconn.StatementDescription{}}
 	for _, text := range []string{begin, beginReadOnly, commit} {
 		if opened.frame[text], err = opened.Conn.Conn().Prepare(ctx, text, text); err != nil {
 			dc.Close()
@@ -98,8 +99,9 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 // statements travel together, and what nobody needs the answer of travels with COMMIT.
 type conn struct {
 	*stdlib.Conn
-	trace func(ctx context.Context, statements ...string)
-	slow  SlowLog
+	trace  func(ctx context.Context, statements ...string)
+	slow   SlowLog
+	memory *Memory // of all connections to the database
 
 	frame map[string]*pgconn.StatementDescription // begin and commit, prepared
 

@@ -11,7 +11,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// attempts is how often a transaction that lost a serialization or deadlock race is run before the error is shown.
+// attempts is how often a transaction that may run again (IsRetryable) is run before the error is shown.
 const attempts = 4
 
 // state is what belongs to the transaction of a context.
@@ -30,7 +30,7 @@ func InTransaction(ctx context.Context) bool {
 }
 
 // InTx runs fn in one transaction in the scope of ctx and commits it. It refuses to nest, and runs fn again when
-// PostgreSQL reports a deadlock or a serialization failure, so fn changes nothing outside the transaction and builds
+// PostgreSQL reports a deadlock or a serialization failure, and after an error that is marked by Again, so fn changes nothing outside the transaction and builds
 // its result from scratch. Domain code calls tenancy.InTx.
 func InTx(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return inTx(ctx, db, nil, fn)

@@ -33,11 +33,6 @@ WITH taken AS MATERIALIZED (
   INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
   SELECT :tenant::uuid, s.first_id, e.line, e.account, e.amount, s.currency
   FROM share s, LATERAL (VALUES (1::smallint, s.clearing, s.received_minor::bigint), (2::smallint, s.receivable, -s.received_minor::bigint)) AS e(line, account, amount) RETURNING 1
-), cached AS (
-  INSERT INTO ledger_balances AS b (tenant_id, ledger_account_id, customer_id, code, amount_minor)
-  SELECT :tenant::uuid, g.receivable, g.account_id, 'receivable', g.amount FROM (
-    SELECT s.receivable, s.account_id, -sum(s.received_minor)::bigint AS amount FROM share s GROUP BY s.receivable, s.account_id ORDER BY s.receivable) g
-  ON CONFLICT (tenant_id, ledger_account_id) DO UPDATE SET amount_minor = b.amount_minor + excluded.amount_minor, updated_at = now()
 ), told_of_invoices AS (
   INSERT INTO events (tenant_id, id, type, also, object_type, object_id, account_id, payload, actor, request_id, audit_id)
   SELECT :tenant::uuid, s.first_id, 'invoice.paid', '', 'invoice', s.invoice_id, s.account_id, format(
