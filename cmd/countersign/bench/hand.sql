@@ -5,20 +5,20 @@ WITH taken AS MATERIALIZED (
   DELETE FROM settlement_queue WHERE tenant_id = :tenant::uuid AND ctid = ANY (ARRAY(
     SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = :tenant::uuid ORDER BY q.payment_id LIMIT 500 FOR UPDATE SKIP LOCKED))
   RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, received_minor
-), locked AS MATERIALIZED (
+), owed AS MATERIALIZED (
   SELECT t.*, i.number, i.version, i.total_minor, i.paid_minor, i.pending_claims, i.clock_paused_at, i.clock_paused_for, r.id AS receivable, c.id AS clearing
   FROM taken t
   JOIN invoices i ON i.tenant_id = :tenant::uuid AND i.id = t.invoice_id
   JOIN ledger_accounts r ON r.tenant_id = :tenant::uuid AND r.code = 'receivable' AND r.owner = t.account_id::text AND r.currency = t.currency
   JOIN ledger_accounts c ON c.tenant_id = :tenant::uuid AND c.code = 'clearing' AND c.owner = t.method AND c.currency = t.currency
   WHERE i.status IN ('open', 'partially_paid') AND i.currency = t.currency AND i.balance_minor = t.received_minor AND i.pending_claims = 1
-  ORDER BY i.id FOR NO KEY UPDATE OF i
+  ORDER BY i.id
 ), made AS MATERIALIZED ( -- ids in the order of time, as the program makes them
   SELECT lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') AS at, (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
     || '70008' || right(replace(gen_random_uuid()::text, '-', ''), 15))::uuid AS record
 ), share AS MATERIALIZED (
   SELECT l.*, m.record, (m.at || '7' || l.n || '8' || l.dice)::uuid AS first_id, (m.at || '7' || l.n || '9' || l.dice)::uuid AS second_id
-  FROM (SELECT k.*, lpad(to_hex(row_number() OVER ()), 3, '0') AS n, right(replace(gen_random_uuid()::text, '-', ''), 15) AS dice FROM locked k) l, made m
+  FROM (SELECT k.*, lpad(to_hex(row_number() OVER ()), 3, '0') AS n, right(replace(gen_random_uuid()::text, '-', ''), 15) AS dice FROM owed k) l, made m
 ), finished AS (
   UPDATE payments AS p SET status = 'succeeded', applied_minor = s.received_minor, excess_minor = 0, processed_at = clock_timestamp(), updated_at = clock_timestamp(), version = p.version + 1
   FROM share s WHERE p.tenant_id = :tenant::uuid AND p.id = s.payment_id AND p.status = 'processing' RETURNING 1
