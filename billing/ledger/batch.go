@@ -30,30 +30,26 @@ type batchAccount struct {
 	sum int64
 }
 
-// plainID is a uuid.UUID without its methods: the driver sends arrays of these as bytes, and arrays of uuid.UUID by way
-// of their text, which took as long in Go as the statement in PostgreSQL.
-type plainID = [16]byte
-
 type transactionColumns struct {
-	ids, customers, invoices, payments, corrects []plainID
+	ids, customers, invoices, payments, corrects []uuid.UUID
 	causes, kinds                                []string
 	lines                                        []int16
 }
 
 type lineColumns struct {
-	transactions, accounts []plainID
+	transactions, accounts []uuid.UUID
 	numbers                []int16
 	amounts                []int64
 	currencies             []string
 }
 
 func (c *transactionColumns) grow(n int) {
-	c.ids, c.customers, c.invoices, c.payments, c.corrects = make([]plainID, 0, n), make([]plainID, 0, n), make([]plainID, 0, n), make([]plainID, 0, n), make([]plainID, 0, n)
+	c.ids, c.customers, c.invoices, c.payments, c.corrects = make([]uuid.UUID, 0, n), make([]uuid.UUID, 0, n), make([]uuid.UUID, 0, n), make([]uuid.UUID, 0, n), make([]uuid.UUID, 0, n)
 	c.causes, c.kinds, c.lines = make([]string, 0, n), make([]string, 0, n), make([]int16, 0, n)
 }
 
 func (c *lineColumns) grow(n int) {
-	c.transactions, c.accounts = make([]plainID, 0, n), make([]plainID, 0, n)
+	c.transactions, c.accounts = make([]uuid.UUID, 0, n), make([]uuid.UUID, 0, n)
 	c.numbers, c.amounts, c.currencies = make([]int16, 0, n), make([]int64, 0, n), make([]string, 0, n)
 }
 
