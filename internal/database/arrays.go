@@ -30,13 +30,6 @@ func encodeArray(oid uint32, arg any) (encoded []byte, ok bool) {
 		return array(oid, pgtype.Int4ArrayOID, pgtype.Int4OID, v, 4*len(v), func(b []byte, n int32) []byte { return binary.BigEndian.AppendUint32(b, uint32(n)) })
 	case []int16:
 		return array(oid, pgtype.Int2ArrayOID, pgtype.Int2OID, v, 2*len(v), func(b []byte, n int16) []byte { return binary.BigEndian.AppendUint16(b, uint16(n)) })
-	case []bool:
-		return array(oid, pgtype.BoolArrayOID, pgtype.BoolOID, v, len(v), func(b []byte, v bool) []byte {
-			if v {
-				return append(b, 1)
-			}
-			return append(b, 0)
-		})
 	case []*time.Time:
 		return array(oid, pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, v, 8*len(v), func(b []byte, t *time.Time) []byte {
 			if t == nil {

@@ -30,8 +30,8 @@ func InTransaction(ctx context.Context) bool {
 }
 
 // InTx runs fn in one transaction in the scope of ctx and commits it. It refuses to nest, and runs fn again when
-// PostgreSQL reports a deadlock or a serialization failure, and after an error that is marked by Again, so fn changes nothing outside the transaction and builds
-// its result from scratch. Domain code calls tenancy.InTx.
+// PostgreSQL reports a deadlock or a serialization failure, and after an error that is marked by Again, so fn changes nothing
+// outside the transaction and builds its result from scratch. Domain code calls tenancy.InTx.
 func InTx(ctx context.Context, db *bun.DB, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return inTx(ctx, db, nil, fn)
 }
