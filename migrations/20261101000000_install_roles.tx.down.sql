@@ -3,7 +3,7 @@ DROP DOMAIN external_reference;
 --bun:split
 DROP DOMAIN sha256_hash;
 --bun:split
-DROP DOMAIN json_object;
+DROP DOMAIN "json_object";
 --bun:split
 DROP DOMAIN positive_minor;
 --bun:split

@@ -88,7 +88,7 @@ CREATE DOMAIN amount_minor AS bigint CONSTRAINT amount_minor_check CHECK (VALUE 
 --bun:split
 CREATE DOMAIN positive_minor AS bigint CONSTRAINT positive_minor_check CHECK (VALUE > 0);
 --bun:split
-CREATE DOMAIN json_object AS jsonb CONSTRAINT json_object_check CHECK (jsonb_typeof(VALUE) = 'object');
+CREATE DOMAIN "json_object" AS jsonb CONSTRAINT json_object_check CHECK (jsonb_typeof(VALUE) = 'object');
 --bun:split
 CREATE DOMAIN sha256_hash AS bytea CONSTRAINT sha256_hash_check CHECK (length(VALUE) = 32);
 --bun:split

@@ -27,7 +27,7 @@ CREATE TABLE payments (
   reconciliation_status reconciliation_status NOT NULL DEFAULT 'unmatched',
   reference             text NOT NULL DEFAULT '', -- as submitted, trimmed
   reference_norm        text COLLATE "C" NOT NULL DEFAULT '', -- upper case letters and digits only; compared bytewise, so that a prefix is a range
-  details               json_object NOT NULL DEFAULT '{}',
+  details               "json_object" NOT NULL DEFAULT '{}',
   notes                 text NOT NULL DEFAULT '',
   failure_code          text NOT NULL DEFAULT '',
   failure_reason        text NOT NULL DEFAULT '',

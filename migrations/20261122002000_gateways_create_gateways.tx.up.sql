@@ -8,8 +8,8 @@ CREATE TABLE gateway_configs (
   mode          text NOT NULL CHECK (mode IN ('live', 'test')),
   display_name  text NOT NULL DEFAULT '' CHECK (length(display_name) <= 100),
   is_enabled    boolean NOT NULL DEFAULT false,
-  settings      json_object NOT NULL DEFAULT '{}', -- no secrets
-  error_map     json_object NOT NULL DEFAULT '{}', -- an integrator's codes to ours
+  settings      "json_object" NOT NULL DEFAULT '{}', -- no secrets
+  error_map     "json_object" NOT NULL DEFAULT '{}', -- an integrator's codes to ours
   credentials   bytea NOT NULL, -- sealed
   endpoint_hash sha256_hash NOT NULL,
   version       integer NOT NULL DEFAULT 1,

@@ -52,7 +52,7 @@ CREATE TABLE payment_anomalies (
   payment_id  uuid NOT NULL,
   kind        text NOT NULL CHECK (kind IN ('late', 'failed_after_success', 'paid_after_end', 'wrong_amount', 'wrong_currency', 'other_reference', 'refunded_elsewhere', 'illegal_transition')),
   source      text NOT NULL, -- who said it, such as callback or status
-  details     json_object NOT NULL DEFAULT '{}',
+  details     "json_object" NOT NULL DEFAULT '{}',
   fingerprint sha256_hash NOT NULL,
   created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   resolved_at timestamptz,
