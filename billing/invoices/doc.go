@@ -24,7 +24,7 @@
 // then nothing is left is uncollectible, and so is one of which nothing was ever paid. An invoice that was closed by a
 // write-off or by credit is open again when that is taken back.
 //
-// It posts what finalising and voiding mean to the ledger. It does not own payments: they lock invoices with Lock, or read
+// It posts what finalising and voiding mean to the ledger. It does not own payments: they lock invoices with Lock or LockOwed, or read
 // what is Owed and let ApplyPayments find out whether it has changed, and write to them with AddClaim, DropClaim and ApplyPayments only.
 //
 // Lock order: payments, then invoices by id, then the account (shared), then the number series of invoices or credit notes, then what the ledger

@@ -73,21 +73,41 @@ func Lock(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoi
 	return found, err
 }
 
-const owedByIDs = `SELECT id, account_id, coalesce(number, ''), status, currency, total_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, reopened,
-  credits, pending_claims, clock_paused_at, clock_paused_for, version, finalized_at, paid_at FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[])`
+// Owing is an invoice as who settles has read it: only what ApplyPayments looks at, and where its row lies.
+type Owing struct {
+	Invoice
+	place database.Place
+}
 
-// Owed is ByIDs for who settles: of each invoice it reads only what ApplyPayments looks at.
-func Owed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Invoice, error) {
-	tenant, found := tenancy.ID(ctx), make(map[uuid.UUID]*Invoice, len(ids))
-	err := database.Send(ctx, database.Select("read what is owed", owedByIDs, func(row database.Row) error {
-		inv := &Invoice{TenantID: tenant}
-		var pausedAt, finalizedAt, paidAt sql.NullTime
-		err := row.Scan(&inv.ID, &inv.AccountID, &inv.Number, &inv.Status, &inv.Currency, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.CreditAppliedMinor,
-			&inv.WrittenOffMinor, &inv.BalanceMinor, &inv.Reopened, &inv.Credits, &inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &finalizedAt, &paidAt)
+const (
+	owed = `SELECT ctid, id, account_id, coalesce(number, ''), status, currency, total_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, reopened,
+  credits, pending_claims, clock_paused_at, clock_paused_for, version, finalized_at, paid_at FROM invoices WHERE tenant_id = $1 AND id = ANY ($2::uuid[])`
+	lockOwed = owed + ` ORDER BY id FOR NO KEY UPDATE`
+)
+
+// Owed reads what invoices owe without locking them. Unknown ids are absent from the answer.
+func Owed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Owing, error) {
+	return readOwed(ctx, owed, ids)
+}
+
+// LockOwed is Owed with locks, as those of Lock.
+func LockOwed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*Owing, error) {
+	return readOwed(ctx, lockOwed, ids)
+}
+
+func readOwed(ctx context.Context, query string, ids []uuid.UUID) (map[uuid.UUID]*Owing, error) {
+	found := make(map[uuid.UUID]*Owing, len(ids))
+	inv := Owing{Invoice: Invoice{TenantID: tenancy.ID(ctx)}} // of the row that is being read
+	var pausedAt, finalizedAt, paidAt sql.NullTime
+	into := []any{&inv.place, &inv.ID, &inv.AccountID, &inv.Number, &inv.Status, &inv.Currency, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.CreditAppliedMinor,
+		&inv.WrittenOffMinor, &inv.BalanceMinor, &inv.Reopened, &inv.Credits, &inv.PendingClaims, &pausedAt, &inv.ClockPausedFor, &inv.Version, &finalizedAt, &paidAt}
+	err := database.Send(ctx, database.Select("read what is owed", query, func(row database.Row) error {
+		err := row.Scan(into...)
 		inv.ClockPausedAt, inv.FinalizedAt, inv.PaidAt = pausedAt.Time, finalizedAt.Time, paidAt.Time
-		found[inv.ID] = inv
+		one := inv
+		found[inv.ID] = &one
 		return err
-	}, tenant, ids))
+	}, inv.TenantID, ids))
 	return found, err
 }
 

@@ -81,9 +81,9 @@ type Application struct {
 const applyPayments = `
 UPDATE invoices AS i SET paid_minor = a.paid, balance_minor = a.balance, status = a.status, paid_at = a.paid_at, pending_claims = a.claims,
   clock_paused_at = a.paused_at, clock_paused_for = a.paused_for, version = i.version + 1, updated_at = now()
-FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::int[]) AS version, unnest($4::bigint[]) AS paid, unnest($5::bigint[]) AS balance, unnest($6::text[]) AS status,
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($11::tid[]) AS place, unnest($3::int[]) AS version, unnest($4::bigint[]) AS paid, unnest($5::bigint[]) AS balance, unnest($6::text[]) AS status,
     unnest($7::timestamptz[]) AS paid_at, unnest($8::int[]) AS claims, unnest($9::timestamptz[]) AS paused_at, unnest($10::bigint[]) AS paused_for LIMIT cardinality($2)) AS a
-WHERE i.tenant_id = $1 AND i.id = a.id AND i.version = a.version`
+WHERE i.ctid = a.place AND i.tenant_id = $1 AND i.id = a.id AND i.version = a.version`
 
 // Outcome is what follows from applications.
 type Outcome struct {
@@ -95,7 +95,7 @@ type Outcome struct {
 // emits their events, which refer to record, the audit record that the caller writes. The caller sends the change and
 // posts the grants in the same transaction. The change locks the invoices in the order of apps, which is that of their ids. They show
 // the new state afterwards. An invoice that was paid or voided meanwhile takes applications of nothing only.
-func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Invoice, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
+func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Owing, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
 	change, out := newAppliedRows(len(apps)), Outcome{}
 	paid, part := settlementNews(EventPaid, record), settlementNews(EventPartiallyPaid, record)
 	granted := settlementNews(EventCreditsGranted, record)
@@ -113,13 +113,13 @@ func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Invoice
 			continue
 		}
 		if inv.Status != StatusPaid {
-			part.Add(inv.ID, inv.AccountID, newEvent(EventPartiallyPaid, inv).Payload)
+			part.Add(inv.ID, inv.AccountID, newEvent(EventPartiallyPaid, &inv.Invoice).Payload)
 			continue
 		}
-		paid.Add(inv.ID, inv.AccountID, newEvent(EventPaid, inv).Payload)
+		paid.Add(inv.ID, inv.AccountID, newEvent(EventPaid, &inv.Invoice).Payload)
 		if first && inv.grantable() > 0 {
-			out.Grants = append(out.Grants, grantCredits(inv))
-			granted.Add(inv.ID, inv.AccountID, newCreditsEvent(inv).Payload)
+			out.Grants = append(out.Grants, grantCredits(&inv.Invoice))
+			granted.Add(inv.ID, inv.AccountID, newCreditsEvent(&inv.Invoice).Payload)
 		}
 	}
 	for _, news := range []outbox.Many{part, paid, granted} {
@@ -169,16 +169,18 @@ type appliedRows struct {
 	pausedFor        []int64
 	statuses         []string
 	paidAt, pausedAt []*time.Time
-	invoices         []*Invoice
+	places           []database.Place
+	invoices         []*Owing
 }
 
 func newAppliedRows(n int) appliedRows {
 	return appliedRows{ids: make([]uuid.UUID, 0, n), versions: make([]int32, 0, n), claims: make([]int32, 0, n), paid: make([]int64, 0, n), balances: make([]int64, 0, n),
-		pausedFor: make([]int64, 0, n), statuses: make([]string, 0, n), paidAt: make([]*time.Time, 0, n), pausedAt: make([]*time.Time, 0, n), invoices: make([]*Invoice, 0, n)}
+		pausedFor: make([]int64, 0, n), statuses: make([]string, 0, n), paidAt: make([]*time.Time, 0, n), pausedAt: make([]*time.Time, 0, n), places: make([]database.Place, 0, n), invoices: make([]*Owing, 0, n)}
 }
 
-func (r *appliedRows) add(inv *Invoice) {
+func (r *appliedRows) add(inv *Owing) {
 	r.invoices = append(r.invoices, inv)
+	r.places = append(r.places, inv.place)
 	r.ids = append(r.ids, inv.ID)
 	r.versions = append(r.versions, int32(inv.Version))
 	r.paid = append(r.paid, inv.PaidMinor)
@@ -203,7 +205,7 @@ func (r *appliedRows) statement(ctx context.Context) database.Statement {
 		inv.Version++
 	}
 	return database.ChangeExactly(len(r.ids), ErrMoved, "apply payments to invoices", applyPayments,
-		tenancy.ID(ctx), r.ids, r.versions, r.paid, r.balances, r.statuses, r.paidAt, r.claims, r.pausedAt, r.pausedFor)
+		tenancy.ID(ctx), r.ids, r.versions, r.paid, r.balances, r.statuses, r.paidAt, r.claims, r.pausedAt, r.pausedFor, r.places)
 }
 
 // grantCredits is the posting that gives the account the service credits it has paid for.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
 
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
@@ -25,7 +26,7 @@ func (s *shop) tryApply(ctx context.Context, apps ...invoices.Application) (paid
 		ids[i] = app.InvoiceID
 	}
 	err = tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		locked, err := invoices.Lock(ctx, tx, ids...)
+		locked, err := invoices.LockOwed(ctx, tx, ids...)
 		if err != nil {
 			return err
 		}
@@ -39,7 +40,7 @@ func (s *shop) tryApply(ctx context.Context, apps ...invoices.Application) (paid
 		paid = nil
 		for _, app := range apps {
 			if inv := locked[app.InvoiceID]; app.AppliedMinor > 0 && inv.Status == invoices.StatusPaid {
-				paid = append(paid, inv)
+				paid = append(paid, &inv.Invoice)
 			}
 		}
 		return ledger.Post(ctx, tx, outcome.Grants...)
@@ -251,6 +252,24 @@ func TestApplyPayments(t *testing.T) {
 			t.Errorf("%s", b.Raw)
 		}
 	})
+	t.Run("finds rows that were written elsewhere while it waited for them", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		id := s.open("10")
+		var many errgroup.Group
+		for range 16 {
+			many.Go(func() error {
+				_, err := s.tryApply(tenancy.AsSystem(t.Context(), s.tenant.ID, "worker test"), invoices.Application{InvoiceID: id, AppliedMinor: 1})
+				return err
+			})
+		}
+		if err := many.Wait(); err != nil {
+			t.Error(err)
+		}
+		if inv := s.get(id); inv.PaidMinor != 16 {
+			t.Errorf("%+v", inv)
+		}
+	})
 	t.Run("takes a settlement that comes too late when nothing is applied", func(t *testing.T) {
 		t.Parallel()
 		s := newShop(t)
@@ -299,9 +318,16 @@ func TestApplyPayments(t *testing.T) {
 		t.Parallel()
 		s := newShop(t)
 		id := s.open("10")
-		stale := map[uuid.UUID]*invoices.Invoice{id: s.get(id)}
+		var stale map[uuid.UUID]*invoices.Owing
+		err := s.inTx(func(ctx context.Context, tx bun.Tx) (err error) {
+			stale, err = invoices.Owed(ctx, tx, id)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		s.addClaim(id)
-		err := s.inTx(func(ctx context.Context, tx bun.Tx) error {
+		err = s.inTx(func(ctx context.Context, tx bun.Tx) error {
 			outcome, err := s.service.ApplyPayments(ctx, stale, []invoices.Application{{InvoiceID: id, AppliedMinor: 1}}, uuid.New(), s.clock.now())
 			if err != nil {
 				return err

@@ -163,7 +163,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 	postings := []ledger.Posting{}
 	switch {
 	case p.InvoiceID != uuid.Nil:
-		locked, err := invoices.Lock(ctx, tx, p.InvoiceID)
+		locked, err := invoices.LockOwed(ctx, tx, p.InvoiceID)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (s *Service) collect(ctx context.Context, tx bun.Tx, p locked, into ledger.
 		if inv == nil || inv.Currency != p.Currency {
 			return fmt.Errorf("collect payment %s: its invoice is gone, or in another currency", p.ID)
 		}
-		if invoices.CheckPayable(inv) == nil {
+		if invoices.CheckPayable(&inv.Invoice) == nil {
 			applied = min(received, inv.BalanceMinor)
 		}
 		excess = received - applied

@@ -19,15 +19,15 @@ import (
 // drawnSet are payments for invoices, as a settlement finds them.
 type drawnSet struct {
 	payments []*approved
-	invoices map[uuid.UUID]*invoices.Invoice
+	invoices map[uuid.UUID]*invoices.Owing
 }
 
 func drawSet(t *rapid.T) drawnSet {
-	d := drawnSet{invoices: map[uuid.UUID]*invoices.Invoice{}}
+	d := drawnSet{invoices: map[uuid.UUID]*invoices.Owing{}}
 	statuses := []invoices.Status{invoices.StatusOpen, invoices.StatusPartiallyPaid, invoices.StatusUncollectible, invoices.StatusPaid, invoices.StatusVoid}
 	var ids []uuid.UUID
 	for range rapid.IntRange(1, 4).Draw(t, "invoices") {
-		inv := &invoices.Invoice{ID: uuid.New(), Currency: "USD", Status: rapid.SampledFrom(statuses).Draw(t, "status")}
+		inv := &invoices.Owing{Invoice: invoices.Invoice{ID: uuid.New(), Currency: "USD", Status: rapid.SampledFrom(statuses).Draw(t, "status")}}
 		if inv.Status != invoices.StatusPaid && inv.Status != invoices.StatusVoid {
 			inv.BalanceMinor = rapid.Int64Range(1, 1000).Draw(t, "balance")
 		}
@@ -111,9 +111,9 @@ func TestAllocate(t *testing.T) {
 		}
 	}))
 	t.Run("refuses two currencies and a missing invoice", func(t *testing.T) { // S1-57
-		inv := &invoices.Invoice{ID: uuid.New(), Currency: "EUR", Status: invoices.StatusOpen, BalanceMinor: 5}
+		inv := &invoices.Owing{Invoice: invoices.Invoice{ID: uuid.New(), Currency: "EUR", Status: invoices.StatusOpen, BalanceMinor: 5}}
 		p := &approved{id: uuid.New(), invoice: inv.ID, currency: "USD", received: 1}
-		if _, err := allocate([]*approved{p}, map[uuid.UUID]*invoices.Invoice{inv.ID: inv}); errs.As(err) == nil || errs.As(err).Code != "currency_mismatch" {
+		if _, err := allocate([]*approved{p}, map[uuid.UUID]*invoices.Owing{inv.ID: inv}); errs.As(err) == nil || errs.As(err).Code != "currency_mismatch" {
 			t.Errorf("the answer is %v", err)
 		}
 		if _, err := allocate([]*approved{p}, nil); err == nil {

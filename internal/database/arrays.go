@@ -30,6 +30,10 @@ func encodeArray(oid uint32, arg any) (encoded []byte, ok bool) {
 		return array(oid, pgtype.Int4ArrayOID, pgtype.Int4OID, v, 4*len(v), func(b []byte, n int32) []byte { return binary.BigEndian.AppendUint32(b, uint32(n)) })
 	case []int16:
 		return array(oid, pgtype.Int2ArrayOID, pgtype.Int2OID, v, 2*len(v), func(b []byte, n int16) []byte { return binary.BigEndian.AppendUint16(b, uint16(n)) })
+	case []Place:
+		return array(oid, pgtype.TIDArrayOID, pgtype.TIDOID, v, 6*len(v), func(b []byte, at Place) []byte {
+			return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(b, at.BlockNumber), at.OffsetNumber)
+		})
 	case []*time.Time:
 		return array(oid, pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, v, 8*len(v), func(b []byte, t *time.Time) []byte {
 			if t == nil {
@@ -47,6 +51,10 @@ func encodeArray(oid uint32, arg any) (encoded []byte, ok bool) {
 		return nil, false
 	}
 }
+
+// Place is where a row lies, its ctid: the shortest way to a row that the same transaction has just read. Another row may lie there once this
+// one has changed, so who looks there asks for the key and the version as well.
+type Place = pgtype.TID
 
 // epoch is where PostgreSQL counts time from, in microseconds: the first of January 2000.
 const epoch = 946_684_800_000_000

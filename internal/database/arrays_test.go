@@ -30,6 +30,11 @@ func TestArraysAreWrittenAsPgxWouldWriteThem(t *testing.T) {
 		same(t, pgtype.Int2ArrayOID, small, small)
 		middling := rapid.SliceOfN(rapid.Int32(), 1, -1).Draw(t, "middling numbers")
 		same(t, pgtype.Int4ArrayOID, middling, middling)
+		places := make([]Place, len(middling))
+		for i, n := range middling {
+			places[i] = Place{BlockNumber: uint32(n), OffsetNumber: uint16(n), Valid: true}
+		}
+		same(t, pgtype.TIDArrayOID, places, places)
 		times := make([]*time.Time, len(numbers))
 		for i, n := range numbers {
 			if at := time.Unix(n%200_000_000_000, n%1_000_000_000); n%3 != 0 {
