@@ -1,7 +1,9 @@
 package migrations_test
 
 import (
+	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -64,6 +66,25 @@ func TestMigrations(t *testing.T) {
 			t.Errorf("pending after all were applied: %v %v", pending, err)
 		}
 	})
+}
+
+// The tests run on one version of PostgreSQL. These words are the names that version 15 leaves free and a later one, up to 18, does not.
+func TestNamesAreFreeOnLaterVersions(t *testing.T) {
+	t.Parallel()
+	taken := regexp.MustCompile(`(?i)[^"\w](json_array|json_arrayagg|json_exists|json_object|json_objectagg|json_query|json_scalar|json_serialize|json_table|json_value|merge_action|system_user)\b`)
+	err := fs.WalkDir(migrations.Files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(migrations.Files, path)
+		if word := taken.FindSubmatch(text); word != nil {
+			t.Errorf("%s says %s, which is no name on a later version of PostgreSQL: put it in quotation marks", path, word[1])
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // TestRolesOfOneServer installs the roles, which all databases of a server share, from several of them at once. It has the

@@ -314,28 +314,72 @@ func TestApplyPayments(t *testing.T) {
 			t.Errorf("%+v", inv)
 		}
 	})
-	t.Run("refuses rows that changed since they were locked elsewhere", func(t *testing.T) {
+	t.Run("refuses rows that are not as they were read", func(t *testing.T) {
+		t.Parallel()
+		for name, c := range map[string]struct {
+			read   func(inv, other *invoices.Owing)
+			change bool
+		}{
+			"one that has changed":   {read: func(_, _ *invoices.Owing) {}, change: true},
+			"one of another version": {read: func(inv, _ *invoices.Owing) { inv.Version-- }},
+			"one where another lies": {read: func(inv, other *invoices.Owing) { id := inv.ID; *inv = *other; inv.ID = id }},
+		} {
+			s := newShop(t)
+			a, b := s.open("10"), s.open("10")
+			var read map[uuid.UUID]*invoices.Owing
+			s.mustTx(func(ctx context.Context, tx bun.Tx) (err error) {
+				read, err = invoices.Owed(ctx, tx, a, b)
+				return err
+			})
+			c.read(read[a], read[b])
+			if c.change {
+				s.addClaim(a)
+			}
+			err := s.inTx(func(ctx context.Context, tx bun.Tx) error {
+				outcome, err := s.service.ApplyPayments(ctx, read, []invoices.Application{{InvoiceID: a, AppliedMinor: 1}}, uuid.New(), s.clock.now())
+				if err != nil {
+					return err
+				}
+				return database.Send(ctx, outcome.Change)
+			})
+			if !errors.Is(err, invoices.ErrMoved) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if s.get(a).PaidMinor+s.get(b).PaidMinor != 0 {
+				t.Errorf("%s: it was paid", name)
+			}
+		}
+	})
+	t.Run("reads of each row what Lock reads, and nothing of the row before", func(t *testing.T) {
 		t.Parallel()
 		s := newShop(t)
-		id := s.open("10")
-		var stale map[uuid.UUID]*invoices.Owing
-		err := s.inTx(func(ctx context.Context, tx bun.Tx) (err error) {
-			stale, err = invoices.Owed(ctx, tx, id)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.addClaim(id)
-		err = s.inTx(func(ctx context.Context, tx bun.Tx) error {
-			outcome, err := s.service.ApplyPayments(ctx, stale, []invoices.Application{{InvoiceID: id, AppliedMinor: 1}}, uuid.New(), s.clock.now())
-			if err != nil {
-				return err
-			}
-			return database.Send(ctx, outcome.Change)
-		})
-		if err == nil {
-			t.Error("not refused")
+		paid, paused, fresh := s.open("10"), s.open("10"), s.open("10")
+		s.addClaim(paused)
+		s.apply(invoices.Application{InvoiceID: paid, AppliedMinor: 1000})
+		draft := s.draft([]map[string]any{line("10")})
+		for _, ids := range [][]uuid.UUID{{paid, fresh, paused, draft}, {draft, paused, fresh, paid}} {
+			s.mustTx(func(ctx context.Context, tx bun.Tx) error {
+				want, err := invoices.Lock(ctx, tx, ids...)
+				if err != nil {
+					return err
+				}
+				for _, read := range []func(context.Context, bun.Tx, ...uuid.UUID) (map[uuid.UUID]*invoices.Owing, error){invoices.Owed, invoices.LockOwed} {
+					got, err := read(ctx, tx, ids...)
+					if err != nil {
+						return err
+					}
+					for _, id := range ids {
+						w, g := want[id], got[id]
+						whole := *w // of which only some is read
+						g.ExternalID, g.NumberIsOurs, g.InvoiceDate, g.DueDate, g.CreatedAt, g.UpdatedAt = w.ExternalID, w.NumberIsOurs, w.InvoiceDate, w.DueDate, w.CreatedAt, w.UpdatedAt
+						g.SubtotalMinor, g.DiscountMinor, g.TaxMinor, g.VoidedAt = w.SubtotalMinor, w.DiscountMinor, w.TaxMinor, w.VoidedAt
+						if diff := cmp.Diff(whole, g.Invoice); diff != "" {
+							t.Error(diff)
+						}
+					}
+				}
+				return nil
+			})
 		}
 	})
 	t.Run("costs the same number of statements whatever the set", func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"countersign/accounts"
 	"countersign/billing/billingtest"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
@@ -214,7 +215,11 @@ func deadlocksSoFar(t *testing.T) int {
 func TestBacklog(t *testing.T) {
 	t.Parallel()
 	w := billingtest.New(t)
-	backlog(t, w, 1203)
+	var others []uuid.UUID
+	for range 7 { // a customer's payments are one writer's
+		others = append(others, w.NewAccount(accounts.CreateAccountInput{Holder: "Another Customer"}).ID)
+	}
+	backlog(t, w, 4803, others...)
 	w.SettleAll()
 	equal(t, "unsettled", unsettled(t, w), 0)
 	w.AssertBooks(t)

@@ -30,7 +30,7 @@ import (
 const setSize = 1000
 
 // Settle settles what is approved in the tenant of ctx until nothing waits. There is no timer: a set is what gathered
-// while the last one was committed, one payment at rest and hundreds under load. Any number of workers may settle at
+// while the last one was committed, one payment at rest and a thousand under load. Any number of workers may settle at
 // once; what one has taken, the others skip.
 func (s *Service) Settle(ctx context.Context) error {
 	n, _, err := s.settleSet(ctx, share{shards: 1})

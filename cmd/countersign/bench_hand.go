@@ -16,7 +16,7 @@ import (
 )
 
 // handSet is how many payments bench/hand.sql settles in a commit: as many as the worker does at most.
-const handSet = 500
+const handSet = 1000
 
 // byHand drains a backlog of one tenant with the script that was written for it, as the program's role and behind its
 // walls. What is left of the last set is the worker's, outside the clock.

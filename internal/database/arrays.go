@@ -15,7 +15,7 @@ import (
 // Statements make rows of them with SELECT unnest($1), unnest($2), and never with FROM unnest($1, $2), which puts each column away
 // in a store of its own before it gives the first row: reading a set took three times as long. Where a settlement joins them to a table
 // they end with LIMIT cardinality($1), which takes nothing away: behind a limit that it does not know the planner expects a tenth of the
-// rows, so one, and looks each up by its key, one after the other, also in a plan that it made while the table was not much larger than a page.
+// rows, so one, and looks each up by its key or its place, one after the other, also in a plan that it made while the table was not much larger than a page.
 
 // encodeArray gives the binary form of an array parameter of type oid; ok is false for what pgx is to encode.
 func encodeArray(oid uint32, arg any) (encoded []byte, ok bool) {

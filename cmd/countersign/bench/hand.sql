@@ -1,9 +1,9 @@
--- What settling five hundred payments is, written by hand for the program's own tables: one statement and one round trip,
+-- What settling a thousand payments is, written by hand for the program's own tables: one statement and one round trip,
 -- everything computed here, with the same rows, locks and guards as the worker's. It takes payments that pay their
 -- invoices exactly, each invoice once, and fails when it finds anything else. The tenant is set for the whole session.
 WITH taken AS MATERIALIZED (
   DELETE FROM settlement_queue WHERE tenant_id = :tenant::uuid AND ctid = ANY (ARRAY(
-    SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = :tenant::uuid ORDER BY q.payment_id LIMIT 500 FOR UPDATE SKIP LOCKED))
+    SELECT q.ctid FROM settlement_queue q WHERE q.tenant_id = :tenant::uuid ORDER BY q.payment_id LIMIT 1000 FOR UPDATE SKIP LOCKED))
   RETURNING payment_id, account_id, invoice_id, method, currency, amount_minor, received_minor
 ), owed AS MATERIALIZED (
   SELECT t.*, i.number, i.version, i.total_minor, i.paid_minor, i.pending_claims, i.clock_paused_at, i.clock_paused_for, r.id AS receivable, c.id AS clearing
@@ -48,8 +48,8 @@ WITH taken AS MATERIALIZED (
   INSERT INTO audit_unsealed (tenant_id, id) SELECT :tenant::uuid, record FROM made
 ), recorded AS (
   INSERT INTO audit_log (tenant_id, id, actor_kind, actor_label, action, object_type, object_id, before, after)
-  SELECT :tenant::uuid, m.record, 'system', 'settled by hand', 'payment.settle', 'settlement', m.record, '{"status":"processing"}', ('{"status":"succeeded","columns":["payment_id","invoice_status","currency","applied_minor","excess_minor"],"payments":[' || (
-    SELECT string_agg(format('["%s","paid","%s",%s,0]', s.payment_id, s.currency, s.received_minor), ',' ORDER BY s.payment_id)
+  SELECT :tenant::uuid, m.record, 'system', 'settled by hand', 'payment.settle', 'settlement', m.record, '{"status":"processing"}', ('{"status":"succeeded","columns":"payment_id invoice_status currency applied_minor excess_minor","payments":[' || (
+    SELECT string_agg(format('"%s paid %s %s 0"', s.payment_id, s.currency, s.received_minor), ',' ORDER BY s.payment_id)
     FROM share s) || ']}')::jsonb FROM made m
 )
-SELECT 1 / (500 = ALL (ARRAY[(SELECT count(*) FROM taken), (SELECT count(*) FROM finished), (SELECT count(*) FROM paid), (SELECT count(*) FROM entered) / 2]))::int;
+SELECT 1 / (1000 = ALL (ARRAY[(SELECT count(*) FROM taken), (SELECT count(*) FROM finished), (SELECT count(*) FROM paid), (SELECT count(*) FROM entered) / 2]))::int;
