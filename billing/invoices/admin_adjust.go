@@ -11,6 +11,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/auth"
 	"countersign/internal/i18n"
+	"countersign/internal/idempotency"
 	"countersign/internal/web"
 )
 
@@ -28,7 +29,11 @@ func (c *console) adjusting() []admin.Action[listed] {
 				if err := admin.Bind(amountOf(form), &req); err != nil {
 					return "", err
 				}
-				_, err := c.service.ApplyCredit(ctx, ApplyCreditInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}})
+				once, err := sentOnce(i, form, "invoices.apply_credit.form", req)
+				if err != nil {
+					return "", err
+				}
+				_, err = c.service.ApplyCredit(ctx, ApplyCreditInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}, Once: once})
 				return "The credit is applied.", err
 			}},
 		{Name: "credit-note", Title: "Credit note", Permission: auth.BillingInvoicesManage, Reason: admin.MustReason, Subject: listed.subject, Facts: facts, Allowed: owed,
@@ -39,7 +44,11 @@ func (c *console) adjusting() []admin.Action[listed] {
 				if err := admin.Bind(amountOf(form, "reason"), &req); err != nil {
 					return "", err
 				}
-				_, err := c.service.CreateCreditNote(ctx, CreateCreditNoteInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}, Reason: req.Reason})
+				once, err := sentOnce(i, form, "invoices.credit_note.form", req)
+				if err != nil {
+					return "", err
+				}
+				_, err = c.service.CreateCreditNote(ctx, CreateCreditNoteInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}, Reason: req.Reason, Once: once})
 				return "The credit note is issued.", err
 			}},
 		{Name: "write-off", Title: "Write off", Permission: auth.BillingInvoicesManage, Danger: true, Reason: admin.MustReason, Subject: listed.subject, Facts: facts, Allowed: owed,
@@ -50,7 +59,11 @@ func (c *console) adjusting() []admin.Action[listed] {
 				if err := admin.Bind(amountOf(form, "reason"), &req); err != nil {
 					return "", err
 				}
-				asked, err := c.service.WriteOff(ctx, WriteOffInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}, Reason: req.Reason})
+				once, err := sentOnce(i, form, "invoices.write_off.form", req)
+				if err != nil {
+					return "", err
+				}
+				asked, err := c.service.WriteOff(ctx, WriteOffInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}, Reason: req.Reason, Once: once})
 				if asked.Status == WriteOffPending {
 					return "Somebody else must decide about the write-off.", err
 				}
@@ -84,11 +97,16 @@ func (c *console) adjusting() []admin.Action[listed] {
 
 func (i listed) finalized() bool { return i.FinalizedAt != nil && i.Status != StatusVoid }
 
-// amountField is the input for an amount that may be left out.
+// amountField is the input for an amount that may be left out, with the key that sentOnce asks for.
 func amountField(hint string) func(context.Context, listed) ([]admin.Field, error) {
 	return func(context.Context, listed) ([]admin.Field, error) {
-		return []admin.Field{{Name: "amount", Label: "Amount", Kind: "text", Hint: hint}}, nil
+		return []admin.Field{{Name: "key", Kind: "hidden", Value: uuid.NewString()}, {Name: "amount", Label: "Amount", Kind: "text", Hint: hint}}, nil
 	}
+}
+
+// sentOnce makes a form that is sent twice lower its invoice once: a part of what is owed could be taken off twice.
+func sentOnce(i listed, form url.Values, scope string, req any) (*idempotency.Once, error) {
+	return idempotency.FromForm(form.Get("key"), scope, target{i.ID, req})
 }
 
 // amountOf is what a client of the API would have sent for a form with an amount, and with more fields.

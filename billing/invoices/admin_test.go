@@ -76,10 +76,11 @@ func TestConsole(t *testing.T) {
 		b := w.Browse(w.Console(), w.Finance)
 		page := "invoices/" + inv.ID.String() + "/"
 		b.Get(page).Shows("The customer has 30.00", "/apply-credit/", "/credit-note/", "/write-off/", "/mark-uncollectible/", "/void/").Hides("/take-back/", "/reopen/")
-		b.Post(page+"apply-credit/", url.Values{"amount": {"a lot"}}).Expect(http.StatusBadRequest).Shows(`value="a lot"`)
-		b.Follow(b.Post(page+"apply-credit/", url.Values{"amount": {""}})).Shows("The credit is applied.", "Paid with credit: 30.00", "30 % paid", "/take-back/").Hides("/apply-credit/", "/void/")
-		b.Follow(b.Post(page+"credit-note/", url.Values{"amount": {"10.00"}, "reason": {"One day less"}})).Shows("The credit note is issued.", "Credit note over 10.00", "One day less")
-		b.Post(page+"write-off/", url.Values{"amount": {"61.00"}, "reason": {"Bankrupt"}}).Expect(http.StatusBadRequest).Shows("above what is owed")
+		key := b.Get(page + "apply-credit/").Hidden("key")
+		b.Post(page+"apply-credit/", url.Values{"key": key, "amount": {"a lot"}}).Expect(http.StatusBadRequest).Shows(`value="a lot"`, key[0])
+		b.Follow(b.Post(page+"apply-credit/", url.Values{"key": key, "amount": {""}})).Shows("The credit is applied.", "Paid with credit: 30.00", "30 % paid", "/take-back/").Hides("/apply-credit/", "/void/")
+		b.Follow(b.Post(page+"credit-note/", url.Values{"key": {"note"}, "amount": {"10.00"}, "reason": {"One day less"}})).Shows("The credit note is issued.", "Credit note over 10.00", "One day less")
+		b.Post(page+"write-off/", url.Values{"key": {"write-off"}, "amount": {"61.00"}, "reason": {"Bankrupt"}}).Expect(http.StatusBadRequest).Shows("above what is owed")
 		b.Follow(b.Post(page+"mark-uncollectible/", url.Values{"reason": {"Gone"}})).Shows("The invoice is marked uncollectible.", "Uncollectible", "/reopen/")
 		b.Follow(b.Post(page+"reopen/", url.Values{"reason": {"Back"}})).Shows("The invoice is open again.", "Partly paid")
 		undo := b.Get(page+"take-back/").Shows("30.00 USD", "10.00 USD")
@@ -90,6 +91,26 @@ func TestConsole(t *testing.T) {
 		b.Post(page+"take-back/", url.Values{"adjustment_id": {id}, "reason": {"A mistake"}}).Expect(http.StatusNotFound)
 		stands(t, w, inv.ID, "open: 0 paid, 1000 credited, 0 by credit, 0 written off, 9000 left")
 	})
+	t.Run("lowers an invoice once by a form that is sent twice", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		overpay(t, w, 3000)
+		tolerating(w, "20.00")
+		inv := w.OpenInvoice("100.00")
+		b := w.Browse(w.Console(), w.Finance)
+		for action, done := range map[string]string{"apply-credit/": "The credit is applied.", "credit-note/": "The credit note is issued.", "write-off/": "It is written off."} {
+			page := "invoices/" + inv.ID.String() + "/" + action
+			form := url.Values{"key": b.Get(page).Hidden("key"), "amount": {"10.00"}, "reason": {"A part"}}
+			for range 2 {
+				b.Follow(b.Post(page, form)).Shows(done)
+			}
+			form.Set("amount", "11.00")
+			b.Post(page, form).Expect(http.StatusConflict)
+			form.Del("key")
+			b.Post(page, form).Expect(http.StatusBadRequest)
+		}
+		stands(t, w, inv.ID, "partially_paid: 0 paid, 1000 credited, 1000 by credit, 1000 written off, 7000 left")
+	})
 	t.Run("lets a second person decide about a write-off, and not the first", func(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)
@@ -97,7 +118,7 @@ func TestConsole(t *testing.T) {
 		site := w.Console()
 		first, second := w.Browse(site, w.Finance), w.Browse(site, w.Approver)
 		first.Get("write-offs/").Shows("No write-offs")
-		first.Follow(first.Post("invoices/"+inv.ID.String()+"/write-off/", url.Values{"amount": {""}, "reason": {"Bankrupt"}})).Shows("Somebody else must decide about the write-off.", "Open")
+		first.Follow(first.Post("invoices/"+inv.ID.String()+"/write-off/", url.Values{"key": {"write-off"}, "amount": {""}, "reason": {"Bankrupt"}})).Shows("Somebody else must decide about the write-off.", "Open")
 		id := w.As(w.Viewer).Get(writeOffs).Expect(http.StatusOK).Text("results.0.id")
 		page := "write-offs/" + id + "/"
 		first.Get("write-offs/?status=pending").Shows("First customer", "Awaiting approval", "100.00")
