@@ -257,12 +257,28 @@ func TestApplyPayments(t *testing.T) {
 		s := newShop(t)
 		id := s.open("10")
 		var many errgroup.Group
-		for range 16 {
-			many.Go(func() error {
-				_, err := s.tryApply(tenancy.AsSystem(t.Context(), s.tenant.ID, "worker test"), invoices.Application{InvoiceID: id, AppliedMinor: 1})
+		s.mustTx(func(ctx context.Context, tx bun.Tx) error {
+			locked, err := invoices.Lock(ctx, tx, id)
+			if err != nil {
 				return err
+			}
+			var pid int
+			if err := tx.NewRaw("SELECT pg_backend_pid()").Scan(ctx, &pid); err != nil {
+				return err
+			}
+			for range 16 {
+				many.Go(func() error {
+					_, err := s.tryApply(tenancy.AsSystem(t.Context(), s.tenant.ID, "worker test"), invoices.Application{InvoiceID: id, AppliedMinor: 1})
+					return err
+				})
+			}
+			testkit.Eventually(t, "somebody waits for the row", func() bool {
+				var waits bool
+				err := testkit.OwnerDB(t).NewRaw("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE ? = ANY (pg_blocking_pids(pid)))", pid).Scan(t.Context(), &waits)
+				return err == nil && waits
 			})
-		}
+			return invoices.AddClaim(ctx, tx, locked[id], s.clock.now())
+		})
 		if err := many.Wait(); err != nil {
 			t.Error(err)
 		}
