@@ -33,7 +33,7 @@ type cluster struct {
 func testCluster(t *testing.T, bin program) {
 	binary, ok := embedded.FindRedisServer()
 	if !ok {
-		lack(t, "redis-server")
+		testkit.Lacks(t, "redis-server")
 	}
 	redis, err := embedded.StartRealRedis(t.Context(), binary)
 	if err != nil {

@@ -45,16 +45,8 @@ func buildProgram(t *testing.T) program {
 func requireParts(t *testing.T) {
 	t.Helper()
 	if _, _, err := embedded.FindPostgres(t.Context(), os.Getenv("COUNTERSIGN_PG_BIN"), embedded.DefaultFetchDir()); err != nil {
-		lack(t, "PostgreSQL: "+err.Error())
+		testkit.Lacks(t, "PostgreSQL: "+err.Error())
 	}
-}
-
-func lack(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal("in CI this test must run, and it lacks ", what)
-	}
-	t.Skip("SKIPPED: this test needs ", what)
 }
 
 // process is one running `countersign`. What it says is kept, stdout and stderr together.

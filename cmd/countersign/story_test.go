@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/internal/testkit"
 )
 
 var (
@@ -24,7 +26,7 @@ func TestStory(t *testing.T) {
 	requireParts(t)
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			lack(t, tool)
+			testkit.Lacks(t, tool)
 		}
 	}
 	readme, err := os.ReadFile("../../README.md")

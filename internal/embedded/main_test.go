@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"countersign/internal/embedded"
+	"countersign/internal/testkit"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -199,11 +200,11 @@ func newDataDir(t *testing.T) string {
 	return filepath.Join(openDir(t), "pg")
 }
 
-// requirePostgres skips the test on a machine without PostgreSQL.
+// requirePostgres is for tests that need PostgreSQL's programs.
 func requirePostgres(t *testing.T) {
 	t.Helper()
 	if _, _, err := embedded.FindPostgres(t.Context(), "", ""); err != nil {
-		t.Skip("this test needs PostgreSQL's programs: ", err)
+		testkit.Lacks(t, "PostgreSQL: "+err.Error())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/embedded"
+	"countersign/internal/testkit"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -19,7 +20,7 @@ func TestRedis(t *testing.T) {
 		"real": func(t *testing.T) (*embedded.Redis, error) {
 			binary, ok := embedded.FindRedisServer()
 			if !ok {
-				t.Skip("this test needs redis-server, which is not on this machine")
+				testkit.Lacks(t, "redis-server")
 			}
 			return embedded.StartRealRedis(t.Context(), binary)
 		},
