@@ -42,7 +42,7 @@ func (c *console) queueSection() admin.Section {
 		Count:    c.count,
 		ListView: c.queueView,
 		Key:      func(f *claimed) uuid.UUID { return f.Payment.ID },
-		Get:      c.get, DetailView: c.paymentView,
+		Get:      c.get, DetailView: c.paymentView, Parent: parent,
 		Actions: []admin.Action[*claimed]{c.cancelAction(), c.captureAction(), c.releaseAction(), c.completeAction(), c.resumeAction(), c.refundAction()},
 		Routes: []web.Route{
 			{Method: http.MethodGet, Path: "/bulk/", Permission: auth.BillingApprove, Handler: c.bulkView},
@@ -52,6 +52,14 @@ func (c *console) queueSection() admin.Section {
 		},
 		Samples: samples(),
 	}.Section()
+}
+
+// parent is the list where a payment is looked for: the queue, until it is decided.
+func parent(f *claimed) admin.Link {
+	if f.Payment.Status == StatusPendingApproval {
+		return admin.Link{Text: "Waiting for approval", URL: admin.URL(section)}
+	}
+	return admin.Link{Text: "Payments", URL: admin.URL(listName)}
 }
 
 func (c *console) count(ctx context.Context) (n int, err error) {

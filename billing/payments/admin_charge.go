@@ -35,9 +35,6 @@ func (page *paymentPage) withProvider(r admin.Reader, f *claimed, tenant *tenanc
 			page.Provider = &providerCard{Name: f.order.Name, ProviderID: f.order.ProviderID, Hold: f.order.Hold, Test: tenant.TestMode, Text: r.Say(asked(p, f.order))}
 		}
 	}
-	if page.Provider != nil || page.Cash {
-		page.Crumbs = []admin.Link{{Text: "Payments", URL: admin.URL(listName)}}
-	}
 	for _, a := range f.Anomalies {
 		page.Anomalies = append(page.Anomalies, anomalyLine{Text: r.Say(kindLabel(a.Kind)), URL: admin.IDURL(anomalySection, a.ID), Note: a.Note, At: a.CreatedAt, Open: a.ResolvedAt.IsZero()})
 	}

@@ -119,7 +119,7 @@ func (c *console) paymentPage(r *http.Request) (page paymentPage, err error) {
 
 func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a around) paymentPage {
 	p := f.Payment
-	page := paymentPage{Crumbs: []admin.Link{{Text: "Waiting for approval", URL: admin.URL(section)}}, ID: p.ID.String(), Status: shownStatus(p),
+	page := paymentPage{Crumbs: []admin.Link{parent(f)}, ID: p.ID.String(), Status: shownStatus(p),
 		Undecided: p.Status == StatusPendingApproval, Amount: p.Amount(), Method: paymentmethods.Label(p.Method), Reference: p.Reference, Notes: p.Notes,
 		FailureReason: p.FailureReason, SubmittedAt: p.CreatedAt, PaidAt: p.PaidAt, Difference: money.New(0, p.Currency), Decisions: a.verdicts(f.Facts),
 		Approvals: admin.Approvals{Done: f.Approvals(), Needed: f.Requirement.Approvals}, History: a.history(p), Events: a.timeline(r, f.Facts)}

@@ -19,8 +19,10 @@ func TestConsoleOfRefunds(t *testing.T) {
 	first, second := w.Browse(site, w.Finance), w.Browse(site, w.Approver)
 	w.Browse(site, w.Viewer).Get(page(p.ID, "")).Expect(http.StatusOK).Hides("/refund/")
 	first.Get("refunds/").Shows("No refunds")
-	first.Get(page(p.ID, "")).Shows("/refund/").Hides("refunds/?payment=")
-	seen := first.Get(page(p.ID, "refund/")).Shows("Paid twice", "Reference of the payout").Hidden("seen")
+	const backTo = `<ol class="crumbs"><li><a href="/console/` // a decided payment is no longer in the queue
+	first.Get(page(w.Submit(w.OpenInvoice("1.00").ID).ID, "")).Shows(backTo + `payments/"`)
+	first.Get(page(p.ID, "")).Shows("/refund/", backTo+`payment-list/"`).Hides("refunds/?payment=")
+	seen := first.Get(page(p.ID, "refund/")).Shows("Paid twice", "Reference of the payout", backTo+`payment-list/"`).Hidden("seen")
 	form := url.Values{"seen": seen, "amount": {"30.00"}, "refund_reason": {"duplicate"}, "payout_reference": {"BANK 1"}}
 	first.Post(page(p.ID, "refund/"), url.Values{"seen": seen, "amount": {"300.00"}, "refund_reason": {"duplicate"}}).Expect(http.StatusBadRequest).Shows("Only 100.00 USD of this payment")
 	first.Post(page(p.ID, "refund/"), url.Values{"seen": seen, "refund_reason": {"mood"}}).Expect(http.StatusBadRequest)

@@ -64,7 +64,7 @@ func (m ModelAdmin[T]) actionView(a Action[T]) web.Handler {
 
 func (m ModelAdmin[T]) confirmPage(r *http.Request, a Action[T], object T) (ConfirmPage, error) {
 	id := m.Key(object)
-	page := ConfirmPage{Crumbs: m.crumbs(), Title: a.Title, Consequence: a.Consequence, Action: IDURL(m.Name, id, a.Name),
+	page := ConfirmPage{Crumbs: m.crumbs(&object), Title: a.Title, Consequence: a.Consequence, Action: IDURL(m.Name, id, a.Name),
 		Cancel: m.home(object), Submit: orElse(a.Submit, a.Title), Danger: a.Danger}
 	if a.Subject != nil {
 		page.Subject = a.Subject(object)
@@ -157,7 +157,7 @@ func (m ModelAdmin[T]) load(r *http.Request, create bool) (*T, error) {
 }
 
 func (m ModelAdmin[T]) formPage(r *http.Request, f Form[T], object *T) (FormPage, error) {
-	page := FormPage{Crumbs: m.crumbs(), Title: f.Title, Description: f.Description, Action: r.URL.Path, Cancel: URL(m.Name),
+	page := FormPage{Crumbs: m.crumbs(object), Title: f.Title, Description: f.Description, Action: r.URL.Path, Cancel: URL(m.Name),
 		Submit: orElse(f.Submit, "Save")}
 	if object != nil {
 		page.Cancel = m.home(*object)

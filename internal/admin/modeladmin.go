@@ -50,6 +50,8 @@ type ModelAdmin[T any] struct {
 	Detail func(ctx context.Context, r Reader, object T) (DetailPage, error)
 	// DetailView answers in place of Detail, for a page of the app's own. ActionButtons gives it the buttons.
 	DetailView web.Handler
+	// Parent is the list that an object's pages lead back to; nil: this section's.
+	Parent func(T) Link
 	// NoDetail means that rows lead nowhere.
 	NoDetail bool
 
@@ -328,7 +330,7 @@ func (m ModelAdmin[T]) detailView(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if page.Crumbs == nil {
-		page.Crumbs = m.crumbs()
+		page.Crumbs = m.crumbs(&object)
 	}
 	page.Buttons = append(page.Buttons, m.ActionButtons(r.Context(), object)...)
 	return Render(w, r, "admin/detail", page)
@@ -343,8 +345,12 @@ func (m ModelAdmin[T]) object(r *http.Request) (T, error) {
 	return m.Get(r.Context(), id)
 }
 
-func (m ModelAdmin[T]) crumbs(more ...Link) []Link {
-	return append([]Link{{Text: m.Title, URL: URL(m.Name)}}, more...)
+// crumbs lead from the pages of an object, or of none, back to its list.
+func (m ModelAdmin[T]) crumbs(object *T) []Link {
+	if object != nil && m.Parent != nil {
+		return []Link{m.Parent(*object)}
+	}
+	return []Link{{Text: m.Title, URL: URL(m.Name)}}
 }
 
 // ActionButtons are the buttons of Edit and of the actions that the principal may do to the object.
