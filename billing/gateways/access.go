@@ -142,7 +142,12 @@ func (s *Service) Endpoint(ctx context.Context, gateway, endpoint string) (conte
 	if err != nil {
 		return nil, Access{}, err
 	}
-	return tenancy.AsSystem(ctx, tenant, "gateway "+a.Name), a, nil
+	return InNameOf(ctx, tenant, a.Name), a, nil
+}
+
+// InNameOf returns a context in which what a provider says is written: in the name of the account that the tenant has there.
+func InNameOf(ctx context.Context, tenant uuid.UUID, account string) context.Context {
+	return tenancy.AsSystem(ctx, tenant, "gateway "+account)
 }
 
 const selectPublicKeys = `

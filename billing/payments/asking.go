@@ -56,6 +56,7 @@ func (s *Service) pursue(ctx context.Context, id uuid.UUID, first bool) (Reply, 
 	if err != nil {
 		return Reply{}, err
 	}
+	ctx = gateways.InNameOf(ctx, o.TenantID, o.Name)
 	a, err := s.gateways.Reopen(ctx, o.Name)
 	if err != nil {
 		return s.conclude(ctx, o, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err), sourceAnswer)

@@ -83,8 +83,12 @@ func (h *history) created(p *Payment, action string) {
 	h.records = append(h.records, audit.Record{Action: action, ObjectType: "payment", ObjectID: p.ID, AccountID: p.AccountID, After: p.state()})
 }
 
-// changed tells of a change from before to p as it is now: an event and an audit record.
+// changed tells of a change from before to p as it is now: an event and an audit record. What changes cash by hand always has a reason: its
+// receipt, unless somebody gives another (S0D-13).
 func (h *history) changed(event, action string, before map[string]any, p *Payment, reason string) {
+	if reason == "" && p.ReceiptNumber != "" {
+		reason = "Receipt " + p.ReceiptNumber
+	}
 	after := p.state()
 	payload := snapshot(p)
 	payload.Before, payload.After = before, after

@@ -125,6 +125,7 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 	if err != nil {
 		return RefundReply{}, err
 	}
+	ctx = gateways.InNameOf(ctx, r.TenantID, o.Name)
 	a, err := s.gateways.Reopen(ctx, o.Name)
 	if err != nil {
 		return s.concludeRefund(ctx, r, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))

@@ -130,7 +130,9 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 		if err := s.collect(ctx, tx, p, ledger.Cash(p.Currency), p.AmountMinor, "complete", &h); err != nil {
 			return err
 		}
-		h.records[len(h.records)-1].Reason = in.Reason
+		if in.Reason != "" {
+			h.records[len(h.records)-1].Reason = in.Reason
+		}
 		return h.write(ctx, s.outbox)
 	})
 	return answer, s.traced(ctx, in.ID, StatusSucceeded, err)

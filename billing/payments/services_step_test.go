@@ -26,23 +26,26 @@ func reasonsOf(t *testing.T, w *billingtest.World, id uuid.UUID) (found []string
 	return found
 }
 
-// TestReasons: who takes a payment a step further by hand may say why, and it is kept and shown (S0-15, S0D-13).
+// TestReasons: who takes a payment a step further by hand may say why, and it is kept and shown (S0-15). Of cash there is always a reason
+// (S0D-13).
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	w := charged(t)
 	till := w.Join("till", auth.RoleCashier, nil)
-	taken := func() uuid.UUID { return idOf(w.As(till).Post(list, cash(w)).Expect(http.StatusCreated)) }
+	taken := func() testkit.Answer { return w.As(till).Post(list, cash(w)).Expect(http.StatusCreated) }
+	receipt := func(a testkit.Answer) string { return "Receipt " + a.Text("data.receipt_number") }
+	off, done, silent := taken(), taken(), taken()
 	for name, tt := range map[string]struct {
 		id   uuid.UUID
 		step string
 		by   *billingtest.Person
-		kept string
+		kept []string
 	}{
-		"a claim is withdrawn": {w.Submit(w.OpenInvoice("10.00").ID).ID, "cancel/", w.Finance, "payment.cancel: He called"},
-		"cash is called off":   {taken(), "cancel/", w.Finance, "payment.cancel: He called"},
-		"cash is completed":    {taken(), "complete/", w.Finance, "payment.complete: He called"},
-		"a hold is released":   {hold(t, w, "tok_visa"), "release/", w.Owner, "payment.release: He called"},
-		"a hold is cancelled":  {hold(t, w, "tok_visa"), "cancel/", w.Owner, "payment.release: He called"},
+		"a claim is withdrawn": {w.Submit(w.OpenInvoice("10.00").ID).ID, "cancel/", w.Finance, []string{"payment.cancel: He called"}},
+		"cash is called off":   {idOf(off), "cancel/", w.Finance, []string{"payment.take_cash: " + receipt(off), "payment.cancel: He called"}},
+		"cash is completed":    {idOf(done), "complete/", w.Finance, []string{"payment.take_cash: " + receipt(done), "payment.complete: He called"}},
+		"a hold is released":   {hold(t, w, "tok_visa"), "release/", w.Owner, []string{"payment.release: He called"}},
+		"a hold is cancelled":  {hold(t, w, "tok_visa"), "cancel/", w.Owner, []string{"payment.release: He called"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +55,7 @@ func TestReasons(t *testing.T) {
 			a := client.Post(one(tt.id, tt.step), body("reason", "He called")).Expect(http.StatusOK)
 			same(t, a, client.Post(one(tt.id, tt.step), body("reason", "He called")))
 			client.Post(one(tt.id, tt.step), "").Refused(http.StatusConflict, "idempotency_key_reused")
-			equal(t, "kept", reasonsOf(t, w, tt.id), []string{tt.kept})
+			equal(t, "kept", reasonsOf(t, w, tt.id), tt.kept)
 			told := w.As(w.Viewer).Get(one(tt.id, "events/")).Expect(http.StatusOK)
 			last := told.List("data.events")[len(told.List("data.events"))-1].(map[string]any)
 			equal(t, "told", last["reason"], any("He called"))
@@ -62,6 +65,13 @@ func TestReasons(t *testing.T) {
 			w.Browse(w.Console(), w.Viewer).Get(page(tt.id, "")).Shows("He called")
 		})
 	}
+	t.Run("cash that nobody says a word of has its receipt for a reason", func(t *testing.T) {
+		t.Parallel()
+		w.As(w.Finance).Post(one(idOf(silent), "complete/"), "").Expect(http.StatusOK)
+		equal(t, "kept", reasonsOf(t, w, idOf(silent)), []string{"payment.take_cash: " + receipt(silent), "payment.complete: " + receipt(silent)})
+		at := w.As(w.Finance).Post(list, cash(w)).Expect(http.StatusCreated)
+		equal(t, "kept of cash that is posted at once", reasonsOf(t, w, idOf(at)), []string{"payment.take_cash: " + receipt(at)})
+	})
 }
 
 // TestNextAction: who comes back to a charge that waits for its payer is told where to send him.
@@ -159,7 +169,7 @@ func TestConsoleOfSteps(t *testing.T) {
 	b.Get(page(held, "")).Shows(page(held, "capture/"), page(held, "release/"), "Release the hold")
 	b.Get(page(held, "capture/")).Shows("All that is held, when it is empty.")
 	b.Post(page(held, "capture/"), url.Values{"amount": {"10.01"}}).Expect(http.StatusBadRequest).Shows("Only 10.00 USD is held.")
-	b.Follow(b.Post(page(held, "capture/"), url.Values{"amount": {"7.50"}})).Shows("The money is taken.", "7.50", "Succeeded").Hides(page(held, "capture/"))
+	b.Follow(b.Post(page(held, "capture/"), url.Values{"amount": {"7.50"}})).Shows("The money is taken.", "7.50", "Succeeded", "gateway sandbox").Hides(page(held, "capture/"), "payments.ask")
 	b.Post(page(held, "capture/"), url.Values{"amount": {"7.50"}}).Expect(http.StatusConflict)
 	equal(t, "received", *w.Payment(held).ReceivedMinor, int64(750))
 
@@ -174,7 +184,7 @@ func TestConsoleOfSteps(t *testing.T) {
 	paid := idOf(w.As(w.Join("till", auth.RoleCashier, nil)).Post(list, cash(w)).Expect(http.StatusCreated))
 	viewer.Get(page(paid, "")).Shows("To be completed", "R-2026-000001").Hides(page(paid, "complete/"))
 	b.Follow(b.Post(page(paid, "complete/"), url.Values{"reason": {"Counted twice"}})).Shows("The payment is completed.", "Succeeded")
-	equal(t, "kept", reasonsOf(t, w, paid), []string{"payment.complete: Counted twice"})
+	equal(t, "kept", reasonsOf(t, w, paid), []string{"payment.take_cash: Receipt R-2026-000001", "payment.complete: Counted twice"})
 
 	old := w.Pay(w.OpenInvoice("90.00").ID)
 	clerk := w.Browse(site, w.Finance)

@@ -100,6 +100,7 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
+	ctx = gateways.InNameOf(ctx, o.TenantID, o.Name)
 	a, err := s.gateways.Reopen(ctx, o.Name)
 	if err != nil {
 		err = errors.Join(gateways.ErrConfiguration, err)
@@ -168,6 +169,7 @@ func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order, hea
 	}
 	before := p.state()
 	p.FailureCode = "no_outcome"
+	ctx = tenancy.AsSystem(ctx, p.TenantID, "payments.ask") // it is us who give up, and not the provider
 	if err := s.end(ctx, tx, p, next); err != nil {
 		return err
 	}
