@@ -55,6 +55,7 @@ type figure struct {
 	cpu       cpuTime // for each unit
 	took      time.Duration
 	p50, p99  time.Duration
+	behind    float64 // what waits for the worker at the end, in seconds of its work
 }
 
 // Run is called by kong.

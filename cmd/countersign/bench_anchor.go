@@ -32,7 +32,7 @@ func (b *bench) fillFloor(ctx context.Context) error {
 // anchor measures one pgbench script on the floor's schema.
 func (b *bench) anchor(ctx context.Context, script string, clients, perCommit int) (figure, error) {
 	return b.pgbench(ctx, pgbenchRun{script: script, login: b.owner, clients: clients, perCommit: perCommit,
-		args: []string{"-T", strconv.Itoa(max(2, int(b.Seconds.Seconds()))), "-D", fmt.Sprint("payments=", floorPayments), "-D", fmt.Sprint("accounts=", floorAccounts)}})
+		args: []string{"-T", strconv.Itoa(min(max(2, int(b.Seconds.Seconds())), 10)), "-D", fmt.Sprint("payments=", floorPayments), "-D", fmt.Sprint("accounts=", floorAccounts)}})
 }
 
 // pgbenchRun is one run of pgbench.

@@ -23,6 +23,7 @@ type benchTenant struct {
 	payments int64 // made so far
 
 	customers []string // tokens of users of the first accounts
+	undecided []target // claims that the approver has looked at
 }
 
 // asOwner runs statements as the owner of the schema.
@@ -147,6 +148,14 @@ func (b *bench) unpaid(ctx context.Context, t *benchTenant, g, n int) ([]uuid.UU
 // idOf gives the id of the g-th payment of a tenant, as benchID made it.
 func (b *bench) idOf(t *benchTenant, g int64) (uuid.UUID, error) {
 	return b.benchIDOf(t, g, "p")
+}
+
+// idsOf gives the ids of the payments of a tenant from one to another.
+func (b *bench) idsOf(t *benchTenant, from, to int64) (ids []uuid.UUID, err error) {
+	err = tenancy.Read(t.approver, b.db, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw("SELECT "+benchID("g", t.id, "p")+" FROM generate_series(?::bigint, ?::bigint) AS g", from, to).Scan(ctx, &ids)
+	})
+	return ids, err
 }
 
 func (b *bench) benchIDOf(t *benchTenant, g int64, kind string) (id uuid.UUID, err error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
@@ -38,25 +37,13 @@ func (b *bench) walls(ctx context.Context, tenants []*benchTenant) error {
 	if err := b.inTurns(ctx, tenants, "payments page", pairs, func() (figure, error) { return send(16, page) }); err != nil {
 		return err
 	}
-	var list []target
-	var next atomic.Int64
-	const enough = 20_000 // for a turn and the one before it
 	return b.inTurns(ctx, tenants, "approve over HTTP", pairs, func() (figure, error) {
-		list = list[min(int(next.Swap(0)), len(list)):]
-		if missing := enough - len(list); missing > 0 {
-			more, err := b.targets(ctx, tenants, missing)
-			if err != nil {
-				return figure{}, err
-			}
-			list = append(list, more...)
+		next, keep, err := b.approvals(ctx, tenants, 20_000) // for a turn and the one before it
+		if err != nil {
+			return figure{}, err
 		}
-		return send(32, func() (sending, bool) {
-			i := int(next.Add(1)) - 1
-			if i >= len(list) {
-				return sending{}, false
-			}
-			return list[i].approval(), true
-		})
+		defer keep()
+		return send(32, next)
 	})
 }
 
