@@ -36,13 +36,12 @@ func CheckPayable(inv *Invoice) error {
 	}
 }
 
-var addClaims = database.NewRows("add claims to invoices", `
+var addClaims = database.NewUpdates("add claims to invoices", `
 UPDATE invoices AS i SET pending_claims = i.pending_claims + 1, clock_paused_at = coalesce(i.clock_paused_at, c.now), version = i.version + 1, updated_at = now()
-FROM (SELECT unnest($1::uuid[]) AS tenant, unnest($2::uuid[]) AS id, unnest($3::timestamptz[]) AS now) AS c WHERE i.tenant_id = c.tenant AND i.id = c.id`)
+FROM (SELECT unnest($1::uuid[]) AS tenant, unnest($2::uuid[]) AS id, unnest($3::timestamptz[]) AS now) AS c WHERE i.tenant_id = c.tenant AND i.id = c.id`, 2)
 
 // AddClaim notes that a payment for inv, which Lock has locked, was submitted, or begun at a provider: the due date's clock
-// stands from now until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it. One
-// transaction adds at most one claim to an invoice.
+// stands from now until the claim is dropped or settled. The change travels with COMMIT, so in this transaction only inv shows it.
 func AddClaim(ctx context.Context, _ bun.Tx, inv *Invoice, now time.Time) error {
 	if err := CheckPayable(inv); err != nil {
 		return err

@@ -170,7 +170,7 @@ func (s *Service) conclude(ctx context.Context, held *order, said gateways.Resul
 
 // finish writes what came of asking for an operation that is still the caller's. unreachable is for who has asked.
 func (s *Service) finish(ctx context.Context, tx bun.Tx, p locked, o *order, said gateways.Result, failure error, source string) (reply Reply, unreachable, err error) {
-	refused, asked := errs.Error{}, o.Operation
+	refused, asked, before := errs.Error{}, o.Operation, p.Status
 	switch {
 	case failure == nil && source == sourceSweep && o.unheard(said.State):
 		refused = *ErrNeverReached
@@ -193,7 +193,7 @@ func (s *Service) finish(ctx context.Context, tx bun.Tx, p locked, o *order, sai
 		slog.WarnContext(ctx, "the outcome of a payment is not known", "payment_id", p.ID, "error", failure)
 		err = s.apply(ctx, tx, p, o, gateways.Result{State: gateways.StateUnknown}, source)
 	}
-	if err == nil && source == sourceSweep {
+	if err == nil && source == sourceSweep && p.Status == before { // or there is news
 		err = s.giveUp(ctx, tx, p, o, failure == nil)
 	}
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"countersign/internal/database"
 )
 
-var movePayments = database.NewRows("move payments", `
+var movePayments = database.NewUpdates("move payments", `
 UPDATE payments AS p SET status = m.status, received_minor = m.received, applied_minor = m.applied, excess_minor = m.excess, revenue_minor = m.revenue, refunded_minor = m.refunded,
   failure_code = m.code, failure_reason = m.reason,
   approved_at = CASE WHEN m.approved THEN m.at ELSE p.approved_at END,
@@ -19,7 +19,7 @@ UPDATE payments AS p SET status = m.status, received_minor = m.received, applied
 FROM (SELECT unnest($1::uuid[]) AS tenant, unnest($2::uuid[]) AS id, unnest($3::text[]) AS status, unnest($4::bigint[]) AS received, unnest($5::bigint[]) AS applied,
     unnest($6::bigint[]) AS excess, unnest($7::bigint[]) AS revenue, unnest($8::bigint[]) AS refunded, unnest($9::text[]) AS code, unnest($10::text[]) AS reason,
     unnest($11::boolean[]) AS approved, unnest($12::timestamptz[]) AS at) AS m
-WHERE p.tenant_id = m.tenant AND p.id = m.id`)
+WHERE p.tenant_id = m.tenant AND p.id = m.id`, 2)
 
 // move takes a locked payment along an edge of the state diagram, with the amounts and the failure that it has by now. The
 // database checks the edge once more. The change travels with COMMIT. Only the worker, which settles in sets, moves

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"countersign/billing/billingtest"
 	"countersign/billing/gateways"
 	"countersign/billing/payments"
@@ -67,6 +69,30 @@ func TestSweep(t *testing.T) {
 		if err != nil || reply.Code != "never_reached" || reply.Charge.Status != "failed" {
 			t.Errorf("the repetition: %v %+v", err, reply)
 		}
+	})
+	t.Run("who began it has died after he asked, and nobody looks for two days", func(t *testing.T) {
+		t.Parallel()
+		w := charged(t)
+		inv := w.OpenInvoice("10.00")
+		in := chargeInput(keyOf(t, w, "dead", "x"))
+		in.Source, in.Invoice = "tok_3ds", inv.ID.String()
+		func() {
+			defer func() { recover() }()
+			pausing(w, func(_ context.Context, point string) {
+				if strings.HasPrefix(point, "2") {
+					panic(point)
+				}
+			}).Charge(w.Member.Ctx, in)
+		}()
+		id := uuid.MustParse(w.As(w.Owner).Get(list).Text("results.0.id"))
+		later(t, w, 49*time.Hour)
+		status(t, w, id, payments.StatusPending) // which is news: it is given up when there is none
+		equal(t, "claims", w.Invoice(inv.ID).PendingClaims, 1)
+		later(t, w, 25*time.Hour)
+		status(t, w, id, payments.StatusExpired)
+		equal(t, "claims", w.Invoice(inv.ID).PendingClaims, 0)
+		equal(t, "events", events(w), []string{"created", "updated", "expired", "updated"})
+		w.AssertBooks(t)
 	})
 	t.Run("the payer never comes back", func(t *testing.T) {
 		t.Parallel()

@@ -29,13 +29,18 @@ type Statement struct {
 }
 
 // Rows is a change of any number of rows that takes an array for each column, $1 to $n. Each caller adds his row, and all
-// that a transaction adds are one statement.
+// that a transaction adds are one statement, unless one is changed twice.
 type Rows struct {
 	what, text string
+	key        int // so many of the first columns name the row that is there; zero: it is new
 }
 
-// NewRows declares a change of many rows; what names it in errors, as in Select.
-func NewRows(what, text string) *Rows { return &Rows{what, text} }
+// NewRows declares the making of many rows; what names it in errors, as in Select.
+func NewRows(what, text string) *Rows { return &Rows{what: what, text: text} }
+
+// NewUpdates declares the change of many rows that are there, each named by its first key columns. A statement changes a row once, even when
+// it is told to twice, so who changes a row again in a transaction does it in a statement that follows.
+func NewUpdates(what, text string, key int) *Rows { return &Rows{what, text, key} }
 
 // Select is a statement whose rows are read by each, one after the other. what names it in errors: "read accounts".
 func Select(what, text string, each func(Row) error, args ...any) Statement {
@@ -88,8 +93,11 @@ func SendWithCommit(ctx context.Context, statements ...Statement) {
 // its place among the other changes.
 func SendRowWithCommit(ctx context.Context, r *Rows, columns ...any) {
 	c := ctx.Value(stateKey{}).(*state).conn
-	i := slices.IndexFunc(c.deferred, func(s Statement) bool { return s.rows == r })
-	if i < 0 {
+	i := len(c.deferred) - 1
+	for i >= 0 && c.deferred[i].rows != r {
+		i--
+	}
+	if i < 0 || r.key > 0 && c.deferred[i].has(columns[:r.key]) {
 		i = len(c.deferred)
 		c.deferred = append(c.deferred, Statement{what: r.what, text: r.text, rows: r, args: make([]any, len(columns))})
 	}
@@ -97,6 +105,20 @@ func SendRowWithCommit(ctx context.Context, r *Rows, columns ...any) {
 		values, _ := c.deferred[i].args[column].([]any)
 		c.deferred[i].args[column] = append(values, value)
 	}
+}
+
+// has says whether one of the rows of s begins with these columns.
+func (s Statement) has(key []any) bool {
+	for row := range s.args[0].([]any) {
+		same := true
+		for column, value := range key {
+			same = same && s.args[column].([]any)[row] == value
+		}
+		if same {
+			return true
+		}
+	}
+	return false
 }
 
 // Forget drops what was queued in the transaction of ctx and not sent, what was to run after its commit, and the error of

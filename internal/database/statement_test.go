@@ -78,6 +78,34 @@ func TestSend(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+	t.Run("changes a row as often as it is told to, and others in one statement", func(t *testing.T) {
+		t.Parallel()
+		db, trips := watched(t)
+		const each = "UPDATE t SET n = 10 * t.n + c.digit FROM (SELECT unnest($1::int[]) AS id, unnest($2::int[]) AS digit) AS c WHERE t.id = c.id"
+		appends := database.NewUpdates("append", each, 1)
+		trips()
+		n := map[int]*int{1: new(int), 2: new(int)}
+		err := database.InTx(t.Context(), db, func(ctx context.Context, _ bun.Tx) error {
+			return database.Send(ctx, database.Change("insert", insert, 1, 7), database.Change("insert", insert, 2, 7))
+		})
+		if err == nil {
+			err = database.InTx(t.Context(), db, func(ctx context.Context, _ bun.Tx) error {
+				for _, row := range [][2]int{{1, 1}, {2, 1}, {1, 2}, {2, 2}, {1, 3}} {
+					database.SendRowWithCommit(ctx, appends, row[0], row[1])
+				}
+				return nil
+			})
+		}
+		if err == nil {
+			err = database.Fetch(t.Context(), db, database.Select("look", look, into(n[1]), 1), database.Select("look", look, into(n[2]), 2))
+		}
+		if err != nil || *n[1] != 7123 || *n[2] != 712 {
+			t.Errorf("got %d and %d, %v", *n[1], *n[2], err)
+		}
+		if got := strings.Count(strings.Join(trips(), "; "), each); got != 3 {
+			t.Errorf("%d statements, want 3", got)
+		}
+	})
 	t.Run("reads NULL as the zero id and as no time", func(t *testing.T) {
 		t.Parallel()
 		db, _ := watched(t)
