@@ -121,8 +121,8 @@ func TestWhatSQLRefusesOfRefunds(t *testing.T) {
 		sets []string
 	}{
 		{open, []string{"amount_minor = 1", "currency = 'EUR'", "payment_id = '" + waiting.ID.String() + "'", "mode = 'api'", "reason = 'dispute'", "requested_label = 'y'", "by_one = false",
-			"status = 'succeeded'", "status = 'pending_approval'", "status = 'failed'", "invoice_minor = 1", "next_ask_at = now()", "created_at = now()"}},
-		{done, []string{"status = 'pending'", "status = 'failed', failed_at = now()", "payout_reference = 'Y'", "invoice_minor = 0, credit_minor = 4000", "note = 'x'"}},
+			"status = 'succeeded'", "status = 'pending_approval'", "status = 'failed'", "invoice_minor = 1", "next_ask_at = now()", "created_at = now()", "asked_at = now(), asked_minor = 1"}},
+		{done, []string{"status = 'pending'", "status = 'failed', failed_at = now()", "payout_reference = 'Y'", "invoice_minor = 0, credit_minor = 4000", "note = 'x'", "asked_at = now()"}},
 	} {
 		for _, set := range change.sets {
 			if err := raw(w.System, w, "UPDATE refunds SET "+set+" WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, change.id); err == nil {

@@ -97,6 +97,8 @@ type Refund struct {
 	MovedMinor     *int64    `bun:"moved_minor"` // of InvoiceMinor, what was not owed any more when it was reversed: it is credit; nil until then
 	RequestedBy    uuid.UUID `bun:"requested_by,type:uuid,nullzero"`
 	RequestedLabel string    `bun:"requested_label"`
+	AskedAt        time.Time `bun:"asked_at,nullzero"`    // when its provider was first asked for it
+	AskedMinor     *int64    `bun:"asked_minor"`          // what the provider had given back of the payment until then; nil: it did not say
 	BusyUntil      time.Time `bun:"busy_until,nullzero"`  // who asks the provider has this lease
 	NextAskAt      time.Time `bun:"next_ask_at,nullzero"` // when the worker asks
 	Version        int       `bun:"version"`

@@ -45,7 +45,7 @@ func (s *Service) ResumeRefunds(ctx context.Context) error {
 			Where("coalesce(rf.busy_until, '-infinity') <= ?", now).OrderExpr("rf.next_ask_at, rf.id")
 	}
 	bring := func(ctx context.Context, id uuid.UUID) error {
-		_, err := s.pursueRefund(ctx, id, false)
+		_, err := s.pursueRefund(ctx, id)
 		return inItsTime(err)
 	}
 	return s.eachDue(ctx, "refund", due, s.takeRefund, bring, s.giveBackRefund)
@@ -86,7 +86,7 @@ func (s *Service) refundAgain(ctx context.Context, once *idempotency.Once, id uu
 	return again(ctx, s, once, resumption[RefundReply]{
 		take:     func(ctx context.Context) (bool, error) { return s.takeRefund(ctx, id) },
 		giveBack: func(ctx context.Context) error { return s.giveBackRefund(ctx, id) },
-		pursue:   func(ctx context.Context) (RefundReply, error) { return s.pursueRefund(ctx, id, false) },
+		pursue:   func(ctx context.Context) (RefundReply, error) { return s.pursueRefund(ctx, id) },
 	})
 }
 
@@ -103,24 +103,19 @@ func atProviderOf(ctx context.Context, tx bun.Tx, payment uuid.UUID, o *order) (
 }
 
 // pursueRefund asks the provider for a refund, and writes what comes of it. The caller has the lease.
-func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (RefundReply, error) {
+func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID) (RefundReply, error) {
 	ctx, cancel := asSystem(ctx, "payments.refund")
 	defer cancel()
 	var r *Refund
-	var p *Payment
-	o, known := &order{}, refundsAtProvider{}
+	o, now := &order{}, time.Time{}
 	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		if r, err = getRefund(ctx, tx, id); err != nil {
 			return err
 		}
-		if p, err = Get(ctx, tx, r.PaymentID.String()); err != nil {
+		if _, err = atProviderOf(ctx, tx, r.PaymentID, o); err != nil {
 			return err
 		}
-		if known, err = otherRefunds(ctx, tx, r); err != nil {
-			return err
-		}
-		_, err = atProviderOf(ctx, tx, p.ID, o)
-		return err
+		return tx.NewRaw("SELECT clock_timestamp()").Scan(ctx, &now)
 	})
 	if err != nil {
 		return RefundReply{}, err
@@ -130,7 +125,7 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 	if err != nil {
 		return s.concludeRefund(ctx, r, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))
 	}
-	said, err := s.askForRefund(ctx, a, o, r, known, !first)
+	said, err := s.askForRefund(ctx, a, o, r, now)
 	s.at(ctx, pointAsked)
 	return s.concludeRefund(ctx, r, said, err)
 }
@@ -139,43 +134,80 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID, first bool) (R
 // after a day.
 const keysAreKnown = 20 * time.Hour
 
-// refundsAtProvider is what the provider has been asked for beside one refund, in minor units.
-type refundsAtProvider struct {
-	paid    int64 // succeeded
-	pending int64 // under way: nobody knows whether the provider has paid them
-}
-
-// otherRefunds counts the refunds of a payment beside r that its provider has heard of, or may have. What waits for a
-// second person and what is paid by hand is no business of the provider's.
-func otherRefunds(ctx context.Context, tx bun.Tx, r *Refund) (known refundsAtProvider, err error) {
-	err = tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status = ?), 0)::bigint", RefundSucceeded).
-		ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status = ?), 0)::bigint", RefundPending).
-		Where("rf.tenant_id = ? AND rf.payment_id = ? AND rf.id <> ? AND rf.mode = ?", r.TenantID, r.PaymentID, r.ID, gateways.RefundByAPI).Scan(ctx, &known.paid, &known.pending)
-	if err != nil {
-		return known, fmt.Errorf("sum the other refunds of payment %s: %w", r.PaymentID, err)
-	}
-	return known, nil
-}
-
-// askForRefund calls the provider, with the refund's id as the key. With look it is first asked where the payment stands,
-// because an earlier call may have arrived (S0-92): it has when nothing is missing, and it has not when nothing is new.
-// Between the two, the same key makes sure of it while the provider remembers keys. Afterwards it stays unknown, and is
-// asked again later, rather than paid twice.
-func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, known refundsAtProvider, look bool) (gateways.Result, error) {
-	if look && a.Gateway.Capabilities().FetchStatus {
-		said, err := attempt(ctx, func() (gateways.Result, error) {
+// askForRefund calls the provider, with the refund's id as the key. Before it is called for the first time it is asked what it has given back
+// until then, since somebody may refund in its cabinet as well. Before it is called again it is asked once more, because an earlier call may
+// have arrived (S0-92): it has not when too little is new, and it has when all that we have asked for since is. Between the two, the same key makes
+// sure of it while the provider remembers keys. Afterwards it stays unknown, and is asked again later, rather than paid twice.
+// now is before the provider is asked for anything, on the database's clock.
+func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, now time.Time) (gateways.Result, error) {
+	var given *int64 // back of the payment; nil: the provider does not say
+	said, err := gateways.Result{}, error(nil)
+	if a.Gateway.Capabilities().FetchStatus {
+		said, err = attempt(ctx, func() (gateways.Result, error) {
 			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: r.PaymentID, Reference: o.ProviderID})
 		})
-		if err != nil || said.Refunded.Minor >= known.paid+known.pending+r.AmountMinor {
-			return said, err
+		if said.Refunded.Currency == r.Currency {
+			given = &said.Refunded.Minor
 		}
-		if said.Refunded.Minor > known.paid && s.now().Sub(r.CreatedAt) > keysAreKnown {
-			return said, fmt.Errorf("%w: %d are refunded, of %d that were asked for", gateways.ErrUnknown, said.Refunded.Minor, known.paid+known.pending+r.AmountMinor)
+	}
+	switch {
+	case err != nil && r.AskedAt.IsZero() && !errors.Is(err, gateways.ErrConfiguration):
+		return said, fmt.Errorf("%w: it was not asked for the refund: %w", gateways.ErrTransient, err)
+	case err != nil:
+		return said, err
+	case r.AskedAt.IsZero():
+		if err := r.ask(ctx, s.db, now, given); err != nil {
+			return gateways.Result{}, err
+		}
+	case given == nil || r.AskedMinor == nil:
+		if s.now().Sub(r.AskedAt) > keysAreKnown {
+			return said, fmt.Errorf("%w: the provider does not say what it has refunded", gateways.ErrUnknown)
+		}
+	case *given >= *r.AskedMinor+r.AmountMinor:
+		since, err := r.askedSince(ctx, s.db)
+		if err != nil {
+			return gateways.Result{}, err
+		}
+		if *given >= *r.AskedMinor+r.AmountMinor+since {
+			return said, nil
+		}
+		if s.now().Sub(r.AskedAt) > keysAreKnown {
+			return said, fmt.Errorf("%w: %d are refunded, %d of them before, and %d were asked for since", gateways.ErrUnknown, *given, *r.AskedMinor, r.AmountMinor+since)
 		}
 	}
 	return attempt(ctx, func() (gateways.Result, error) {
 		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: r.PaymentID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
 	})
+}
+
+// ask notes that the provider is about to be asked for a refund for the first time, and what it has given back of the payment until then.
+// It fails with ErrUnknown when somebody else has the lease by now.
+func (r *Refund) ask(ctx context.Context, db *bun.DB, now time.Time, given *int64) error {
+	return tenancy.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewUpdate().Model((*Refund)(nil)).Set("asked_at = ?", now).Set("asked_minor = ?", given).Where("rf.tenant_id = ? AND rf.id = ?", r.TenantID, r.ID).
+			Where("rf.status = ? AND rf.asked_at IS NULL AND rf.busy_until = ?", RefundPending, r.BusyUntil).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("note that a provider is asked for refund %s: %w", r.ID, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(gateways.ErrUnknown, err)
+		}
+		return nil
+	})
+}
+
+// askedSince sums the other refunds of the payment that its provider may have paid since it was first asked for r: those under way, and those
+// that were booked since.
+func (r *Refund) askedSince(ctx context.Context, db *bun.DB) (sum int64, err error) {
+	err = tenancy.Read(ctx, db, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor), 0)::bigint").
+			Where("rf.tenant_id = ? AND rf.payment_id = ? AND rf.id <> ? AND rf.mode = ?", r.TenantID, r.PaymentID, r.ID, gateways.RefundByAPI).
+			Where("rf.status = ? AND rf.asked_at IS NOT NULL OR rf.status = ? AND rf.succeeded_at >= ?", RefundPending, RefundSucceeded, r.AskedAt).Scan(ctx, &sum)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sum the other refunds of payment %s: %w", r.PaymentID, err)
+	}
+	return sum, nil
 }
 
 // concludeRefund writes what came of asking, with the answer to whoever asked for the refund, in one commit, and gives the

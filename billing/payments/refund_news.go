@@ -38,13 +38,16 @@ func (s *Service) hearOfRefunds(ctx context.Context, tx bun.Tx, p locked, said g
 	var sum int64
 	for _, r := range asked {
 		sum += r.AmountMinor
+		if r.AskedMinor != nil { // what was given back before is none of it
+			news = min(news, said.Refunded.Minor-*r.AskedMinor)
+		}
 	}
 	switch {
 	case len(asked) == 1 && !untold && news == sum:
 		if err := s.confirmRefund(ctx, tx, p, asked[0], said); err != nil {
 			return said, err
 		}
-	case len(asked) > 0 && untold, len(asked) > 1 && news <= sum:
+	case len(asked) > 0 && untold, len(asked) > 1 && news > 0 && news <= sum:
 		for _, r := range asked {
 			r.NextAskAt = s.now()
 			if err := r.keep(ctx, tx); err != nil {
@@ -82,11 +85,11 @@ func (s *Service) confirmRefund(ctx context.Context, tx bun.Tx, p locked, r *Ref
 	return err
 }
 
-// askedRefunds are the refunds of a locked payment that its provider was, or will be, asked for.
+// askedRefunds are the refunds of a locked payment that its provider was asked for and may have paid.
 func askedRefunds(ctx context.Context, tx bun.Tx, p *Payment) ([]*Refund, error) {
 	var asked []*Refund
 	err := tx.NewSelect().Model(&asked).Where("rf.tenant_id = ? AND rf.payment_id = ?", p.TenantID, p.ID).
-		Where("rf.status = ? AND rf.mode = ?", RefundPending, gateways.RefundByAPI).OrderExpr("rf.created_at, rf.id").Scan(ctx)
+		Where("rf.status = ? AND rf.mode = ? AND rf.asked_at IS NOT NULL", RefundPending, gateways.RefundByAPI).OrderExpr("rf.created_at, rf.id").Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the refunds of payment %s that are asked for: %w", p.ID, err)
 	}

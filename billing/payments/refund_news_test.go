@@ -19,6 +19,7 @@ import (
 	"countersign/billing/ledger"
 	"countersign/billing/money"
 	"countersign/billing/payments"
+	"countersign/internal/database"
 	"countersign/internal/testkit"
 )
 
@@ -35,6 +36,16 @@ func tellRefunded(t *testing.T, w *billingtest.World, payment uuid.UUID, minor i
 	}
 	text := fmt.Sprintf(`{"id":"evt_%s","order_id":%q,"state":%q,"currency":"USD","authorised_minor":1000,"captured_minor":1000,"refunded_minor":%d}`, uuid.New(), payment, state, minor)
 	return w.Anonymous().With(sandbox.SignatureHeader, gateways.Sign(a.Credentials.Secrets["webhook_secret"], w.Clock.Now(), []byte(text))).Post(a.CallbackPath(), text)
+}
+
+// cabinet refunds at the sandbox what nobody here knows of. However often it is called, the money goes back once.
+func cabinet(t *testing.T, w *billingtest.World, payment uuid.UUID, minor int64) {
+	t.Helper()
+	a, err := w.Gateways.Open(w.System, sandbox.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Sandbox.Refund(w.System, a.Credentials, gateways.Operation{Key: "cabinet", OrderID: payment, Amount: money.New(minor, "USD")})
 }
 
 // notedAnomalies are the kinds of what was said of a payment and not believed.
@@ -112,12 +123,17 @@ func TestProviderTellsOfOurRefund(t *testing.T) {
 		p := chargeOf(w, "tok_refund_timeout", "invoice_id", w.OpenInvoice("8.00").ID)
 		key := uuid.NewString()
 		keyedRefund(w, w.Owner, key, p, "amount_minor", 400).Expect(http.StatusAccepted)
+		for _, set := range []string{"asked_at = now()", "asked_minor = 1", "asked_minor = NULL"} {
+			if err := raw(w.System, w, "UPDATE refunds SET "+set+" WHERE tenant_id = $1", w.Tenant.ID); !database.IsCheck(err, "refunds_immutable") {
+				t.Errorf("SET %s: %v", set, err)
+			}
+		}
 		tellRefunded(t, w, p, 400).Expect(http.StatusOK)
 		refundedOnce(t, w, p)
 		a := keyedRefund(w, w.Owner, key, p, "amount_minor", 400).Expect(http.StatusCreated)
 		equal(t, "replayed", a.Header.Get("Idempotent-Replayed"), "true")
 		resumeRefunds(t, w)
-		equal(t, "asked where it stands", calls(t, w, p, "status"), 0)
+		equal(t, "asked where it stands", calls(t, w, p, "status"), 1) // before it was asked for the refund
 		refundedOnce(t, w, p)
 	})
 	t.Run("after its answer, and often", func(t *testing.T) {
@@ -196,7 +212,7 @@ func TestProviderTellsOfOurRefund(t *testing.T) {
 		equal(t, "due", count(t, "SELECT count(*) FROM refunds WHERE tenant_id = ? AND payment_id = ? AND next_ask_at <= ?", w.Tenant.ID, p, w.Clock.Now()), 2)
 		resumeRefunds(t, w)
 		equal(t, "refunded", w.Payment(p).RefundedMinor, int64(700))
-		equal(t, "calls", calls(t, w, p, "refund"), 2) // each once
+		equal(t, "calls", calls(t, w, p, "refund"), 3) // of the second nobody can tell but the key
 		equal(t, "clearing", w.Balance(ledger.Clearing("sandbox", "USD")), int64(300))
 		w.AssertBooks(t)
 	})
@@ -247,6 +263,32 @@ func TestProviderTellsOfAnotherRefund(t *testing.T) {
 		resumeRefunds(t, w)
 		equal(t, "refunded", w.Payment(p).RefundedMinor, int64(400))
 		w.AssertBooks(t)
+	})
+	t.Run("before one that is asked for", func(t *testing.T) {
+		t.Parallel()
+		for token, asks := range map[string]int{"tok_visa": 1, "tok_refund_timeout": 1, "tok_refund_down": 3} {
+			w := charged(t)
+			twoRefund(w, 1)
+			p := chargeOf(w, token)
+			a := refundOf(w, w.Finance, p, "amount_minor", 300).Expect(http.StatusCreated)
+			for range 3 {
+				cabinet(t, w, p, 300)
+			}
+			before := calls(t, w, p, "refund")
+			tellRefunded(t, w, p, 300).Expect(http.StatusOK)
+			w.As(w.Owner).Post(refundPath(idOf(a), "approve/"), body("digest", a.Text("data.digest"))).Expect(http.StatusOK)
+			w.Clock.Move(21 * time.Hour) // keys are known from when it is asked for
+			for range 4 {
+				tellRefunded(t, w, p, 300).Expect(http.StatusOK) // is no news of ours
+				equal(t, token+": the books", w.Balance(ledger.Clearing("sandbox", "USD")), 1000-w.Payment(p).RefundedMinor)
+				resumeRefunds(t, w)
+			}
+			equal(t, token+": refunded", w.Payment(p).RefundedMinor, int64(300))
+			equal(t, token+": given back", count(t, "SELECT refunded_minor FROM sandbox_orders WHERE tenant_id = ? AND id = ?", w.Tenant.ID, p), 600)
+			equal(t, token+": calls", calls(t, w, p, "refund")-before, asks)
+			equal(t, token+": anomalies", notedAnomalies(w, p)[:1], []string{"refunded_elsewhere"})
+			w.AssertBooks(t)
+		}
 	})
 	t.Run("to a neighbour's payment", func(t *testing.T) {
 		t.Parallel()

@@ -76,7 +76,7 @@ func (s *Service) Refund(ctx context.Context, in RefundInput) (RefundReply, erro
 		return reply, nil
 	}
 	s.at(ctx, pointClaimed)
-	reply, err = s.pursueRefund(ctx, r.ID, true)
+	reply, err = s.pursueRefund(ctx, r.ID)
 	if !errors.Is(err, errOvertaken) {
 		return reply, err
 	}
