@@ -414,6 +414,12 @@ func TestEditNotes(t *testing.T) {
 	w.Approve(p.ID, w.Approver)
 	w.As(w.Member).Patch(one(p.ID, ""), body("notes", "too late")).Refused(http.StatusConflict, "payment_not_pending")
 	equal(t, "audit", w.Audited("payment.edit_notes"), []string{"payment.edit_notes", "payment.edit_notes"})
+	w.As(w.Owner).Patch(billingtest.Base+"/tenant/", body("two_approval_threshold", "1.00")).Expect(http.StatusOK)
+	two := w.Submit(w.OpenInvoice("150.00").ID)
+	w.Approve(two.ID, w.Approver)
+	w.As(w.Member).Patch(one(two.ID, ""), body("notes", "not what the first has approved")).Refused(http.StatusConflict, "payment_not_pending")
+	w.Approve(two.ID, w.Finance)
+	equal(t, "notes", w.Payment(two.ID).Notes, two.Notes)
 }
 
 func TestDelete(t *testing.T) { // C-11, W-29

@@ -8,12 +8,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/billing/decisions"
 	"countersign/billing/evidence"
 	"countersign/billing/invoices"
 	"countersign/billing/money"
 	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
+	"countersign/internal/carddata"
+	"countersign/internal/database"
 	"countersign/internal/idempotency"
+	"countersign/internal/web"
 	"countersign/tenancy"
 )
 
@@ -50,6 +54,9 @@ func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Respo
 	if norm == "" {
 		return Response{}, ErrReferenceEmpty.At("transaction_reference")
 	}
+	if carddata.Holds(norm) { // it is stored as well, and joins what stood far apart (S1-14)
+		return Response{}, web.ErrCardData.At("transaction_reference")
+	}
 	if in.PaidAt.After(s.now().Add(time.Hour)) { // clocks of banks and phones differ a little
 		return Response{}, ErrPaidInFuture.At("paid_at")
 	}
@@ -57,14 +64,25 @@ func (s *Service) SubmitManual(ctx context.Context, in SubmitManualInput) (Respo
 }
 
 // EditNotes changes the notes of an undecided claim. Only its submitter may. What an approver has seen before is then
-// out of date, so his decision is refused. Errors: ErrNotFound, ErrNotSubmitter, ErrNotPending.
+// out of date, so his decision is refused; what the first of two has approved stays as he saw it. Errors: ErrNotFound, ErrNotSubmitter,
+// ErrNotPending.
 func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Response, error) {
-	return s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
-		principal, _ := auth.From(ctx)
-		if p.SubmittedBy != principal.UserID {
+	who := sign(ctx)
+	everything := tenancy.AsSystem(ctx, tenancy.ID(ctx), "payments.edit_notes") // members do not see decisions
+	return s.change(everything, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
+		switch {
+		case who.by.IsMember() && p.AccountID != who.by.AccountID:
+			return ErrNotFound
+		case p.SubmittedBy != who.by.UserID:
 			return ErrNotSubmitter
+		case p.Status != StatusPendingApproval:
+			return ErrNotPending
 		}
-		if p.Status != StatusPendingApproval {
+		var made []decisions.Decision
+		if err := database.Send(ctx, decisions.SelectOf(ctx, &made, decisions.SubjectPayment, p.ID)); err != nil {
+			return err
+		}
+		if len(made) > 0 {
 			return ErrNotPending
 		}
 		before := p.state()
@@ -76,7 +94,7 @@ func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Re
 		}
 		var h history
 		h.changed(EventUpdated, "payment.edit_notes", before, p.Payment, "")
-		return h.write(ctx, s.outbox)
+		return h.write(who.as(ctx), s.outbox)
 	})
 }
 

@@ -186,6 +186,8 @@ func TestSubmitRefusals(t *testing.T) {
 		{"notes too long", []any{"notes", strings.Repeat("n", 1001)}, 400, "validation_failed", "notes"},               // S3-25
 		{"a card number in the notes", []any{"notes", "card 4111 1111 1111 1111"}, 400, "card_data_rejected", "notes"}, // S3-25, S3-56
 		{"a card number as reference", []any{"transaction_reference", "4111111111111111"}, 400, "card_data_rejected", "transaction_reference"},
+		{"a card number as reference, far apart", []any{"transaction_reference", "4111 - - 1111 - - 1111 - - 1111"}, 400, "card_data_rejected", "transaction_reference"},
+		{"a card number as reference, in words", []any{"transaction_reference", "4111, 1111; 1111 / 1111"}, 400, "card_data_rejected", "transaction_reference"},
 		{"a card number in the details", []any{"details", body("payer_name", "4111-1111-1111-1111")}, 400, "card_data_rejected", "details.payer_name"},
 		{"details nobody knows", []any{"details", body("click_trans_id", "1")}, 400, "validation_failed", "details.click_trans_id"}, // S0-23
 		{"more digits than dollars have", []any{"amount", "10.505"}, 400, "too_many_digits", "amount"},                              // S0-20

@@ -9,12 +9,15 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/billing/decisions"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
 	"countersign/billing/money"
 	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
+	"countersign/internal/carddata"
 	"countersign/internal/idempotency"
+	"countersign/internal/web"
 	"countersign/tenancy"
 )
 
@@ -36,7 +39,8 @@ type CashInput struct {
 }
 
 // TakeCash records cash, with a receipt number (S0-39). Nobody outside is asked (S0-40). Who may approve payments has
-// decided with that, and it is posted at once; for others it is pending until somebody else completes it (C-09). The
+// decided with that, and it is posted at once; for others, and where a claim would need two people, it is pending until somebody else
+// completes it (C-09). The
 // caller is staff with billing.create. Errors: those of Charge that need no provider, ErrReferenceRequired and
 // ErrReferenceCounted.
 func (s *Service) TakeCash(ctx context.Context, in CashInput) (Response, error) {
@@ -46,6 +50,8 @@ func (s *Service) TakeCash(ctx context.Context, in CashInput) (Response, error) 
 		return Response{}, ErrReceiptRequired.At("reference")
 	case norm == "":
 		return Response{}, ErrReferenceEmpty.At("reference")
+	case carddata.Holds(norm): // it is stored as well, and joins what stood far apart (S1-14)
+		return Response{}, web.ErrCardData.At("reference")
 	case in.PaidAt.After(s.now().Add(time.Hour)):
 		return Response{}, ErrPaidInFuture.At("paid_at")
 	}
@@ -91,7 +97,11 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 	var h history
 	h.created(p, "payment.take_cash")
 	taken := locked{Payment: p, at: p.CreatedAt, fresh: true}
-	if by, _ := auth.From(ctx); by.Can(auth.BillingApprove) {
+	need, err := required(ctx, tx, t, p)
+	if err != nil {
+		return Response{}, err
+	}
+	if by, _ := auth.From(ctx); by.Can(need.Permission) && need.Approvals < 2 {
 		err = s.collect(ctx, tx, taken, ledger.Cash(p.Currency), p.AmountMinor, "take_cash", &h)
 	} else {
 		if inv != nil {
@@ -112,8 +122,19 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 	return s.shown(ctx, tx, p)
 }
 
+// required is what the ladder of claims asks for cash: nobody is exempt by paying in notes.
+func required(ctx context.Context, tx bun.Tx, t *tenancy.Tenant, p *Payment) (decisions.Requirement, error) {
+	ladder, err := decisions.Ladder(ctx, tx, decisions.SubjectPayment)
+	if err != nil {
+		return decisions.Requirement{}, err
+	}
+	above := decisions.Threshold{Above: t.TwoApprovalThresholdMinor, Currency: t.DefaultCurrency}
+	return decisions.Require(ladder, above, decisions.Claim{PaymentMethod: string(p.Method), Amount: p.Amount()}), nil
+}
+
 // Complete says that cash which somebody else has taken is there, and posts it (S0-10, S0-89). The caller is staff who may
-// approve, or a cashier, and has not taken it himself: four eyes. Errors: ErrNotFound, ErrFourEyes, ErrIllegalTransition.
+// approve, or a cashier where a claim would need one person, and has not taken it himself: four eyes. Errors: ErrNotFound, ErrFourEyes,
+// ErrIllegalTransition.
 func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) {
 	by, _ := auth.From(ctx)
 	if !by.Can(auth.BillingApprove) && by.Role != auth.RoleCashier {
@@ -125,6 +146,17 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 		}
 		if p.SubmittedBy == by.UserID {
 			return ErrFourEyes
+		}
+		t, err := tenancy.Current(ctx, tx)
+		if err != nil {
+			return err
+		}
+		need, err := required(ctx, tx, t, p.Payment)
+		if err != nil {
+			return err
+		}
+		if (need.Approvals > 1 || need.Permission != auth.BillingApprove) && !by.Can(need.Permission) {
+			return auth.ErrForbidden.With("permission", need.Permission)
 		}
 		var h history
 		if err := s.collect(ctx, tx, p, ledger.Cash(p.Currency), p.AmountMinor, "complete", &h); err != nil {

@@ -74,6 +74,26 @@ func TestCash(t *testing.T) {
 		w.As(w.Finance).Post(one(claimed.ID, "complete/"), "").Refused(http.StatusConflict, "illegal_transition")
 		w.AssertBooks(t)
 	})
+	t.Run("where a claim would need two people, so does cash", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		first, second := w.Join("cashier", auth.RoleCashier, nil), w.Join("cashier2", auth.RoleCashier, nil)
+		w.As(w.Owner).Patch(billingtest.Base+"/tenant/", body("two_approval_threshold", "9.99")).Expect(http.StatusOK)
+		small := w.As(w.Finance).Post(list, cash(w, "amount", "9.99")).Expect(http.StatusCreated)
+		equal(t, "up to the threshold", small.Text("data.status"), "succeeded")
+		a := w.As(w.Finance).Post(list, cash(w)).Expect(http.StatusCreated)
+		equal(t, "above it", a.Text("data.status"), "pending")
+		w.As(w.Finance).Post(one(idOf(a), "complete/"), "").Refused(http.StatusForbidden, "submitter_cannot_decide")
+		w.As(second).Post(one(idOf(a), "complete/"), "").Refused(http.StatusForbidden, "permission_denied")
+		w.As(w.Approver).Post(one(idOf(a), "complete/"), "").Expect(http.StatusOK)
+		b := w.As(first).Post(list, cash(w)).Expect(http.StatusCreated)
+		w.As(second).Post(one(idOf(b), "complete/"), "").Refused(http.StatusForbidden, "permission_denied")
+		w.As(w.Finance).Post(one(idOf(b), "complete/"), "").Expect(http.StatusOK)
+		w.As(w.Owner).Put(base+"/approval-policies/", body("rules", []any{body("rank", 1, "payment_method", "cash", "approvals", 2)})).Expect(http.StatusOK)
+		equal(t, "by a rule for cash", w.As(w.Finance).Post(list, cash(w, "amount", "1.00")).Expect(http.StatusCreated).Text("data.status"), "pending")
+		equal(t, "the till", usd(w, ledger.Cash), int64(2999))
+		w.AssertBooks(t)
+	})
 	t.Run("completed by twenty at once, it counts once", func(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)
@@ -143,6 +163,7 @@ func TestCash(t *testing.T) {
 			"an unknown gateway":   {cash(w, "gateway", "nowhere"), "unsupported_payment_method", "gateway"},
 			"a neighbour's":        {cash(w, "account_id", nil, "invoice_id", theirs.ID.String()), "invoice_not_found", ""},
 			"a neighbour":          {cash(w, "account_id", neighbour.Account.ID.String()), "unknown_account", "account_id"},
+			"a card, far apart":    {cash(w, "reference", "4242, 4242, 4242, 4242"), "card_data_rejected", "reference"},
 			"a card":               {cash(w, "details", map[string]any{"x": "4242424242424242"}), "card_data_rejected", "details.x"},
 			"an unknown detail":    {cash(w, "details", map[string]any{"x": 1}), "validation_failed", "details.x"},
 			"in advance by nobody": {cash(w, "account_id", nil, "prepayment", true), "invalid_prepayment", "prepayment"},
