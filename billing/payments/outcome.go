@@ -35,6 +35,9 @@ func (s *Service) apply(ctx context.Context, tx bun.Tx, p locked, o *order, said
 		o.Redirect = said.Redirect
 	}
 	next, reason := p.after(said)
+	if said.State == gateways.StateUnknown && o.Operation == opRelease {
+		next = "" // it may never have begun, and is withdrawn as soon as that is known
+	}
 	if next == "" || next == p.Status {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,29 @@ func later(t *testing.T, w *billingtest.World, d time.Duration) {
 	if err := w.Payments.AskAgain(w.System); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// forgetful is a provider that cannot tell for a while whether it has heard of an order. It never has.
+type forgetful struct {
+	gateways.Unsupported
+	knows atomic.Bool
+}
+
+func (*forgetful) Name() string { return "octo" }
+
+func (*forgetful) Capabilities() gateways.Capabilities {
+	return gateways.Capabilities{Begin: true, Release: true, FetchStatus: true, Modes: []gateways.Mode{gateways.Test}}
+}
+
+func (*forgetful) Release(context.Context, gateways.Credentials, gateways.Operation) (gateways.Result, error) {
+	return gateways.Result{}, gateways.ErrUnknown
+}
+
+func (g *forgetful) FetchStatus(context.Context, gateways.Credentials, gateways.Query) (gateways.Result, error) {
+	if g.knows.Load() {
+		return gateways.Result{State: gateways.StateNone}, nil
+	}
+	return gateways.Result{State: gateways.StateUnknown}, nil
 }
 
 func TestSweep(t *testing.T) {
@@ -108,6 +132,29 @@ func TestSweep(t *testing.T) {
 			t.Errorf("it was asked for %d times", asked)
 		}
 		equal(t, "events", events(w), []string{"created", "updated", "expired", "updated"})
+	})
+	t.Run("who began it has died before he asked, it is cancelled, and the provider is slow to know", func(t *testing.T) {
+		t.Parallel()
+		slow := &forgetful{}
+		w := billingtest.NewWithProviders(t, slow)
+		w.As(w.Owner).Put(base+"/gateways/octo/", body("is_enabled", true)).Expect(http.StatusOK)
+		inv := w.OpenInvoice("10.00")
+		in := chargeInput(keyOf(t, w, "dead", "x"))
+		in.Gateway, in.Invoice = slow.Name(), inv.ID.String()
+		func() {
+			defer func() { recover() }()
+			pausing(w, func(_ context.Context, point string) { panic(point) }).Charge(w.Member.Ctx, in)
+		}()
+		id := uuid.MustParse(w.As(w.Owner).Get(list).Text("results.0.id"))
+		w.Clock.Move(2 * time.Minute) // the lease of the dead is over
+		w.As(w.Owner).Post(one(id, "cancel/"), "").Refused(http.StatusConflict, "operation_pending")
+		later(t, w, 30*time.Minute)
+		status(t, w, id, payments.StatusCreated)
+		slow.knows.Store(true)
+		later(t, w, time.Hour)
+		status(t, w, id, payments.StatusCancelled)
+		equal(t, "claims", w.Invoice(inv.ID).PendingClaims, 0)
+		w.AssertBooks(t)
 	})
 	t.Run("what may be money is never given up", func(t *testing.T) {
 		t.Parallel()
