@@ -135,6 +135,7 @@ const (
 	StateFailed            State = "failed"
 	StateCancelled         State = "cancelled"
 	StateExpired           State = "expired"
+	StateRefundFailed      State = "refund_failed" // what it had given back has come back: the Detail "refund" names which
 	StateUnknown           State = "unknown"
 )
 

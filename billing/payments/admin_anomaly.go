@@ -75,6 +75,8 @@ func kindLabel(kind string) string {
 		return "Two orders for one payment"
 	case anomalyRefunded:
 		return "Refunded elsewhere"
+	case anomalyRefundFailed:
+		return "Refund failed after all"
 	case anomalyIllegal:
 		return "A step that is not possible"
 	case anomalyUnanswered:
@@ -99,6 +101,8 @@ func kindAdvice(kind string) string {
 		return "The provider has two orders for one payment, so it may have been paid twice. Ask the provider."
 	case anomalyRefunded:
 		return "Money was given back in the provider's cabinet, and the books do not know of it."
+	case anomalyRefundFailed:
+		return "The money of a refund has come back to the provider. Take the refund back, and give the money back in another way."
 	case anomalyIllegal:
 		return "Somebody asked for a step that was not possible for the payment. It was refused."
 	case anomalyUnanswered:
@@ -172,6 +176,8 @@ func toldLabel(name string) string {
 		return "Given back"
 	case "failure_code":
 		return "Reason of the failure"
+	case "refund":
+		return "Refund at the provider"
 	case "from":
 		return "From"
 	case "to":

@@ -135,8 +135,8 @@ var (
 	// ErrRefundOwesNothing means that a refund without a credit note was asked for, of a payment without an invoice.
 	ErrRefundOwesNothing = errs.Invalid("refund_without_invoice", "This payment has no invoice that could be owed again. Leave credit_note out.")
 	// ErrRefundNotReversible means that the refund has not succeeded, that the provider has paid it, or that it was taken back
-	// before. Only what somebody has booked by hand can have been a mistake.
-	ErrRefundNotReversible = errs.Conflict("refund_not_reversible", "Only a refund that was paid by hand and has succeeded can be taken back, once.")
+	// before. Only what somebody has booked by hand can have been a mistake, or what the provider takes back itself.
+	ErrRefundNotReversible = errs.Conflict("refund_not_reversible", "Only a refund that was paid by hand, or that the provider says has failed, can be taken back, once.")
 	// ErrNotRefunder means that somebody else's undecided refund was to be cancelled.
 	ErrNotRefunder = errs.Forbidden("not_refunder", "Only the person who asked for this refund may cancel it while it is undecided. You may reject it.")
 

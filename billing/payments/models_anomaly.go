@@ -26,6 +26,7 @@ const (
 	anomalyCurrency     = "wrong_currency"
 	anomalyReference    = "other_reference" // the provider has two orders for one payment
 	anomalyRefunded     = "refunded_elsewhere"
+	anomalyRefundFailed = "refund_failed"      // the provider takes back that it has refunded
 	anomalyIllegal      = "illegal_transition" // somebody has asked for a step that there is not (S1-32)
 	anomalyUnanswered   = "unanswered"         // the provider has not said for two days what became of it
 )
@@ -50,7 +51,7 @@ type Anomaly struct {
 
 // AnomalyKinds lists the kinds, as docs/charges.md explains them.
 func AnomalyKinds() []string {
-	return []string{anomalyLate, anomalyFailed, anomalyPaidAfterEnd, anomalyAmount, anomalyCurrency, anomalyReference, anomalyRefunded, anomalyIllegal, anomalyUnanswered}
+	return []string{anomalyLate, anomalyFailed, anomalyPaidAfterEnd, anomalyAmount, anomalyCurrency, anomalyReference, anomalyRefunded, anomalyRefundFailed, anomalyIllegal, anomalyUnanswered}
 }
 
 // disbelieve keeps what a provider has said of a payment. What may mean that money is there is not asked for again: a
@@ -64,6 +65,9 @@ func (s *Service) disbelieve(ctx context.Context, tx bun.Tx, p locked, kind, sou
 	}
 	if said.Failure != nil {
 		details["failure_code"] = said.Failure.Code
+	}
+	if refund, ok := said.Details["refund"].(string); ok && kind == anomalyRefundFailed {
+		details["refund"] = refund
 	}
 	if err := s.keepAnomaly(ctx, tx, p.Payment, kind, source, details); err != nil {
 		return err
@@ -87,8 +91,10 @@ func (s *Service) keepAnomaly(ctx context.Context, tx bun.Tx, p *Payment, kind, 
 	for _, name := range []string{"state", "reference", "captured", "authorised", "refunded", "failure_code", "to"} {
 		text += fmt.Sprintf("\x00%v", details[name])
 	}
-	if actor := details["actor"]; actor != nil {
-		text += fmt.Sprintf("\x00%v", actor)
+	for _, name := range []string{"actor", "refund"} {
+		if value := details[name]; value != nil {
+			text += fmt.Sprintf("\x00%v", value)
+		}
 	}
 	sum := sha256.Sum256([]byte(text))
 	a.Fingerprint = sum[:]

@@ -80,6 +80,8 @@ func contradiction(p *Payment, o *order, said gateways.Result) string {
 	switch {
 	case said.Reference != "" && said.Reference != o.ProviderID:
 		return anomalyReference
+	case said.State == gateways.StateRefundFailed:
+		return anomalyRefundFailed
 	case took && ended:
 		return anomalyPaidAfterEnd
 	case took && (said.Captured.Currency != "" && said.Captured.Currency != p.Currency || said.Refunded.Minor > 0 && said.Refunded.Currency != p.Currency) || said.State == gateways.StateAuthorised && said.Authorised.Currency != "" && said.Authorised.Currency != p.Currency:

@@ -38,6 +38,17 @@ func tellRefunded(t *testing.T, w *billingtest.World, payment uuid.UUID, minor i
 	return w.Anonymous().With(sandbox.SignatureHeader, gateways.Sign(a.Credentials.Secrets["webhook_secret"], w.Clock.Now(), []byte(text))).Post(a.CallbackPath(), text)
 }
 
+// tellFailed says that a refund has come back to the sandbox.
+func tellFailed(t *testing.T, w *billingtest.World, payment, refund uuid.UUID) testkit.Answer {
+	t.Helper()
+	a, err := w.Gateways.Open(w.System, sandbox.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`{"id":"evt_%s","order_id":%q,"state":"refund_failed","refund":"sbr_%s"}`, uuid.New(), payment, refund)
+	return w.Anonymous().With(sandbox.SignatureHeader, gateways.Sign(a.Credentials.Secrets["webhook_secret"], w.Clock.Now(), []byte(text))).Post(a.CallbackPath(), text)
+}
+
 // cabinet refunds at the sandbox what nobody here knows of. However often it is called, the money goes back once.
 func cabinet(t *testing.T, w *billingtest.World, payment uuid.UUID, minor int64) {
 	t.Helper()

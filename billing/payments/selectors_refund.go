@@ -12,6 +12,7 @@ import (
 
 	"countersign/accounts"
 	"countersign/billing/decisions"
+	"countersign/billing/gateways"
 	"countersign/billing/invoices"
 	"countersign/internal/database"
 	"countersign/internal/web"
@@ -160,7 +161,17 @@ func (s *Service) LookAtRefund(ctx context.Context, id uuid.UUID) (RefundRespons
 		if err != nil {
 			return err
 		}
-		answer, err = newRefundResponse(facts[0])
+		if answer, err = newRefundResponse(facts[0]); err != nil || r.Status != RefundSucceeded {
+			return err
+		}
+		answer.reversible = r.Mode == gateways.RefundByHand
+		if !answer.reversible {
+			_, err = r.failedAfterAll(ctx, tx)
+			answer.reversible = err == nil
+		}
+		if errors.Is(err, ErrRefundNotReversible) {
+			return nil
+		}
 		return err
 	})
 	return answer, err

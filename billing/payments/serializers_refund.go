@@ -127,6 +127,8 @@ type RefundResponse struct {
 	ReversalReason      *string             `json:"reversal_reason"`
 	MovedAmount         *string             `json:"to_credit_amount"` // of a reversed one, what the invoice owed no longer, so that it is credit
 	MovedAmountMinor    *int64              `json:"to_credit_amount_minor"`
+
+	reversible bool // it can be taken back; only LookAtRefund says so
 }
 
 func newRefundResponse(f *refundFacts) (RefundResponse, error) {

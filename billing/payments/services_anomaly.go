@@ -42,25 +42,13 @@ func (s *Service) resolveAnomaly(ctx context.Context, tx bun.Tx, in ResolveAnoma
 	if err != nil {
 		return AnomalyCaseResponse{}, err
 	}
-	by, _ := auth.From(ctx)
-	a.ResolvedBy, a.Note = by.UserID, in.Note
-	err = tx.NewUpdate().Model(&a).Column("resolved_by", "note").Set("resolved_at = clock_timestamp()").Where("pa.tenant_id = ?", a.TenantID).Where("pa.id = ?", a.ID).
-		Where("pa.resolved_at IS NULL").Returning("resolved_at").Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return AnomalyCaseResponse{}, ErrAnomalyResolved
-	}
-	if err != nil {
-		return AnomalyCaseResponse{}, fmt.Errorf("resolve anomaly %s: %w", a.ID, err)
+	var h history
+	if err := a.resolve(ctx, tx, p.Payment, in.Note, &h); err != nil {
+		return AnomalyCaseResponse{}, err
 	}
 	if err := s.askOnceMore(ctx, tx, p.Payment); err != nil {
 		return AnomalyCaseResponse{}, err
 	}
-	var h history
-	payload := snapshot(p.Payment)
-	payload.Before, payload.After = map[string]any{"anomaly": a.Kind}, map[string]any{}
-	h.event(EventAnomalyResolved, p.Payment, payload)
-	h.events[0].AccountID = uuid.Nil // for staff
-	h.note("payment.resolve_anomaly", p.Payment, in.Note)
 	if err := h.write(ctx, s.outbox); err != nil {
 		return AnomalyCaseResponse{}, err
 	}
@@ -69,6 +57,26 @@ func (s *Service) resolveAnomaly(ctx context.Context, tx bun.Tx, in ResolveAnoma
 		return AnomalyCaseResponse{}, err
 	}
 	return shown[0], nil
+}
+
+// resolve notes how who acts in ctx has dealt with an anomaly of a locked payment, and tells staff.
+func (a *Anomaly) resolve(ctx context.Context, tx bun.Tx, p *Payment, note string, h *history) error {
+	by, _ := auth.From(ctx)
+	a.ResolvedBy, a.Note = by.UserID, note
+	err := tx.NewUpdate().Model(a).Column("resolved_by", "note").Set("resolved_at = clock_timestamp()").Where("pa.tenant_id = ?", a.TenantID).Where("pa.id = ?", a.ID).
+		Where("pa.resolved_at IS NULL").Returning("resolved_at").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrAnomalyResolved
+	}
+	if err != nil {
+		return fmt.Errorf("resolve anomaly %s: %w", a.ID, err)
+	}
+	payload := snapshot(p)
+	payload.Before, payload.After = map[string]any{"anomaly": a.Kind}, map[string]any{}
+	h.event(EventAnomalyResolved, p, payload)
+	h.events[len(h.events)-1].AccountID = uuid.Nil // for staff
+	h.note("payment.resolve_anomaly", p, note)
+	return nil
 }
 
 // askOnceMore has the sweeper look now at a payment that waits for its turn, because of what a person had to look at.

@@ -2,6 +2,8 @@ package payments
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -21,15 +23,25 @@ type ReverseRefundInput struct {
 	Once   *idempotency.Once
 }
 
-// ReverseRefund takes a refund back that somebody has booked by hand, and that nobody has paid. The refund stays, and the
+// ReverseRefund takes a refund back that somebody has booked by hand, and that nobody has paid, or of which the provider says that it has failed
+// after all: then the anomaly that says so is resolved. The refund stays, and the
 // inverse of all that it did is posted: the money is where it was, the credit note is undone by another, credit and service
 // credits are the customer's again, and the payment counts less refunded. What the invoice does not owe any more becomes
 // credit. Where a second person had let the refund go on, who had asked for it cannot take it back. It needs
 // billing.refund. Errors: ErrRefundNotFound, ErrRefundNotReversible, ErrOwnRefund, ErrRefundPasswordReset.
 func (s *Service) ReverseRefund(ctx context.Context, in ReverseRefundInput) (RefundResponse, error) {
 	return s.changeRefund(ctx, in.ID, in.Once, func(ctx context.Context, tx bun.Tx, r *Refund, p locked, h *history) error {
-		if r.Status != RefundSucceeded || r.Mode != gateways.RefundByHand {
+		if r.Status != RefundSucceeded {
 			return ErrRefundNotReversible
+		}
+		if r.Mode != gateways.RefundByHand {
+			news, err := r.failedAfterAll(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if err := news.resolve(ctx, tx, p.Payment, in.Reason, h); err != nil {
+				return err
+			}
 		}
 		if !r.ByOne {
 			if err := s.checkRefundDecider(ctx, r); err != nil {
@@ -38,6 +50,22 @@ func (s *Service) ReverseRefund(ctx context.Context, in ReverseRefundInput) (Ref
 		}
 		return s.unbookRefund(ctx, tx, p, r, in.Reason, h)
 	})
+}
+
+// failedAfterAll finds the open anomaly by which the provider takes back that it has paid a refund: of the name that it gave it, or of none that we know
+// when its answer was lost. It fails with ErrRefundNotReversible.
+func (r *Refund) failedAfterAll(ctx context.Context, tx bun.Tx) (*Anomaly, error) {
+	a := &Anomaly{}
+	err := tx.NewSelect().Model(a).Where("pa.tenant_id = ? AND pa.payment_id = ?", r.TenantID, r.PaymentID).Where("pa.kind = ? AND pa.resolved_at IS NULL", anomalyRefundFailed).
+		Where("pa.details->>'refund' = ? OR ? = '' AND NOT EXISTS (SELECT FROM refunds AS o WHERE o.tenant_id = pa.tenant_id AND o.payment_id = pa.payment_id AND o.provider_reference = pa.details->>'refund')",
+			r.ProviderReference, r.ProviderReference).OrderExpr("pa.created_at, pa.id").Limit(1).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrRefundNotReversible
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look whether refund %s has failed: %w", r.ID, err)
+	}
+	return a, nil
 }
 
 // unbookRefund is the inverse of bookRefund. The payment is locked.

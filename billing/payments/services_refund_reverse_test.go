@@ -270,3 +270,48 @@ func TestWhatSQLRefusesOfReversals(t *testing.T) {
 	}
 	w.AssertBooks(t)
 }
+
+// TestRefundThatFailsAfterAll: the provider has accepted a refund, and takes that back days later. Staff are told, take the refund back once, and
+// the customer's money can be given back in another way.
+func TestRefundThatFailsAfterAll(t *testing.T) {
+	t.Parallel()
+	w, neighbour := charged(t), charged(t)
+	inv := w.OpenInvoice("8.00")
+	p := chargeOf(w, "tok_visa", "invoice_id", inv.ID)
+	first := idOf(refundOf(w, w.Owner, p, "amount_minor", 400).Expect(http.StatusCreated))
+	second := idOf(refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusCreated))
+	reverse := func(by *billingtest.Person, refund uuid.UUID) testkit.Answer {
+		return w.As(by).Post(refundPath(refund, "reverse/"), body("reason", "His card is closed"))
+	}
+	reverse(w.Owner, first).Refused(http.StatusConflict, "refund_not_reversible")
+	for range 2 {
+		tellFailed(t, w, p, first).Expect(http.StatusOK)
+	}
+	equal(t, "anomalies", notedAnomalies(w, p), []string{"refund_failed"})
+	equal(t, "the books, so far", w.Balance(ledger.Clearing("sandbox", "USD")), int64(300))
+	reverse(w.Owner, second).Refused(http.StatusConflict, "refund_not_reversible")
+	b := w.Browse(w.Console(), w.Owner)
+	b.Get("refunds/" + first.String() + "/").Expect(http.StatusOK).Shows("/refunds/" + first.String() + "/reverse/")
+	b.Get("refunds/" + second.String() + "/").Expect(http.StatusOK).Hides("/reverse/")
+	reverse(w.Viewer, first).Refused(http.StatusForbidden, "permission_denied")
+	neighbour.As(neighbour.Owner).Post(refundPath(first, "reverse/"), body("reason", "x")).Refused(http.StatusNotFound, "refund_not_found")
+	done := 0
+	for _, a := range atOnce(10, func(int) testkit.Answer { return reverse(w.Owner, first) }) {
+		if a.Status == http.StatusOK {
+			done++
+		}
+	}
+	equal(t, "taken back", done, 1)
+	equal(t, "status", w.As(w.Viewer).Get(refundPath(first, "")).Text("data.status"), "reversed")
+	equal(t, "open anomalies", w.As(w.Viewer).Get(base+"/payment-anomalies/").Expect(http.StatusOK).Int("count"), int64(0))
+	equal(t, "the books", w.Balance(ledger.Clearing("sandbox", "USD")), int64(700))
+	equal(t, "refunded", w.Payment(p).RefundedMinor, int64(300))
+	status(t, w, p, payments.StatusPartiallyRefunded)
+	w.AssertBooks(t)
+	refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusCreated)
+	tellFailed(t, w, p, second).Expect(http.StatusOK)
+	b.Get("payments/" + p.String() + "/").Shows("Refund failed after all")
+	reverse(w.Owner, second).Expect(http.StatusOK)
+	equal(t, "refunded in the end", w.Payment(p).RefundedMinor, int64(300))
+	w.AssertBooks(t)
+}

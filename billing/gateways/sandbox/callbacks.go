@@ -40,6 +40,7 @@ type envelope struct {
 	CapturedMinor   int64          `json:"captured_minor"`
 	RefundedMinor   int64          `json:"refunded_minor"`
 	FailureCode     string         `json:"failure_code,omitempty"`
+	Refund          string         `json:"refund,omitempty"` // that has failed, when the state is refund_failed
 }
 
 // queue writes what a token makes the sandbox say of an order.
@@ -75,7 +76,11 @@ func (g *Gateway) HandleCallback(_ context.Context, c gateways.Credentials, in g
 		return gateways.Message{}, fmt.Errorf("%w: not a message of the sandbox", gateways.ErrRefused)
 	}
 	o := order{ID: e.OrderID, State: e.State, Currency: e.Currency, AuthorisedMinor: e.AuthorisedMinor, CapturedMinor: e.CapturedMinor, RefundedMinor: e.RefundedMinor, FailureCode: e.FailureCode}
-	return gateways.Message{ReplayKey: e.ID, OrderID: e.OrderID, Reference: e.Reference, Result: o.result(), Answer: thank}, nil
+	r := o.result()
+	if e.Refund != "" {
+		r.Details["refund"] = e.Refund
+	}
+	return gateways.Message{ReplayKey: e.ID, OrderID: e.OrderID, Reference: e.Reference, Result: r, Answer: thank}, nil
 }
 
 func thank(taken error) gateways.Response {

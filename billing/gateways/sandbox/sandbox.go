@@ -125,7 +125,7 @@ func (g *Gateway) Release(ctx context.Context, c gateways.Credentials, o gateway
 
 // Refund implements gateways.Gateway. All refunds together never exceed what was captured.
 func (g *Gateway) Refund(ctx context.Context, c gateways.Credentials, o gateways.Operation) (gateways.Result, error) {
-	return g.operate(ctx, c, refund, o, func(_ context.Context, _ bun.Tx, paid *order) error {
+	r, err := g.operate(ctx, c, refund, o, func(_ context.Context, _ bun.Tx, paid *order) error {
 		if paid.State != gateways.StatePaid && paid.State != gateways.StatePartiallyRefunded || o.Amount.Currency != paid.Currency ||
 			o.Amount.Minor <= 0 || o.Amount.Minor > paid.CapturedMinor-paid.RefundedMinor {
 			return fmt.Errorf("%w: %d of %d %s is refunded, and the order is %s", gateways.ErrRefused, paid.RefundedMinor, paid.CapturedMinor, paid.Currency, paid.State)
@@ -137,6 +137,10 @@ func (g *Gateway) Refund(ctx context.Context, c gateways.Credentials, o gateways
 		}
 		return nil
 	})
+	if err == nil {
+		r.Details["refund"] = "sbr_" + o.Key
+	}
+	return r, err
 }
 
 func (g *Gateway) operate(ctx context.Context, c gateways.Credentials, operation string, o gateways.Operation, act func(context.Context, bun.Tx, *order) error) (gateways.Result, error) {

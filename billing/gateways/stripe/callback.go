@@ -70,7 +70,7 @@ func (e event) read(m *gateways.Message) error {
 				return "", nil, gateways.Result{}, nil
 			}
 			// money that had left comes back: there is no such step of a payment, so people look at it
-			return intentID(re.PaymentIntent), re.Metadata, gateways.Result{State: gateways.StateFailed, Details: map[string]any{"refund": re.ID, "refund_status": string(re.Status)},
+			return intentID(re.PaymentIntent), re.Metadata, gateways.Result{State: gateways.StateRefundFailed, Details: map[string]any{"refund": re.ID, "refund_status": string(re.Status)},
 				Failure: &gateways.Failure{Code: "refund_failed", Reason: string(re.FailureReason)}}, nil
 		})
 	}

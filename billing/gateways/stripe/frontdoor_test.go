@@ -280,7 +280,7 @@ func TestWebhooks(t *testing.T) {
 		equal(t, "anomalies", len(payment(id).List("data.anomalies")), 1)
 		equal(t, "kind", payment(id).Text("data.anomalies.0.kind"), "refunded_elsewhere")
 		tell(t, s, told("evt_failed", "refund.failed", `{"id":"re_1","status":"failed","payment_intent":"`+reference+`","failure_reason":"declined"}`)).Expect(http.StatusOK)
-		equal(t, "a refund that has failed", payment(id).Text("data.anomalies.1.kind"), "failed_after_success")
+		equal(t, "a refund that has failed", payment(id).Text("data.anomalies.1.kind"), "refund_failed")
 		equal(t, "refunds", s.Events("refund.succeeded"), []string{"refund.succeeded"})
 	})
 	s.AssertBooks(t)
