@@ -28,7 +28,7 @@ func TestGiven(t *testing.T) {
 		{"five percent more", "10.00", "11.34", "The bank's rate", ""},
 		{"five percent less", "10.00", "10.26", "The bank's fee", ""},
 		{"more than five percent less", "10.00", "10.25", "The bank's fee", "fx_amounts_disagree"},
-		{"one cent more of two", "0.02", "0.03", "The bank rounds up", ""},
+		{"one cent less of two", "0.02", "0.01", "The bank rounds down", ""},
 		{"two cents more of two", "0.02", "0.04", "The bank rounds up", "fx_amounts_disagree"},
 		{"another amount without a reason", "10.00", "10.79", "", "fx_reason_required"},
 		{"what the rate makes, without a reason", "10.00", "10.80", "", ""},

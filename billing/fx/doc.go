@@ -16,12 +16,14 @@
 //	fx_difference, target                    either   what he gets beyond or below that, when the bank's amount was stated
 //
 // Nobody converts at his own word alone (control.go): a rate counts when somebody else has recorded one like it of late, or
-// when who may change the tenant's settings says why; and what the bank is said to have given stays near what the rate makes.
+// when who may change the tenant's settings says why; what the bank is said to have given stays near what the rate makes; and what
+// both give an account above the rates of others is bounded for its conversions of a week together.
 //
 // Its inverse is its reversal, as a whole and once, as long as the customer still has what he got. Nothing is changed and
 // nothing is deleted. Members read the conversions of their account; rates are the staff's.
 //
 // It does not own credit: the ledger says what there is, and what it is spent on is for others.
 //
-// Lock order: idempotency key, then the account's two balances, as the ledger locks them.
+// Lock order: idempotency key, then the account's gains (advisory; only what gains something), then its two balances, as the
+// ledger locks them.
 package fx

@@ -20,12 +20,16 @@ var (
 	ErrTooLarge = errs.Invalid("fx_too_large", "The conversion is too large: no amount of it may be above {{.limit}}.")
 	// ErrGiven means that to_amount is too far from what the rate makes: a rate was mistaken, or an amount.
 	ErrGiven = errs.Invalid("fx_amounts_disagree", "The rate makes {{.computed}} {{.currency}} of it, and what the bank gave may be at most {{.percent}} % away from that.")
-	// ErrReason means that a conversion needs a reason: its amounts differ from its rate, or nobody else has recorded such a
-	// rate.
-	ErrReason = errs.Invalid("fx_reason_required", "Say why: what the bank gave differs from the rate, or nobody else has recorded such a rate.")
+	// ErrReason means that a conversion needs a reason: its amounts differ from its rate, nobody else has recorded such a
+	// rate, or the account gains more than others may give it.
+	ErrReason = errs.Invalid("fx_reason_required", "Say why: what the bank gave differs from the rate, nobody else has recorded such a rate, or the account's conversions gain too much.")
 	// ErrRateUnconfirmed means that the rate is the caller's word alone. Let somebody else record it, or an owner convert.
 	ErrRateUnconfirmed = errs.Forbidden("fx_rate_unconfirmed",
 		"Nobody but you has recorded a rate of these currencies in the last {{.days}} days that is at most {{.percent}} % away from this one. Let somebody else record it, or let an owner convert.")
+	// ErrGainExceeded means that an account's conversions would together give it too much above the rates of others. Let
+	// somebody else record the rate, by which it is measured then, or an owner convert.
+	ErrGainExceeded = errs.Conflict("fx_gain_exceeded",
+		"This account's conversions of the last {{.days}} days have gained {{.gained}} % above the rates that others have recorded, this one would gain {{.gain}} %, and together at most {{.percent}} % are allowed. Let somebody else record the rate, or let an owner convert and say why.")
 	// ErrNotPositive names an amount or rate of nothing or less.
 	ErrNotPositive = errs.Invalid("not_positive", "This must be more than zero.")
 	// ErrForms means that one amount was given in two forms that differ.

@@ -47,6 +47,7 @@ type Conversion struct {
 	RateAsOf        time.Time       `bun:"rate_as_of"`
 	Reason          string          `bun:"reason"`
 	CreatedAt       time.Time       `bun:"created_at,nullzero"`
+	Gain            decimal.Decimal `bun:"gain,type:numeric"` // what he got above what others' rate makes, as a part of that
 
 	// Of its reversal; zero and empty when there is none.
 	ReversedAt     time.Time `bun:"reversed_at,scanonly"`

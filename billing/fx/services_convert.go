@@ -42,14 +42,16 @@ type ConvertInput struct {
 	Stated *StatedRate
 	// Given is what the bank has really given; zero: what the rate makes of From. The difference is posted apart.
 	Given money.Money
-	// Reason must be there when Given differs, and when nobody else has recorded such a rate.
+	// Reason must be there when Given differs, when nobody else has recorded such a rate, and when the account gains more
+	// than others may give it.
 	Reason string
 	Once   *idempotency.Once
 }
 
 // Convert turns credit of a customer into credit of another currency (S1-58). It fails with ledger.ErrCreditExceeded when
-// there is not so much, with ErrGiven and ErrReason (checkGiven), and with ErrRateUnconfirmed (confirm). It needs
-// billing.reconcile, and tenant.manage for a rate that nobody else has recorded.
+// there is not so much, with ErrGiven and ErrReason (checkGiven), with ErrRateUnconfirmed (confirm) and with
+// ErrGainExceeded (checkGain). It needs billing.reconcile, and tenant.manage for a rate that nobody else has recorded and
+// for gains beyond what is allowed.
 func (s *Service) Convert(ctx context.Context, in ConvertInput) (ConversionResponse, error) {
 	var answer ConversionResponse
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -81,8 +83,14 @@ func (s *Service) convert(ctx context.Context, tx bun.Tx, in ConvertInput) (Conv
 		}
 		c.ToMinor, c.DifferenceMinor = in.Given.Minor, in.Given.Minor-o.amount.Minor
 	}
-	confirmed, err := confirm(ctx, tx, rate, in.From.Currency, in.To, s.now(), in.Reason)
+	judged, err := confirm(ctx, tx, rate, in.From.Currency, in.To, s.now(), in.Reason)
 	if err != nil {
+		return ConversionResponse{}, err
+	}
+	if c.Gain, err = c.gain(judged.measure); err != nil {
+		return ConversionResponse{}, err
+	}
+	if err := checkGain(ctx, tx, c); err != nil {
 		return ConversionResponse{}, err
 	}
 	if err := spendable(ctx, tx, c.AccountID, c.From(), c.To()); err != nil {
@@ -95,7 +103,7 @@ func (s *Service) convert(ctx context.Context, tx bun.Tx, in ConvertInput) (Conv
 		return ConversionResponse{}, fmt.Errorf("post conversion %s: %w", c.ID, err)
 	}
 	after := facts(c)
-	if after["rate_confirmed_by"] = confirmed; confirmed == uuid.Nil {
+	if after["rate_confirmed_by"] = judged.confirmedBy; judged.confirmedBy == uuid.Nil {
 		after["rate_confirmed_by"] = nil
 	}
 	err = s.tell(ctx, c, EventConverted, audit.Record{Action: "fx_conversion.create", After: after, Reason: c.Reason})
@@ -169,5 +177,5 @@ func (s *Service) tell(ctx context.Context, c *Conversion, event string, r audit
 // facts is what the audit log keeps of a conversion.
 func facts(c *Conversion) map[string]any {
 	return map[string]any{"from": newEventAmount(c.From()), "to": newEventAmount(c.To()), "difference": newEventAmount(c.Difference()), "rate": c.Rate.String(),
-		"rate_base": c.RateBase, "rate_source": c.RateSource, "rate_as_of": c.RateAsOf}
+		"rate_base": c.RateBase, "rate_source": c.RateSource, "rate_as_of": c.RateAsOf, "gain": c.Gain.String()}
 }

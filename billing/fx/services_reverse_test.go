@@ -153,7 +153,7 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	copyWith := func(changed string) error {
-		columns := "tenant_id, account_id, from_currency, from_minor, to_currency, to_minor, computed_minor, difference_minor, unrounded, rounding, rate, rate_base, rate_id, rate_source, rate_as_of"
+		columns := "tenant_id, account_id, from_currency, from_minor, to_currency, to_minor, computed_minor, difference_minor, unrounded, rounding, rate, rate_base, rate_id, rate_source, rate_as_of, gain"
 		column, value, _ := strings.Cut(changed, " = ")
 		return tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
 			_, err := tx.ExecContext(ctx, "INSERT INTO fx_conversions (id, "+columns+") SELECT gen_random_uuid(), "+strings.Replace(columns, column, value, 1)+" FROM fx_conversions WHERE tenant_id = ?", w.Tenant.ID)
@@ -166,7 +166,7 @@ func TestHistory(t *testing.T) {
 	for changed, constraint := range map[string]string{
 		"to_currency = 'EUR'": "fx_conversions_pair_check", "rate_base = 'JPY'": "fx_conversions_pair_check", "from_minor = 0": "from_minor_check", "difference_minor = 1": "fx_conversions_difference_check",
 		"rounding = 0.6": "fx_conversions_rounding_check", "rate = -1": "rate_check", "rate_source = ''": "rate_source_check", "account_id = gen_random_uuid()": "fx_conversions_account_fk",
-		"rate_id = gen_random_uuid()": "fx_conversions_rate_fk", "from_minor = 1000000000000001": "billed_minor_check",
+		"rate_id = gen_random_uuid()": "fx_conversions_rate_fk", "from_minor = 1000000000000001": "billed_minor_check", "gain = -0.1": "fx_conversions_gain_check",
 	} {
 		if err := copyWith(changed); err == nil || !strings.Contains(err.Error(), constraint) {
 			t.Errorf("%s: %v", changed, err)

@@ -28,7 +28,7 @@ func (v *views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/fx/conversions/", Staff: true, Permission: auth.BillingReconcile, Handler: v.convert,
 			Tag: "Exchange", Summary: "Turn a customer's credit into credit of another currency", NeedsKey: true, Request: ConvertRequest{}, Response: ConversionResponse{}, Status: http.StatusCreated,
 			Errors: []*errs.Error{accounts.ErrUnknownAccount, money.ErrUnknownCurrency, money.ErrInvalidAmount, money.ErrTooManyDigits, money.ErrOverflow, ErrNotPositive,
-				ErrForms, ErrSameCurrency, ErrUnknownRate, ErrRatePair, ErrRateTwice, ErrNoRate, ErrNothing, ErrTooLarge, ErrGiven, ErrReason, ErrRateUnconfirmed, ledger.ErrCreditExceeded, ledger.ErrBalanceTooLarge,
+				ErrForms, ErrSameCurrency, ErrUnknownRate, ErrRatePair, ErrRateTwice, ErrNoRate, ErrNothing, ErrTooLarge, ErrGiven, ErrReason, ErrRateUnconfirmed, ErrGainExceeded, ledger.ErrCreditExceeded, ledger.ErrBalanceTooLarge,
 				idempotency.ErrRequired, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodGet, Path: "/billing/fx/conversions/{id}/", Permission: auth.BillingView, Handler: v.conversion,
 			Tag: "Exchange", Summary: "One conversion", Response: ConversionResponse{}},
