@@ -96,7 +96,7 @@ func Get(ctx context.Context, db bun.IDB, id uuid.UUID) (*Conversion, error) {
 
 // conversions selects those that the caller may see, members their own, with their reversals.
 func conversions(ctx context.Context, q *bun.SelectQuery) *bun.SelectQuery {
-	q = q.ColumnExpr("c.*").ColumnExpr("v.created_at AS reversed_at, v.reason AS reversal_reason").
+	q = q.ColumnExpr("?TableColumns").ColumnExpr("v.created_at AS reversed_at, v.reason AS reversal_reason").
 		Join("LEFT JOIN fx_reversals AS v ON v.tenant_id = c.tenant_id AND v.conversion_id = c.id").Where("c.tenant_id = ?", tenancy.ID(ctx))
 	if p, ok := auth.From(ctx); ok && p.IsMember() {
 		q = q.Where("c.account_id = ?", p.AccountID)
