@@ -115,9 +115,27 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 	default:
 		said, _, err = s.ask(ctx, a, p, o, true)
 	}
+	if err == nil && p.Status == StatusPending && said.State == gateways.StateAwaitingCustomer && s.overdue(o) && a.Gateway.Capabilities().Release {
+		said, err = s.withdrawOrder(ctx, a, p, o, said)
+	}
 	_, err = s.conclude(ctx, o, said, err, sourceSweep)
 	return inItsTime(err)
 }
+
+// withdrawOrder has a provider give up an order that is about to be given up here: whoever pays it afterwards would have paid for nothing. said
+// is where it stands, and stays so when the provider has done it; what else it says is news.
+func (s *Service) withdrawOrder(ctx context.Context, a gateways.Access, p *Payment, o *order, said gateways.Result) (gateways.Result, error) {
+	released, err := attempt(ctx, func() (gateways.Result, error) {
+		return a.Gateway.Release(ctx, a.Credentials, gateways.Operation{Key: "expire-" + p.ID.String(), OrderID: p.ID, Reference: o.ProviderID, Amount: p.Amount()})
+	})
+	if err != nil || released.State != gateways.StateCancelled {
+		return released, err
+	}
+	return said, nil
+}
+
+// overdue says that an order has come to no end in its time.
+func (s *Service) overdue(o *order) bool { return s.now().Sub(o.CreatedAt) >= askFor }
 
 // postpone has an order that could not be looked up wait like one that has no news. ctx is the system's.
 func (s *Service) postpone(ctx context.Context, id uuid.UUID) error {
@@ -156,7 +174,7 @@ func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order, hea
 	default:
 		return nil
 	}
-	if s.now().Sub(o.CreatedAt) < askFor {
+	if !s.overdue(o) {
 		return nil
 	}
 	if !heard {

@@ -132,6 +132,17 @@ func TestSweep(t *testing.T) {
 			t.Errorf("it was asked for %d times", asked)
 		}
 		equal(t, "events", events(w), []string{"created", "updated", "expired", "updated"})
+		equal(t, "at the provider", count(t, "SELECT count(*) FROM sandbox_orders WHERE tenant_id = ? AND id = ? AND state = 'cancelled'", w.Tenant.ID, id), 1) // nobody can pay it any more
+	})
+	t.Run("the payer pays while it is given up", func(t *testing.T) {
+		t.Parallel()
+		w := charged(t)
+		inv := w.OpenInvoice("10.00")
+		id := idOf(w.As(w.Member).Post(charges, order("tok_3ds", "invoice_id", inv.ID)).Expect(http.StatusCreated))
+		w.As(w.Owner).Post(base+"/sandbox/orders/"+id.String()+"/complete/", body("approve", true)).Expect(http.StatusOK)
+		later(t, w, 49*time.Hour)
+		status(t, w, id, payments.StatusSucceeded)
+		w.AssertBooks(t)
 	})
 	t.Run("who began it has died before he asked, it is cancelled, and the provider is slow to know", func(t *testing.T) {
 		t.Parallel()
