@@ -119,7 +119,8 @@ type UpdateInput struct {
 	HourlyPayments               *int
 }
 
-// Update changes the settings of the caller's tenant. It needs tenant.manage.
+// Update changes the settings of the caller's tenant. It needs tenant.manage. With another currency it wants the limits that there are anew,
+// since they are amounts of it: web.ErrRequired.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (*Tenant, error) {
 	var t *Tenant
 	err := InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
@@ -160,6 +161,19 @@ func (in UpdateInput) apply(t *Tenant) error {
 		currency, err := money.ParseCurrency(*in.DefaultCurrency)
 		if err != nil {
 			fields.Add("default_currency", money.ErrUnknownCurrency)
+		}
+		if currency != t.DefaultCurrency { // limits are amounts of it: what stays would mean something else
+			for name, kept := range map[string]bool{
+				"two_approval_threshold":     t.TwoApprovalThresholdMinor != nil && in.TwoApprovalThresholdMinor == nil,
+				"two_refund_approvals_above": t.TwoRefundApprovalsAboveMinor != nil && in.TwoRefundApprovalsAboveMinor == nil,
+				"write_off_tolerance":        t.WriteOffToleranceMinor != 0 && in.WriteOffToleranceMinor == nil,
+				"payment_limit":              t.PaymentLimitMinor != nil && in.PaymentLimitMinor == nil,
+				"daily_limit":                t.DailyLimitMinor != nil && in.DailyLimitMinor == nil,
+			} {
+				if kept {
+					fields.Add(name, web.ErrRequired)
+				}
+			}
 		}
 		t.DefaultCurrency = currency
 	}

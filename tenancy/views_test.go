@@ -39,3 +39,27 @@ func TestUpdate_limits(t *testing.T) {
 		}
 	}
 }
+
+// TestUpdate_currency: limits are amounts of the tenant's currency, and none becomes another one by itself.
+func TestUpdate_currency(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	owner := w.As(w.Owner)
+	const path = billingtest.Base + "/tenant/"
+	limits := map[string]any{"payment_limit": 50, "daily_limit": 50, "two_approval_threshold": 50, "two_refund_approvals_above": 50, "write_off_tolerance": 50}
+	owner.Patch(path, map[string]any{"default_currency": "EUR"}).Expect(http.StatusOK)
+	owner.Patch(path, limits).Expect(http.StatusOK)
+	refused := owner.Patch(path, map[string]any{"default_currency": "JPY", "payment_limit": 5000}).Refused(http.StatusBadRequest, "validation_failed")
+	if got := len(refused.At("errors").(map[string]any)); got != len(limits)-1 {
+		t.Errorf("%d limits are missing, want all but one: %s", got, refused.Raw)
+	}
+	if got := owner.Get(path); got.Text("data.default_currency") != "EUR" || got.Text("data.payment_limit") != "50.00" {
+		t.Errorf("afterwards: %s", got.Raw)
+	}
+	owner.Patch(path, map[string]any{"default_currency": "EUR"}).Expect(http.StatusOK)
+	limits["default_currency"], limits["two_approval_threshold"] = "JPY", nil
+	owner.Patch(path, limits).Expect(http.StatusOK)
+	if got := owner.Get(path); got.Text("data.payment_limit") != "50" || got.At("data.two_approval_threshold") != nil {
+		t.Errorf("in yen: %s", got.Raw)
+	}
+}
