@@ -127,7 +127,7 @@ func (f *Form) file(ctx context.Context, part *multipart.Part, field string, max
 		return web.ErrUnknownField.At(part.FormName())
 	}
 	name := originalName(part)
-	if carddata.Holds(name) {
+	if namesCard(name) {
 		return web.ErrCardData.At(field)
 	}
 	if len(f.Files) == maxFiles {
@@ -160,6 +160,14 @@ func originalName(part *multipart.Part) string {
 	return params["filename"]
 }
 
+// namesCard looks for a card number in a name as it was sent, and as it is stored: what SafeFilename leaves out may have
+// stood between the pieces of one, and an ending that is kept may come to stand behind others. In between, since a cut
+// leaves all but a digit of a number that was whole.
+func namesCard(name string) bool {
+	plain := plainFilename(name)
+	return carddata.Holds(name) || carddata.Holds(plain) || carddata.Holds(shortFilename(plain))
+}
+
 func formError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
@@ -172,7 +180,9 @@ func formError(err error) error {
 
 // SafeFilename makes a sender's file name one to keep and show: the last part, should it be a path of any system, without
 // characters that control a terminal or turn the direction of writing, and at most 200 bytes, its ending preserved.
-func SafeFilename(name string) string {
+func SafeFilename(name string) string { return shortFilename(plainFilename(name)) }
+
+func plainFilename(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == utf8.RuneError {
@@ -180,7 +190,10 @@ func SafeFilename(name string) string {
 		}
 		return c
 	}, strings.ToValidUTF8(name, ""))
-	name = strings.Trim(name, " .")
+	return strings.Trim(name, " .")
+}
+
+func shortFilename(name string) string {
 	if len(name) <= maxFilename {
 		return name
 	}

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"countersign/billing/evidence"
+	"countersign/internal/carddata"
 	"countersign/internal/errs"
 	"countersign/internal/web"
 )
@@ -125,6 +126,57 @@ func TestReceiveForm(t *testing.T) {
 		if _, err := evidence.ReceiveForm(r, "f", 1); !errors.Is(err, evidence.ErrTooLarge) || body.read > evidence.MaxSize+(1<<18) {
 			t.Errorf("got %v after %d bytes", err, body.read)
 		}
+	})
+}
+
+// What is asked is the name that is stored: characters that are left out of it, and the middle of a long one, must not
+// have kept the pieces of a card number apart (S1-14).
+func TestReceiveForm_cardsInNames(t *testing.T) {
+	t.Parallel()
+	groups := func(between string) string { return strings.Join([]string{"4242", "4242", "4242", "4242"}, between) }
+	long := strings.Repeat("a", 400)
+	for name, header := range map[string]string{
+		"as it is":                                    `filename="` + groups("") + `.png"`,
+		"between blanks":                              `filename="scan ` + groups(" ") + `.png"`,
+		"divided by characters that control":          `filename*=UTF-8''` + groups("%01%01%01%01") + `.png`,
+		"divided by breaks of lines and paragraphs":   `filename*=UTF-8''` + groups(strings.Repeat("%E2%80%A8%E2%80%A9", 2)) + `.png`,
+		"divided by bytes that are no text":           `filename="` + groups("\xff\xff\xff\xff") + `.png"`,
+		"divided by signs for such bytes":             `filename="` + groups("\ufffd\ufffd\ufffd\ufffd") + `.png"`,
+		"behind what a name is cut to":                `filename="` + long + " " + groups(" ") + `.png"`,
+		"that loses a digit where the name is cut":    `filename*=UTF-8''` + long[:180] + "%20" + groups("%01%01%01%01") + `.png`,
+		"whose end is the name's ending":              `filename="` + long[:180] + ` 4242.4242.4242` + long + `.4242"`,
+		"that is the beginning of a longer number":    `filename="` + long[:179] + " " + groups("") + `999999.png"`,
+		"in a name without an ending of a usual size": `filename="` + groups("\xff\xff\xff\xff") + `.` + long[:30] + `"`,
+	} {
+		t.Run("refuses a card number "+name, func(t *testing.T) {
+			t.Parallel()
+			part := "Content-Disposition: form-data; name=\"f\"; " + header + "\r\nContent-Type: image/png\r\n\r\n" + smallPDF
+			form, err := evidence.ReceiveForm(formRequest(t, part), "f", 1)
+			if e := errs.As(err); !errors.Is(err, web.ErrCardData) || len(e.Fields["f"]) != 1 || len(e.Fields) != 1 {
+				t.Errorf("got %v, %v", form, err)
+			}
+		})
+	}
+
+	t.Run("takes whatever name holds none, stores none and gives none back", func(t *testing.T) {
+		t.Parallel()
+		rapid.Check(t, func(rt *rapid.T) {
+			pieces := rapid.SampledFrom([]string{"4242", "42", "4", ".", "%20", "-", "a", "%01", "%E2%80%A8", "%FF", "%E2%80%8B", "%C3%A9", long[:60]})
+			name := strings.Join(rapid.SliceOfN(pieces, 1, 40).Draw(rt, "name"), "")
+			form, err := evidence.ReceiveForm(formRequest(t, "Content-Disposition: form-data; name=f; filename*=UTF-8''"+name+"\r\n\r\n"+smallPDF), "f", 1)
+			if errors.Is(err, web.ErrCardData) {
+				return
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+			defer form.Close()
+			stored := form.Files[0].Filename
+			plain, _, _ := strings.Cut(evidence.Disposition("attachment", stored, evidence.TypePDF), "; filename*=")
+			if carddata.Holds(stored) || carddata.Holds(plain) {
+				rt.Errorf("%q is stored as %q and served as %q", name, stored, plain)
+			}
+		})
 	})
 }
 

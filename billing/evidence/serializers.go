@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"countersign/internal/auth"
+	"countersign/internal/carddata"
 	"countersign/internal/web"
 )
 
@@ -80,6 +81,7 @@ func disposition(kind string, e *Evidence) string {
 		}
 		return c
 	}, name)
+	ascii = carddata.Mask(ascii) // the letters that are replaced may have kept digits apart
 	value := mime.FormatMediaType(kind, map[string]string{"filename": ascii})
 	if ascii != name {
 		value += "; filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
