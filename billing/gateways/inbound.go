@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -98,18 +99,7 @@ var credentialHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization
 func (s *Service) Receive(ctx context.Context, a Access, in Callback, m Message) (*Inbound, error) {
 	e := &Inbound{TenantID: tenancy.ID(ctx), ID: uuid.Must(uuid.NewV7()), ConfigID: a.ConfigID, Gateway: a.Name, Mode: a.Credentials.Mode,
 		ReplayKey: replayKey(m.ReplayKey), Status: InboundReceived}
-	header := in.Header.Clone()
-	for _, name := range credentialHeaders {
-		if header.Get(name) != "" {
-			header.Set(name, "checked and not kept")
-		}
-	}
-	for _, values := range header {
-		for i := range values {
-			values[i] = carddata.Said(values[i])
-		}
-	}
-	beside, err := json.Marshal(around{Method: in.Method, Path: carddata.Said(in.Path), Query: carddata.Said(in.Query), Peer: in.Peer, Header: header})
+	beside, err := json.Marshal(around{Method: in.Method, Path: carddata.Said(in.Path), Query: carddata.Said(in.Query), Peer: in.Peer, Header: keptHeader(in.Header)})
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +121,22 @@ func (s *Service) Receive(ctx context.Context, a Access, in Callback, m Message)
 		return nil, err
 	}
 	return stored, nil
+}
+
+// keptHeader is what is stored of a callback's headers: not what proves who sends it, and no card data, in names neither.
+func keptHeader(given http.Header) http.Header {
+	kept := http.Header{}
+	for name, values := range given {
+		for _, value := range values {
+			switch {
+			case slices.Contains(credentialHeaders, http.CanonicalHeaderKey(name)):
+				kept.Set(name, "checked and not kept")
+			case !carddata.Named(name, value):
+				kept.Add(carddata.Said(name), carddata.Said(value))
+			}
+		}
+	}
+	return kept
 }
 
 // replayKey is a provider's key as it is stored.
@@ -177,28 +183,20 @@ func (s *Service) Finish(ctx context.Context, e *Inbound, o Outcome) {
 		o.Response.Status, o.Response.ContentType, o.Response.Body, s.now()))
 }
 
+// maxNote is how many bytes of a note are kept.
+const maxNote = 500
+
 // Fail notes in a transaction of its own that a message had no effect, because of why. What has had its effect meanwhile
 // stays as it is.
 func (s *Service) Fail(ctx context.Context, id uuid.UUID, why error) error {
 	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewUpdate().Model((*Inbound)(nil)).Set("status = ?", InboundFailed).Set("attempts = ie.attempts + 1").Set("note = ?", cutNote(carddata.Said(why.Error()))).
+		_, err := tx.NewUpdate().Model((*Inbound)(nil)).Set("status = ?", InboundFailed).Set("attempts = ie.attempts + 1").Set("note = ?", carddata.Excerpt(carddata.Said(why.Error()), maxNote)).
 			Where("ie.tenant_id = ?", tenancy.ID(ctx)).Where("ie.id = ?", id).Where("ie.status IN (?, ?)", InboundReceived, InboundFailed).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("note that a callback failed: %w", err)
 		}
 		return nil
 	})
-}
-
-// cutNote keeps the beginning of a text, which PostgreSQL can store.
-func cutNote(text string) string {
-	out := []rune{}
-	for _, c := range text {
-		if c != 0 && len(out) < 500 {
-			out = append(out, c)
-		}
-	}
-	return string(out)
 }
 
 // ReopenInbound gives a stored message as it came, but for card data, to handle it once more. Its signature may be too old by now: it was checked.

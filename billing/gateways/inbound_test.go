@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -200,8 +201,8 @@ func TestInbound(t *testing.T) {
 		t.Parallel()
 		i := newInbox(t)
 		const card = "4242 4242 4242 4242"
-		e, err := i.Gateways.Receive(i.ctx, i.access, gateways.Callback{Path: card, Query: "q=" + card, Header: http.Header{"X-Card": {card}}, Body: []byte(`{"pan":"` + card + `","cvv":"123","a":"` + card + `"}`)},
-			gateways.Message{ReplayKey: "m1"})
+		e, err := i.Gateways.Receive(i.ctx, i.access, gateways.Callback{Path: card, Query: "q=" + card, Body: []byte(`{"pan":"` + card + `","cvv":"123","a":"` + card + `"}`),
+			Header: http.Header{"X-Card": {card}, "4242-4242-4242-4242": {"a"}, "Cvv": {"123"}, "X-Kept": {"a", "b"}}}, gateways.Message{ReplayKey: "m1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,8 +210,25 @@ func TestInbound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := gateways.Callback{Path: "[card number]", Query: "q=[card number]", Header: http.Header{"X-Card": {"[card number]"}}, Body: []byte(`{"a":"[card number]"}`), Arrived: again.Arrived}
+		want := gateways.Callback{Path: "[card number]", Query: "q=[card number]", Body: []byte(`{"a":"[card number]"}`), Arrived: again.Arrived,
+			Header: http.Header{"X-Card": {"[card number]"}, "[card number]": {"a"}, "X-Kept": {"a", "b"}}}
 		if diff := cmp.Diff(want, again); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("why it had no effect is noted in short, without card data and as it is kept", func(t *testing.T) { // S1-14
+		t.Parallel()
+		i := newInbox(t)
+		for key, why := range map[string]string{"m1": strings.ReplaceAll("4242-4242-4242-4242 cvv 123", "-", "\x00\x00\x00\x00"),
+			"m2": strings.Repeat("x", 483) + " 4242424242424242999999"} {
+			if err := i.Gateways.Fail(i.ctx, i.receive(t, key).ID, errors.New(why)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []string{"m1 failed [card number] cvv [security code]", "m2 failed " + strings.Repeat("x", 483) + " [card number]"}
+		got := i.shown(t, "?status=failed")
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
 	})

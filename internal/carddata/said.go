@@ -7,6 +7,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
+	"unicode/utf8"
 )
 
 // securityCode finds a security code behind its name, as people and machines write it into a sentence.
@@ -16,6 +18,19 @@ var securityCode = regexp.MustCompile(`(?i)((?:\b(?:cvv2?|cvc2?|cvn2?|cav2|csc)|
 // as Mask does, and without the security codes that it names. Text without either is given back as it is.
 func Said(text string) string {
 	return Mask(securityCode.ReplaceAllString(text, "${1}[security code]${2}"))
+}
+
+// Excerpt gives the beginning of what somebody else has said, to be stored: at most n bytes of text that PostgreSQL can
+// hold, without card numbers.
+func Excerpt(text string, n int) string {
+	text = Mask(strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", ""))
+	if len(text) <= n {
+		return text
+	}
+	for !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return Mask(text[:n]) // the beginning of a longer number may be a card's
 }
 
 // Clean gives JSON, as package json decodes it with or without UseNumber, without card data: texts, numbers and keys are

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"countersign/internal/carddata"
 )
@@ -31,6 +32,41 @@ func TestSaid(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
+}
+
+func TestExcerpt(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ text, want string }{
+		"leaves what is short as it is":                 {"declined, রশিদ", "declined, রশিদ"},
+		"cuts between characters":                       {strings.Repeat("x", 38) + "রশিদ", strings.Repeat("x", 38)},
+		"leaves nothing that PostgreSQL refuses":        {"a\x00b\xff", "ab?"},
+		"masks a number":                                {"declined: " + number, "declined: [card number]"},
+		"masks a number that lacks what cannot be kept": {strings.ReplaceAll(number, " ", "\x00\x00\x00\x00"), "[card number]"},
+		"masks a number before it cuts it":              {strings.Repeat("x", 24) + " " + number, strings.Repeat("x", 24) + " [card number]"},
+		"masks a number that the cut makes of a longer": {strings.Repeat("x", 23) + " 4242424242424242999999", strings.Repeat("x", 23) + " [card number]"},
+		"masks a number that the cut takes from a word": {strings.Repeat("x", 23) + " 4242424242424242AB7", strings.Repeat("x", 23) + " [card number]"},
+		"cuts what it has masked, and leaves no digit":  {strings.Repeat("x", 34) + " " + number, strings.Repeat("x", 34) + " [card"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := carddata.Excerpt(tt.text, 40); got != tt.want {
+				t.Errorf("%q becomes %q, want %q", tt.text, got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzExcerpt: whatever is cut wherever, what is kept is short and holds no card number.
+func FuzzExcerpt(f *testing.F) {
+	for _, text := range []string{"", number, "x 4242424242424242999999", "4242\x00\x00\x00\x004242\xff4242 4242", "৪২৪২৪২৪২৪২৪২৪২৪২"} {
+		f.Add(text, 16)
+	}
+	f.Fuzz(func(t *testing.T, text string, n int) {
+		n = max(0, n)
+		if got := carddata.Excerpt(text, n); len(got) > n || !utf8.ValidString(got) || strings.Contains(got, "\x00") || carddata.Holds(got) {
+			t.Fatalf("%q becomes %q", text, got)
+		}
+	})
 }
 
 func TestCleanJSON(t *testing.T) {

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -178,17 +176,7 @@ func end(ctx context.Context, tx bun.Tx, r Run, query string, args ...any) error
 // maxReason is how many bytes of an error are kept: enough to see what is wrong, too little for a dump of data.
 const maxReason = 500
 
-func brief(reason string) string {
-	reason = carddata.Mask(strings.ReplaceAll(strings.ToValidUTF8(reason, "?"), "\x00", "")) // a provider may give back what it was sent
-	if len(reason) <= maxReason {
-		return reason
-	}
-	cut := maxReason
-	for !utf8.RuneStart(reason[cut]) {
-		cut--
-	}
-	return reason[:cut]
-}
+func brief(reason string) string { return carddata.Excerpt(reason, maxReason) } // a provider may give back what it was sent
 
 func tenantOf(ctx context.Context) uuid.UUID { return database.ScopeFrom(ctx).TenantID }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/auth"
 	"countersign/internal/errs"
 	"countersign/internal/web"
 )
@@ -116,6 +117,26 @@ func TestCheckForm_cards(t *testing.T) {
 	}
 	if err := web.CheckForm(url.Values{"text": {"4242"}}); err != nil {
 		t.Errorf("four digits are refused: %v", err)
+	}
+}
+
+// The name of a caller's program is stored beside what he does (S1-14).
+func TestRequestID_cards(t *testing.T) {
+	t.Parallel()
+	for sent, want := range map[string]string{
+		"Browser/1.0":                                        "Browser/1.0",
+		"Browser/1.0 " + card:                                "Browser/1.0 [card number]",
+		"4242\xff\xff\xff\xff4242":                           "4242?4242",
+		strings.Repeat("b", 284) + " 4242424242424242":       strings.Repeat("b", 284) + " [card number]",
+		strings.Repeat("b", 283) + " 4242424242424242999999": strings.Repeat("b", 283) + " [card number]",
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("User-Agent", sent)
+		web.RequestID(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if got := auth.RequestFrom(r.Context()).UserAgent; got != want {
+				t.Errorf("%q is kept as %q, want %q", sent, got, want)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), r)
 	}
 }
 

@@ -28,7 +28,7 @@ func RequestID(trustedProxies []netip.Prefix) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := uuid.Must(uuid.NewV7()).String()
 			w.Header().Set("X-Request-ID", id)
-			ctx := auth.WithRequest(r.Context(), auth.Request{ID: id, IP: clientIP(r, trustedProxies), UserAgent: carddata.Mask(cut(r.UserAgent(), 300))})
+			ctx := auth.WithRequest(r.Context(), auth.Request{ID: id, IP: clientIP(r, trustedProxies), UserAgent: carddata.Excerpt(r.UserAgent(), 300)})
 			ctx = i18n.With(ctx, i18n.Choose(r.Header.Get("Accept-Language")))
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})

@@ -17,6 +17,7 @@ import (
 	"countersign/billing/gateways"
 	"countersign/billing/money"
 	"countersign/internal/apps"
+	"countersign/internal/carddata"
 	"countersign/tenancy"
 )
 
@@ -26,6 +27,7 @@ const SignatureHeader = "Sandbox-Signature"
 const (
 	deliverBatch = 50
 	maxAttempts  = 8
+	maxError     = 500              // bytes that are kept of why a callback was not taken
 	lease        = 30 * time.Second // after which a callback whose deliverer has vanished is sent again
 )
 
@@ -167,7 +169,7 @@ func (g *Gateway) mark(ctx context.Context, m *message, failure error) error {
 	if failure == nil {
 		m.DeliveredAt = &now
 	} else {
-		m.LastError = failure.Error()
+		m.LastError = carddata.Excerpt(failure.Error(), maxError)
 		if m.Attempts < maxAttempts {
 			next := now.Add(time.Second << m.Attempts)
 			m.NextAt = &next
