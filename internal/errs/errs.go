@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -175,15 +176,20 @@ type Fields struct{ found map[string][]Problem }
 // faults would make an answer much larger than itself.
 const maxFields = 100
 
-// Add blames field with the sentence of problem.
+// Full says that no further field is blamed. Whoever finds more need not make up their names.
+func (f *Fields) Full() bool { return len(f.found) == maxFields }
+
+// Add blames field with the sentence of problem, and with each sentence once.
 func (f *Fields) Add(field string, problem *Error) {
 	if f.found == nil {
 		f.found = map[string][]Problem{}
 	}
-	if f.found[field] == nil && len(f.found) == maxFields {
+	told, blamed := f.found[field]
+	same := func(p Problem) bool { return p.Code == problem.Code && p.Sentence() == problem.Sentence() }
+	if !blamed && f.Full() || slices.ContainsFunc(told, same) {
 		return
 	}
-	f.found[field] = append(f.found[field], problem.Problem)
+	f.found[field] = append(told, problem.Problem)
 }
 
 // Err is nil when nothing was added, and ErrValidation with the fields otherwise.

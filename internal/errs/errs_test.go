@@ -65,6 +65,7 @@ func TestFields(t *testing.T) {
 	}
 	fields.Add("a", errLimit.With("limit", 1))
 	fields.Add("a", errLimit.With("limit", 2))
+	fields.Add("a", errLimit.With("limit", 2)) // has been said
 	fields.Add("b", errLimit)
 	got := errs.As(fields.Err())
 	if !errors.Is(got, errs.ErrValidation) || len(got.Fields) != 2 || len(got.Fields["a"]) != 2 || got.Fields["a"][1].Sentence() != "At most 2." {
@@ -72,5 +73,21 @@ func TestFields(t *testing.T) {
 	}
 	if errs.ErrValidation.Fields != nil {
 		t.Error("the shared error was changed")
+	}
+}
+
+// A body of nothing but faults must not make an answer larger than itself.
+func TestFields_bounds(t *testing.T) {
+	t.Parallel()
+	var fields errs.Fields
+	for i := range 1000 {
+		if fields.Full() != (i >= 100) {
+			t.Fatalf("after %d fields it says that it is full: %t", i, fields.Full())
+		}
+		fields.Add(fmt.Sprint(i), errLimit)
+		fields.Add("0", errLimit)
+	}
+	if got := errs.As(fields.Err()).Fields; len(got) != 100 || len(got["0"]) != 1 {
+		t.Errorf("blames %d fields, and the first %d times", len(got), len(got["0"]))
 	}
 }

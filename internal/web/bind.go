@@ -61,7 +61,7 @@ func Decode(r *http.Request, dst any) error {
 	var fields faults
 	body := reader{dec: json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody)), fields: &fields}
 	body.dec.UseNumber()
-	tree, err := body.value("", "", 0)
+	tree, err := body.value(nil, "", 0)
 	if err == nil {
 		if _, trailing := body.dec.Token(); trailing != io.EOF {
 			err = errors.New("something follows the object")
@@ -110,7 +110,7 @@ func isEmpty(r *http.Request) bool {
 }
 
 func bind(object map[string]any, dst any, fields *faults) error {
-	bindStruct(object, reflect.ValueOf(dst).Elem(), "", fields)
+	bindStruct(object, reflect.ValueOf(dst).Elem(), nil, fields)
 	if err := fields.err(); err != nil {
 		return err
 	}
@@ -186,8 +186,8 @@ type reader struct {
 	values int
 }
 
-// value reads what follows. Path is where it stands, and name the key under which.
-func (b *reader) value(path, name string, depth int) (any, error) {
+// value reads what follows at a place; name is the key under which it stands.
+func (b *reader) value(at *place, name string, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("it is nested too deeply")
 	}
@@ -200,18 +200,18 @@ func (b *reader) value(path, name string, depth int) (any, error) {
 	}
 	switch token {
 	case json.Delim('['):
-		return b.list(path, name, depth)
+		return b.list(at, name, depth)
 	case json.Delim('{'):
-		return b.object(path, depth)
+		return b.object(at, depth)
 	}
-	b.fields.checkCards(path, name, token)
+	b.fields.checkCards(at, name, token)
 	return token, nil
 }
 
-func (b *reader) list(path, name string, depth int) (any, error) {
+func (b *reader) list(at *place, name string, depth int) (any, error) {
 	list := []any{}
 	for b.dec.More() {
-		v, err := b.value(join(path, strconv.Itoa(len(list))), name, depth+1)
+		v, err := b.value(at.item(len(list)), name, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -221,34 +221,25 @@ func (b *reader) list(path, name string, depth int) (any, error) {
 	return list, err
 }
 
-func (b *reader) object(path string, depth int) (any, error) {
+func (b *reader) object(at *place, depth int) (any, error) {
 	object := map[string]any{}
 	for b.dec.More() {
 		key, err := b.dec.Token()
 		if err != nil {
 			return nil, err
 		}
-		name := b.fields.checkName(path, key.(string))
-		v, err := b.value(join(path, name), name, depth+1)
+		name := b.fields.checkName(at, key.(string))
+		v, err := b.value(at.under(name), name, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		if _, dup := object[name]; dup {
-			b.fields.add(join(path, name), ErrDuplicateField)
+			b.fields.add(at.under(name), ErrDuplicateField)
 		}
 		object[name] = v
 	}
 	_, err := b.dec.Token()
 	return object, err
-}
-
-// join makes the path under which a fault is reported. A name is the sender's own and is not given back at any length.
-func join(path, name string) string {
-	name = cut(name, maxName)
-	if path == "" {
-		return name
-	}
-	return path + "." + name
 }
 
 // snake turns camelCase into snake_case and leaves snake_case as it is.
@@ -266,7 +257,7 @@ func snake(name string) string {
 	return b.String()
 }
 
-func bindStruct(object map[string]any, dst reflect.Value, path string, fields *faults) {
+func bindStruct(object map[string]any, dst reflect.Value, at *place, fields *faults) {
 	known, nulls := map[string]reflect.Value{}, map[string]string{}
 	for i := range dst.NumField() {
 		tag := dst.Type().Field(i).Tag
@@ -284,11 +275,11 @@ func bindStruct(object map[string]any, dst reflect.Value, path string, fields *f
 		}
 		switch {
 		case !ok:
-			fields.add(join(path, key), ErrUnknownField)
+			fields.add(at.under(key), ErrUnknownField)
 		case seen[name]:
-			fields.add(join(path, name), ErrDuplicateField)
+			fields.add(at.under(name), ErrDuplicateField)
 		case value != nil: // null is the same as absent
-			bindValue(value, field, join(path, name), fields)
+			bindValue(value, field, at.under(name), fields)
 		}
 		seen[name] = true
 	}
@@ -300,10 +291,10 @@ var (
 	anythingType = reflect.TypeFor[Anything]()
 )
 
-func bindValue(value any, dst reflect.Value, path string, fields *faults) {
+func bindValue(value any, dst reflect.Value, at *place, fields *faults) {
 	if dst.Kind() == reflect.Pointer {
 		dst.Set(reflect.New(dst.Type().Elem()))
-		bindValue(value, dst.Elem(), path, fields)
+		bindValue(value, dst.Elem(), at, fields)
 		return
 	}
 	switch dst.Type() {
@@ -314,16 +305,16 @@ func bindValue(value any, dst reflect.Value, path string, fields *faults) {
 		case json.Number:
 			dst.SetString(v.String())
 		default:
-			fields.add(path, ErrWrongType.With("expected", "a number"))
+			fields.add(at, ErrWrongType.With("expected", "a number"))
 		}
 		return
 	case freeFormType:
 		object, ok := value.(map[string]any)
 		if !ok {
-			fields.add(path, ErrWrongType.With("expected", "an object"))
+			fields.add(at, ErrWrongType.With("expected", "an object"))
 			return
 		}
-		checkTexts(object, path, fields)
+		checkTexts(object, at, fields)
 		dst.Set(reflect.ValueOf(FreeForm(object)))
 		return
 	}
@@ -335,52 +326,52 @@ func bindValue(value any, dst reflect.Value, path string, fields *faults) {
 	case reflect.String:
 		v, ok := value.(string)
 		if !ok {
-			fields.add(path, ErrWrongType.With("expected", "a text"))
+			fields.add(at, ErrWrongType.With("expected", "a text"))
 			return
 		}
-		checkTexts(v, path, fields)
+		checkTexts(v, at, fields)
 		dst.SetString(strings.TrimSpace(v))
 	case reflect.Bool:
 		v, ok := value.(bool)
 		if !ok {
-			fields.add(path, ErrWrongType.With("expected", "true or false"))
+			fields.add(at, ErrWrongType.With("expected", "true or false"))
 			return
 		}
 		dst.SetBool(v)
 	case reflect.Int, reflect.Int64:
 		n, ok := integer(value)
 		if !ok {
-			fields.add(path, ErrWrongType.With("expected", "a whole number"))
+			fields.add(at, ErrWrongType.With("expected", "a whole number"))
 			return
 		}
 		dst.SetInt(n)
 	case reflect.Struct:
 		object, ok := value.(map[string]any)
 		if !ok {
-			fields.add(path, ErrWrongType.With("expected", "an object"))
+			fields.add(at, ErrWrongType.With("expected", "an object"))
 			return
 		}
-		bindStruct(object, dst, path, fields)
+		bindStruct(object, dst, at, fields)
 	case reflect.Slice:
-		bindSlice(value, dst, path, fields)
+		bindSlice(value, dst, at, fields)
 	default:
-		panic("web: cannot bind a " + dst.Type().String() + " at " + path)
+		panic("web: cannot bind a " + dst.Type().String() + " at " + at.String())
 	}
 }
 
-func bindSlice(value any, dst reflect.Value, path string, fields *faults) {
+func bindSlice(value any, dst reflect.Value, at *place, fields *faults) {
 	list, ok := value.([]any)
 	if !ok {
-		fields.add(path, ErrWrongType.With("expected", "a list"))
+		fields.add(at, ErrWrongType.With("expected", "a list"))
 		return
 	}
 	dst.Set(reflect.MakeSlice(dst.Type(), len(list), len(list)))
 	for i, v := range list {
 		if v == nil {
-			fields.add(join(path, strconv.Itoa(i)), ErrWrongType.With("expected", "a value, not null"))
+			fields.add(at.item(i), ErrWrongType.With("expected", "a value, not null"))
 			continue
 		}
-		bindValue(v, dst.Index(i), join(path, strconv.Itoa(i)), fields)
+		bindValue(v, dst.Index(i), at.item(i), fields)
 	}
 }
 
@@ -395,30 +386,30 @@ func integer(value any) (int64, bool) {
 }
 
 // checkTexts refuses, in a text or anywhere in free-form data, what must never be stored.
-func checkTexts(value any, path string, fields *faults) {
+func checkTexts(value any, at *place, fields *faults) {
 	switch v := value.(type) {
 	case string:
 		switch {
 		case !utf8.ValidString(v) || strings.ContainsFunc(v, isControl):
-			fields.add(path, ErrBadText)
+			fields.add(at, ErrBadText)
 		case holdsAccountWithPIN(v):
-			fields.add(path, ErrSecretData)
+			fields.add(at, ErrSecretData)
 		}
 	case json.Number:
 		switch text := v.String(); {
 		case len(text) > maxNumber || strings.ContainsAny(text, "eE"): // PostgreSQL does not store 1e999999
-			fields.add(path, ErrWrongType.With("expected", "a number in plain digits, at most 40"))
+			fields.add(at, ErrWrongType.With("expected", "a number in plain digits, at most 40"))
 		case carddata.Holds(text): // also numbers that checkCards takes for amounts
-			fields.add(path, ErrCardData)
+			fields.add(at, ErrCardData)
 		}
 	case []any:
 		for i, e := range v {
-			checkTexts(e, join(path, strconv.Itoa(i)), fields)
+			checkTexts(e, at.item(i), fields)
 		}
 	case map[string]any:
 		for k, e := range v {
-			checkTexts(k, join(path, k), fields)
-			checkTexts(e, join(path, k), fields)
+			checkTexts(k, at.under(k), fields)
+			checkTexts(e, at.under(k), fields)
 		}
 	}
 }

@@ -14,21 +14,17 @@ import (
 type faults struct {
 	wrong errs.Fields
 	cards errs.Fields
-	found map[string]bool // where cards are told of, since a value may be looked at twice
 }
 
-func (f *faults) add(path string, problem *errs.Error) {
+// add blames a place. Its name is made only when it is told: a body of thousands of faults would fill the memory with them.
+func (f *faults) add(at *place, problem *errs.Error) {
+	into := &f.wrong
 	if problem == ErrCardData {
-		if f.found == nil {
-			f.found = map[string]bool{}
-		}
-		if !f.found[path] {
-			f.cards.Add(path, problem)
-		}
-		f.found[path] = true
-		return
+		into = &f.cards
 	}
-	f.wrong.Add(path, problem)
+	if !into.Full() {
+		into.Add(told(at.String()), problem)
+	}
 }
 
 func (f *faults) err() error {
@@ -39,12 +35,12 @@ func (f *faults) err() error {
 }
 
 // checkName blames a key that holds a card number, and gives the key in a form that can be told.
-func (f *faults) checkName(path, name string) string {
+func (f *faults) checkName(at *place, name string) string {
 	if !carddata.Holds(name) {
 		return name
 	}
 	name = carddata.Mask(name)
-	f.add(join(path, name), ErrCardData)
+	f.add(at.under(name), ErrCardData)
 	return name
 }
 
@@ -53,7 +49,7 @@ func (f *faults) checkName(path, name string) string {
 const amountDigits = 14
 
 // checkCards blames a text or number that is card data, or that stands under a name of card data.
-func (f *faults) checkCards(path, name string, value any) {
+func (f *faults) checkCards(at *place, name string, value any) {
 	found := false
 	switch v := value.(type) {
 	case string:
@@ -62,19 +58,20 @@ func (f *faults) checkCards(path, name string, value any) {
 		found = carddata.Named(name, v.String()) || len(v) > amountDigits && carddata.Holds(v.String())
 	}
 	if found {
-		f.add(path, ErrCardData)
+		f.add(at, ErrCardData)
 	}
 }
 
 // checkForm does for a form's field what the reader does for a key of a body.
 func (f *faults) checkForm(name string, value any) {
-	name = cut(f.checkName("", name), maxName)
+	var form *place
+	name = f.checkName(form, name)
 	list, ok := value.([]any)
 	if !ok {
 		list = []any{value}
 	}
 	for _, v := range list {
-		f.checkCards(name, name, v)
+		f.checkCards(form.under(name), name, v)
 	}
 }
 

@@ -5,9 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"countersign/internal/auth"
 	"countersign/internal/errs"
@@ -61,6 +65,8 @@ func TestDecode_cards(t *testing.T) {
 		"in escapes":                             {`{"text":"\u0034242\u20094242\u20094242\u20094242"}`, []string{"text"}},
 		"as a security code":                     {`{"cvv":"123"}`, []string{"cvv"}},
 		"as a security code in a number":         {`{"free":{"card":{"cvC2":123}}}`, []string{"free.card.cvC2"}},
+		"under its own beginnings":               {`{"free":{"4242":{"4242":{"4242":{"4242":{"cvv":"1234"}}}}}}`, []string{"free.[card number].cvv"}},
+		"as the beginning of a longer number":    {`{"` + strings.Repeat("n", 83) + ` 4242424242424242999999":"` + card + `"}`, []string{strings.Repeat("n", 83) + " [card number]"}},
 		"as a list of security codes":            {`{"free":{"security_code":["123"]}}`, []string{"free.security_code.0"}},
 		"as a number whose check digit is wrong": {`{"free":{"Card-Number":"4242424242424241"}}`, []string{"free.Card-Number"}},
 	} {
@@ -85,6 +91,56 @@ func TestDecode_cards(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// A body may hold thousands of faults far down, and whoever sends it may take his time: what it takes does not grow with
+// the length of the way to them. Beside no other test, because what others allocate would be counted.
+func TestDecode_memory(t *testing.T) {
+	const limit = 16 << 20 // of which the body and its values are the most; the names of all places alone would be 31 MiB
+	names, open, end := []string{}, "{", "}"
+	for i := range 14 {
+		name := strings.Repeat(string(rune('a'+i)), 100)
+		names, open, end = append(names, name), open+`"`+name+`":{`, "}"+end
+	}
+	names, open, end = append(names, "list"), open+`"list":[`, "]"+end
+	free := `{"free":` + open[:strings.LastIndex(open, `"n`)] + `"list":[` // one object less: it is an object itself
+	for name, tt := range map[string]struct {
+		body string
+		want *errs.Error
+	}{
+		"card numbers":                       {open + `"4242424242424242"` + strings.Repeat(`,"4242424242424242"`, 19_899) + end, web.ErrCardData},
+		"card numbers and an end that lacks": {open + `"4242424242424242"` + strings.Repeat(`,"4242424242424242"`, 19_899), web.ErrMalformed},
+		"zeros":                              {open + "0" + strings.Repeat(",0", 19_899) + end, errs.ErrValidation},
+		"texts that cannot be stored":        {free + `"\u0001"` + strings.Repeat(`,"\u0001"`, 19_899) + end, errs.ErrValidation},
+		"zeros that are wanted":              {free + "0" + strings.Repeat(",0", 19_899) + end, nil},
+		"one key many times":                 {`{"text":"a"` + strings.Repeat(`,"text":"a"`, 19_899) + "}", errs.ErrValidation},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := decode(tt.body)
+			runtime.ReadMemStats(&after)
+			took := after.TotalAlloc - before.TotalAlloc
+			t.Logf("%d KiB of body take %d KiB", len(tt.body)>>10, took>>10)
+			if took > limit {
+				t.Errorf("it takes %d bytes", took)
+			}
+			if tt.want == nil && err != nil || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if tt.want != web.ErrCardData {
+				return
+			}
+			want := []string{}
+			for i := range 100 {
+				want = append(want, strings.Join(names, ".")+"."+strconv.Itoa(i))
+			}
+			slices.Sort(want)
+			if diff := cmp.Diff(want, blamed(t, err)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 func TestCheckForm_cards(t *testing.T) {

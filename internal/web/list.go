@@ -152,7 +152,7 @@ func ParseList(r *http.Request, spec *ListSpec) (List, error) {
 	}
 	for name, given := range query {
 		if err := l.set(name, given[0]); err != nil {
-			fields.Add(cut(name, maxName), errs.As(err))
+			fields.Add(told(cut(name, maxName)), errs.As(err))
 		}
 	}
 	if err := fields.Err(); err != nil {

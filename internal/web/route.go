@@ -121,7 +121,7 @@ func (route Route) understands(query url.Values) error {
 	var fields errs.Fields
 	for name, given := range query {
 		if err := route.Query.check(name, given[0]); err != nil {
-			fields.Add(cut(name, maxName), errs.As(err))
+			fields.Add(told(cut(name, maxName)), errs.As(err))
 		}
 	}
 	return fields.Err()
@@ -132,7 +132,7 @@ func once(query url.Values) error {
 	var fields errs.Fields
 	for name, given := range query {
 		if len(given) > 1 {
-			fields.Add(cut(name, maxName), ErrDuplicateField)
+			fields.Add(told(cut(name, maxName)), ErrDuplicateField)
 		}
 	}
 	return fields.Err()
