@@ -46,6 +46,19 @@ func TestFind(t *testing.T) {
 		{"finds Uzcard", "8600 4929 6666 7772", "8600 4929 6666 7772"},
 		{"finds Humo", "9860000000000000", "9860000000000000"},
 		{"finds Maestro", "6759649826438453", "6759649826438453"},
+		{"finds it with many blanks", "4242    4242    4242    4242", "4242    4242    4242    4242"},
+		{"finds it with blanks of any number", "4242 4242\u2003\u2003\u2003\u2003\u20034242         4242", "4242 4242\u2003\u2003\u2003\u2003\u20034242         4242"},
+		{"finds it in the columns of a table", "card\t\t\t\t4242\t\t\t\t4242\t\t\t\t4242\t\t\t\t4242\t\t\t\tpaid", "4242\t\t\t\t4242\t\t\t\t4242\t\t\t\t4242"},
+		{"finds it with empty lines", "4242\r\n\r\n4242\r\n\r\n4242\r\n\r\n4242", "4242\r\n\r\n4242\r\n\r\n4242\r\n\r\n4242"},
+		{"finds it behind a column of something else", "2026-01-31    4242    4242    4242    4242    150.00", "4242    4242    4242    4242"},
+		{"finds American Express with many blanks", "3782    822463    10005", "3782    822463    10005"},
+		{"finds it in pieces of any size behind a column", "7      424242 4242424242", "424242 4242424242"},
+		{"finds American Express behind a plus", "+378282246310005", "378282246310005"},
+		{"finds it in pieces behind a plus", "+3782 822463 10005", "3782 822463 10005"},
+		{"finds it behind a plus that stands for a blank", "card=+378282246310005&a=b", "378282246310005"},
+		{"finds more digits than a telephone has behind a plus", "+4242424242424242", "4242424242424242"},
+		{"finds them behind a plus with many blanks", "+4242     4242     4242     4242", "4242     4242     4242     4242"},
+		{"finds an old Visa behind a plus, before its expiry date", "+4222222222222 12/28", "4222222222222"},
 		{"finds a negative number", "-4242424242424242", "4242424242424242"},
 
 		{"passes nothing", "", ""},
@@ -64,6 +77,15 @@ func TestFind(t *testing.T) {
 		{"passes a UUID with one letter", "4242424a-4242-4242-8242-424242424242", ""},
 		{"passes an IBAN", "DE89 3704 0044 0532 0130 00", ""},
 		{"passes a telephone number", "+42 4242 4242 424", ""},
+		{"passes a telephone number of Lithuania", "+370 61 234 567", ""},
+		{"passes a telephone number with many blanks", "+4222    2222    2222    2", ""},
+		{"passes a telephone number beside a column", "+22 4222 2222 2222 2    7", ""},
+		{"passes one of 15 digits", "+49 1512 3456789012", ""},
+		{"passes other pieces than of four with many blanks", "424242    4242424242", ""},
+		{"passes cards whose middle is hidden", "4242 **** **** 4242    4242 **** **** 4242", ""},
+		{"passes the leaders of a list", "4242 ........ 4242 ........ 4242 ........ 4242", ""},
+		{"passes numbers with words between them", "4242 of 4242 to 4242 for 4242", ""},
+		{"passes amounts in columns", "4242.00    4242.00    4242.00    4242.00", ""},
 		{"passes numbers that a comma divides", "4242, 4242, 4242, 4242", ""},
 		{"passes days", "22-01-2026 23-01-2026", ""},
 		{"passes an identity card of Karachi", "42101-1234567-1 42101-1234563-1", ""},
@@ -163,6 +185,9 @@ func TestFind_spellings(t *testing.T) {
 		number := cards.Draw(rt, "card")
 		separator, zero := rapid.SampledFrom(separators).Draw(rt, "separator"), rapid.SampledFrom(zeros).Draw(rt, "zero")
 		size := rapid.SampledFrom([]int{1, 2, 4, 19}).Draw(rt, "size of groups")
+		if size == 4 && rapid.Bool().Draw(rt, "many blanks") {
+			separator = strings.Repeat(rapid.SampledFrom([]string{" ", "\t", "\u00a0", "\u2003", "\n", "\r\n", "%20", " \u2029"}).Draw(rt, "blank"), rapid.IntRange(1, 50).Draw(rt, "times"))
+		}
 		var text strings.Builder
 		text.WriteString(rapid.SampledFrom(before).Draw(rt, "before"))
 		for i, c := range number {
@@ -242,9 +267,12 @@ func TestMask(t *testing.T) {
 		"card 4242424242424242 declined":      "card [card number] declined",
 		"4242 4242 4242 4242 12/28 123, sent": "[card number], sent",
 		"5555555555554444; 4242424242424242":  "[card number]; [card number]",
-		"৪২৪২৪২৪২৪২৪২৪২৪২ টাকা":                             "[card number] টাকা",
-		"INV-2026-000123 4242-4242-4242-4242":               "INV-2026-000123 [card number]",
-		"u42424242-4242-4242-8242-424242424242@people.test": "u42424242-4242-4242-8242-424242424242@people.test",
+		"4242    4242    4242    4242    12/28    123, sent": "[card number], sent",
+		"4242424242424242      12/28      123":               "[card number]",
+		"7    4242    4242    4242    4242\nno":              "7    [card number]\nno",
+		"৪২৪২৪২৪২৪২৪২৪২৪২ টাকা":                              "[card number] টাকা",
+		"INV-2026-000123 4242-4242-4242-4242":                "INV-2026-000123 [card number]",
+		"u42424242-4242-4242-8242-424242424242@people.test":  "u42424242-4242-4242-8242-424242424242@people.test",
 	} {
 		if got := carddata.Mask(text); got != want {
 			t.Errorf("%q is masked as %q, want %q", text, got, want)

@@ -86,8 +86,8 @@ func escaped(text string) byte {
 }
 
 // line is a text in which each mark is one byte: digits of all scripts as those of ASCII, Latin letters in upper case,
-// every other letter as 'x', blanks and hyphens of all kinds as those of ASCII, and what nobody sees left out. at has
-// the place in the text of each mark, and of the end.
+// every other letter as 'x', blanks and hyphens of all kinds as those of ASCII, what begins a new line or column as a tab,
+// and what nobody sees left out. at has the place in the text of each mark, and of the end.
 type line struct {
 	marks []byte
 	at    []int
@@ -129,7 +129,7 @@ func ascii(c byte) byte {
 	case c >= 'a' && c <= 'z':
 		return c - 'a' + 'A'
 	case c < ' ' || c == 0x7f:
-		return '.'
+		return '\t'
 	}
 	return c
 }
@@ -141,6 +141,8 @@ func (l *line) addWide(c rune, at int) {
 		l.add('0'+valueOf(c), at)
 	case unicode.Is(unicode.Zs, c):
 		l.add(' ', at)
+	case unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp):
+		l.add('\t', at)
 	case unicode.Is(unicode.Pd, c) || c == '\u2212': // the minus sign
 		l.add('-', at)
 	case unicode.IsNumber(c) || unicode.IsLetter(c):
@@ -294,6 +296,8 @@ func among(words []string, word []byte) bool {
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 func isLatin(c byte) bool { return c >= 'A' && c <= 'Z' }
 

@@ -49,12 +49,21 @@ func TestFind_references(t *testing.T) {
 			return strings.Join(rapid.SliceOfN(digits(4), 4, 9).Draw(rt, "numbers"), ", ")
 		}),
 		"telephone numbers": rapid.Custom(func(rt *rapid.T) string {
-			number := digits(rapid.IntRange(8, 15).Draw(rt, "length")).Draw(rt, "number")
+			number := digits(rapid.IntRange(8, 14).Draw(rt, "length")).Draw(rt, "number")
+			if rapid.Bool().Draw(rt, "as long as can be") {
+				number = rapid.SampledFrom([]string{"43", "49", "39", "86"}).Draw(rt, "country") + digits(13).Draw(rt, "number") // only some countries have these
+			}
 			return "call +" + rapid.SampledFrom([]string{number, grouped(number, 4), grouped(number, 3)}).Draw(rt, "spelling")
 		}),
 		"ids and digests": rapid.Custom(func(rt *rapid.T) string {
 			id := digits(32).Draw(rt, "id")
 			return rapid.SampledFrom([]string{id, id + id, id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]}).Draw(rt, "spelling")
+		}),
+		"columns": rapid.Custom(func(rt *rapid.T) string {
+			column := rapid.Custom(func(rt *rapid.T) string {
+				return rapid.SampledFrom([]string{day.Draw(rt, "day").Format("02.01.2006"), digits(6).Draw(rt, "code"), digits(4).Draw(rt, "whole") + ".00", "+880 1711 " + digits(6).Draw(rt, "phone")}).Draw(rt, "kind")
+			})
+			return strings.Join(rapid.SliceOfN(column, 3, 9).Draw(rt, "columns"), rapid.SampledFrom([]string{"    ", "\t\t\t\t", "\n\n\n\n", "          "}).Draw(rt, "between"))
 		}),
 		"amounts": rapid.Custom(func(rt *rapid.T) string {
 			return "PKR 5," + digits(3).Draw(rt, "a") + ".00 of 41," + digits(3).Draw(rt, "b") + "," + digits(3).Draw(rt, "c") + ".00"
