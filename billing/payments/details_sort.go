@@ -127,6 +127,9 @@ func (s *sorter) leaf(value any, f *detailField, path []string) (any, bool) {
 	if !ok {
 		return s.refuse(path, f.wrong())
 	}
+	if _, isNumber := value.(json.Number); (isNumber || f.sealed) && carddata.Holds(paymentmethods.LettersAndDigits(asText(value))) { // as it is kept
+		return s.refuse(path, web.ErrCardData)
+	}
 	if f.sealed || f.keyed {
 		s.terms = append(s.terms, term(s.gateway, path, f, value))
 	}
