@@ -52,8 +52,8 @@ func (m *model) lines() []string {
 	}
 	for _, r := range m.refunds {
 		moved := int64(0)
-		if r.status == succeeded {
-			moved = r.amount
+		if r.status == succeeded || r.status == reversed {
+			moved = r.amount // its reversal has an entry of its own
 		}
 		line("refund", r.id, r.of.id, r.status, r.amount, r.bill, r.credit, r.revenue, moved, r.failure)
 	}
@@ -91,7 +91,7 @@ WITH e AS MATERIALIZED (
 ), settled AS (SELECT payment_id, count(DISTINCT id) AS postings, sum(amount) FILTER (WHERE code IN ('clearing', 'cash')) AS moved FROM e WHERE kind = 'payment_settled' GROUP BY payment_id
 ), returned AS (SELECT cause, -sum(amount) FILTER (WHERE code IN ('clearing', 'cash')) AS moved FROM e WHERE kind = 'payment_refunded' GROUP BY cause
 ), refunding AS (SELECT payment_id, sum(amount_minor) FILTER (WHERE status = 'succeeded') AS gone, sum(amount_minor) AS held FROM refunds
-  WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled') GROUP BY payment_id
+  WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled', 'reversed') GROUP BY payment_id
 ), odd AS (SELECT payment_id, string_agg(kind, ',' ORDER BY kind COLLATE "C") AS kinds FROM payment_anomalies WHERE tenant_id = $1 GROUP BY payment_id
 ), lines AS (
   SELECT concat_ws('|', 'invoice', i.id, status, total_minor, tax_minor, paid_minor, credited_minor, credit_applied_minor, written_off_minor, balance_minor, pending_claims,

@@ -1,6 +1,9 @@
 package billing_test
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // This file and the three beside it are what a walk believes: the rules of model.md 5.3, 5.5 and 5.6 and of docs/ledger.md,
 // docs/charges.md and docs/fx.md once more, in memory and in the plainest form, without a line of the code under test.
@@ -69,6 +72,7 @@ type writeOff struct {
 	bill       *bill
 	amount     int64
 	by         *walker
+	byOne      bool
 }
 
 func (b *bill) rest() int64 {
@@ -124,18 +128,24 @@ func halfUp(a, b, c int64) int64 {
 	return (2*a*b + c) / (2 * c)
 }
 
-// restate gives a bill the status of its amounts, and its customer the service credits of a bill in that status. closed is
-// what it becomes when nothing of it is left; revived says that somebody has paid on it, or owes it anew.
-func (m *model) restate(b *bill, closed string, revived bool) {
-	received := b.paid + b.applied
+// closed is what a bill becomes when nothing of it is left: paid, but for one of which two people have given a part up, or of
+// which there is nothing but what was given up.
+func (m *model) closed(b *bill) string {
+	if b.paid+b.applied == 0 && b.lost > 0 || slices.ContainsFunc(m.writeOffs, func(w *writeOff) bool { return w.bill == b && w.status == "posted" && !w.byOne }) {
+		return uncollectible
+	}
+	return paid
+}
+
+// restate gives a bill the status of its amounts, and its customer the service credits of a bill in that status. revived says
+// that somebody has paid on it, or owes it anew.
+func (m *model) restate(b *bill, revived bool) {
 	switch {
 	case b.rest() == 0 && b.status == paid:
-	case b.rest() == 0 && received == 0 && b.lost > 0:
-		b.status = uncollectible
 	case b.rest() == 0:
-		b.status = closed
+		b.status = m.closed(b)
 	case b.status == uncollectible && !revived:
-	case received > 0:
+	case b.paid+b.applied > 0:
 		b.status = partiallyPaid
 	default:
 		b.status = open
@@ -229,7 +239,7 @@ func (m *model) spend(b *bill, amount int64) {
 	b.applied += amount
 	b.applications = append(b.applications, &adjustment{bill: b, amount: amount})
 	m.move(of("customer_credit", b.account, b.currency), b.receivable(), amount)
-	m.restate(b, paid, true)
+	m.restate(b, true)
 }
 
 // takeBack undoes an adjustment: what was closed by it is open again.
@@ -241,7 +251,7 @@ func (m *model) takeBack(a *adjustment, lowered *int64, from string) string {
 	*lowered -= a.amount
 	a.reversed = true
 	m.move(a.bill.receivable(), from, a.amount)
-	m.restate(a.bill, paid, closed)
+	m.restate(a.bill, closed)
 	return done
 }
 
@@ -278,7 +288,7 @@ func (m *model) creditNote(b *bill, amount *int64) (*adjustment, string) {
 		return nil, code
 	}
 	a := m.note(b, minor, b.receivable())
-	m.restate(b, paid, false)
+	m.restate(b, false)
 	return a, done
 }
 
@@ -311,10 +321,10 @@ func (m *model) writeOff(by *walker, b *bill, amount *int64) (*writeOff, string)
 	if code != done {
 		return nil, code
 	}
-	w := &writeOff{status: "pending", bill: b, amount: minor, by: by}
-	switch small := b.currency == "USD" && b.lost+minor <= m.rules.tolerance; {
-	case small:
-		m.lose(w, paid)
+	w := &writeOff{status: "pending", bill: b, amount: minor, by: by, byOne: b.currency == "USD" && b.lost+minor <= m.rules.tolerance}
+	switch {
+	case w.byOne:
+		m.lose(w)
 	case b.pendingWriteOff:
 		return nil, "write_off_pending"
 	default:
@@ -324,11 +334,11 @@ func (m *model) writeOff(by *walker, b *bill, amount *int64) (*writeOff, string)
 	return w, done
 }
 
-func (m *model) lose(w *writeOff, closed string) {
+func (m *model) lose(w *writeOff) {
 	w.status = "posted"
 	w.bill.lost += w.amount
 	m.move(of("bad_debt", "", w.bill.currency), w.bill.receivable(), w.amount)
-	m.restate(w.bill, closed, false)
+	m.restate(w.bill, false)
 }
 
 func (m *model) decideWriteOff(by *walker, w *writeOff, approve bool) string {
@@ -345,7 +355,7 @@ func (m *model) decideWriteOff(by *walker, w *writeOff, approve bool) string {
 		if w.amount > w.bill.rest() {
 			return "amount_above_balance"
 		}
-		m.lose(w, uncollectible)
+		m.lose(w)
 	} else {
 		w.status = "rejected"
 	}
@@ -379,6 +389,6 @@ func (m *model) reopen(b *bill) string {
 	case b.rest() == 0:
 		return "nothing_owed"
 	}
-	m.restate(b, paid, true)
+	m.restate(b, true)
 	return done
 }

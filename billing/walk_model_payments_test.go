@@ -31,6 +31,7 @@ const (
 	failed            = "failed"
 	cancelled         = "cancelled"
 	expired           = "expired"
+	reversed          = "reversed"
 )
 
 // payment is a claim, cash, or a charge, which has an order.
@@ -235,7 +236,7 @@ func (m *model) collect(p *payment, received int64) {
 	if applied > 0 {
 		m.move(p.into, p.bill.receivable(), applied)
 		p.bill.paid += applied
-		m.restate(p.bill, paid, true)
+		m.restate(p.bill, true)
 	}
 	m.happened = true
 }
@@ -285,21 +286,25 @@ func (m *model) anomaly(p *payment, kind, said string) {
 
 // refund is money that goes back; it holds its amount until it has failed or is cancelled.
 type refund struct {
-	id, status            string // pending_approval, pending, succeeded, failed, cancelled
+	id, status            string // pending_approval, pending, succeeded, failed, cancelled, reversed
 	of                    *payment
 	amount                int64
 	reason, payout        string
 	by                    *walker
 	bill, credit, revenue int64 // what it took back of each, once it has succeeded
+	note                  *adjustment
+	two                   bool // somebody else had to let it go on
 	failure               string
 	reply                 *reply // to who asked for it
 	askAt                 int64  // when the worker asks its provider
 	acted                 bool   // the provider has paid it
 }
 
-func (p *payment) held() (sum int64) {
+func (p *payment) held() int64 { return p.refundsThatAre(pendingApproval, pending) }
+
+func (p *payment) refundsThatAre(statuses ...string) (sum int64) {
 	for _, r := range p.refunds {
-		if r.status == pendingApproval || r.status == pending {
+		if slices.Contains(statuses, r.status) {
 			sum += r.amount
 		}
 	}
@@ -367,8 +372,8 @@ func (m *model) refund(r *refund, amount *int64) string {
 		return code
 	}
 	r.status = pending
-	if above := m.rules.twoRefundAbove; above > 0 && (p.currency != "USD" || p.refunded+p.held()+r.amount > above) {
-		r.status = pendingApproval
+	if above := m.rules.twoRefundAbove; above > 0 && (p.currency != "USD" || p.refunded+p.refundsThatAre(pendingApproval, pending, reversed)+r.amount > above) {
+		r.status, r.two = pendingApproval, true
 	}
 	p.refunds, m.refunds, m.happened = append(p.refunds, r), append(m.refunds, r), true
 	if r.status == pending && r.payout != "" {
@@ -383,13 +388,10 @@ func (m *model) book(r *refund) {
 	r.bill, r.credit, r.revenue = r.split()
 	if r.bill > 0 {
 		b := p.bill
-		m.note(b, r.bill, p.into).of = r
+		r.note = m.note(b, r.bill, p.into)
+		r.note.of = r
 		b.paid -= r.bill
-		if b.status == uncollectible || b.status == paid {
-			m.grant(b) // what was given up stays given up, and what is paid has its credits for less
-		} else {
-			m.restate(b, paid, false)
-		}
+		m.restate(b, false)
 	}
 	m.move(of("customer_credit", p.account, p.currency), p.into, r.credit)
 	m.move(of("sales_returns", "", p.currency), p.into, r.revenue)
@@ -439,5 +441,33 @@ func (m *model) completeRefund(r *refund) string {
 		return code
 	}
 	m.book(r)
+	return done
+}
+
+// reverseRefund takes back what was booked by hand, with all that followed from it.
+func (m *model) reverseRefund(by *walker, r *refund) string {
+	p := r.of
+	switch {
+	case r.status != succeeded || p.order != nil:
+		return "refund_not_reversible"
+	case r.two && r.by == by:
+		return "refunder_cannot_decide"
+	}
+	if n := r.note; n != nil {
+		b := n.bill
+		n.reversed = true
+		b.paid, b.noted, b.notedTax = b.paid+n.amount, b.noted-n.amount, b.notedTax-n.tax
+		m.move(p.into, of("sales_returns", "", b.currency), n.amount-n.tax)
+		m.move(p.into, of("tax_payable", "", b.currency), n.tax)
+		m.restate(b, false)
+	}
+	m.move(p.into, of("customer_credit", p.account, p.currency), r.credit)
+	m.move(p.into, of("sales_returns", "", p.currency), r.revenue)
+	p.refunded -= r.amount
+	p.status = partiallyRefunded
+	if p.refunded == 0 {
+		p.status = succeeded
+	}
+	r.status, m.happened = reversed, true
 	return done
 }

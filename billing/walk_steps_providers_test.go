@@ -263,6 +263,12 @@ func (x *walk) endRefund() {
 	x.post(by, path+"complete/", map[string]any{"payout_reference": x.reference()}, x.m.completeRefund(r), http.StatusOK)
 }
 
+func (x *walk) reverseRefund() {
+	r := most(x, "refund", x.m.refunds, func(r *refund) bool { return r.status == succeeded && r.of.order == nil })
+	by := x.another(r.by)
+	x.post(by, base+"/refunds/"+r.id+"/reverse/", because(), x.m.reverseRefund(by, r), http.StatusOK)
+}
+
 // resume has the worker ask for refunds whose outcome is not known.
 func (x *walk) resume() {
 	x.later(draw(x, "later", []int64{0, 2 * delay}))

@@ -31,6 +31,7 @@ func (x *walk) ways(all bool) []way {
 	cash := len(only(m.payments, func(p *payment) bool { return p.method == "cash" && p.status == pending }))
 	collected := len(only(m.payments, (*payment).collected))
 	deciding := len(only(m.refunds, func(r *refund) bool { return r.status == pendingApproval || r.status == pending }))
+	booked := len(only(m.refunds, func(r *refund) bool { return r.status == succeeded && r.of.order == nil }))
 	undecided := len(only(m.writeOffs, func(w *writeOff) bool { return w.status == "pending" }))
 	for _, w := range []struct {
 		name     string
@@ -47,7 +48,7 @@ func (x *walk) ways(all bool) []way {
 		{"charge", 10, 1, x.charge}, {"capture", 4, held, x.capture}, {"release", 3, held, x.release}, {"release anything", 1, len(m.payments), x.release},
 		{"pay", 3, len(x.payers()), x.pay}, {"callback", 5, len(m.news), x.callback}, {"deliver", 1, len(m.news), x.deliver}, {"sweep", 2, charges, x.sweepSome},
 		{"refund", 10, collected, x.refund}, {"refund anything", 1, len(m.payments), x.refund}, {"decide refund", 5, deciding, x.decideRefund},
-		{"end refund", 3, deciding, x.endRefund}, {"resume refunds", 2, deciding, x.resume},
+		{"end refund", 3, deciding, x.endRefund}, {"reverse refund", 3, booked, x.reverseRefund}, {"reverse refund", 1, len(m.refunds), x.reverseRefund}, {"resume refunds", 2, deciding, x.resume},
 		{"rate", 1, 1, x.rate}, {"convert", 5, 1, x.convert}, {"reverse conversion", 2, len(m.conversions), x.reverseConversion},
 		{"repeat", 6, len(x.calls), x.repeat}, {"rule", 1, 1, x.rule},
 	} {

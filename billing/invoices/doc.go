@@ -3,6 +3,7 @@
 //	draft ──finalize──▶ open ──payment──▶ partially_paid ──payment──▶ paid
 //	draft, open ──void──▶ void
 //	open, partially_paid ──given up──▶ uncollectible ──payment──▶ partially_paid, paid
+//	open, partially_paid ──the rest is paid after a part was given up──▶ uncollectible
 //	uncollectible ──reopened──▶ open, partially_paid
 //	paid, partially_paid ──refund, credit taken back──▶ partially_paid, open
 //
@@ -21,8 +22,9 @@
 // What is uncollectible is still owed, and the books show it, until it is written off. Within the tenant's tolerance, which
 // counts all that was written off of the invoice, one person writes off: an invoice that was paid but for so little is paid.
 // Above it the request waits for a second person, bound by digest to what he saw (package decisions); an invoice of which
-// then nothing is left is uncollectible, and so is one of which nothing was ever paid. An invoice that was closed by a
-// write-off or by credit is open again when that is taken back.
+// he has let a part go is uncollectible once nothing of it is left, and grants no service credits, whatever comes last: the write-off, a
+// payment, credit, a credit note, or a refund that is taken back. So is one of which nothing was ever paid. An invoice that was
+// closed by a write-off or by credit is open again when that is taken back.
 //
 // It posts what finalising and voiding mean to the ledger. It does not own payments: they lock invoices with Lock or LockOwed, or read
 // what is Owed and let ApplyPayments find out whether it has changed, and write to them with AddClaim, DropClaim and ApplyPayments only.

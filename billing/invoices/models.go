@@ -86,6 +86,8 @@ type Invoice struct {
 	FinalizedAt time.Time `bun:"finalized_at,nullzero"`
 	PaidAt      time.Time `bun:"paid_at,nullzero"`
 	VoidedAt    time.Time `bun:"voided_at,nullzero"`
+
+	GivenUp bool `bun:"-"` // a part was written off by two people, and that stands; known to who changes the amounts, see learnGivenUp
 }
 
 // Amount is minor units of the invoice's currency as money.

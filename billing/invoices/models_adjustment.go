@@ -61,19 +61,24 @@ func (inv *Invoice) lower(kind AdjustmentKind, minor int64) {
 	inv.BalanceMinor -= minor
 }
 
-// restate sets the status that the amounts of a finalised invoice give it. Closed is what an invoice becomes of which
-// nothing is left: paid, or uncollectible. Where nothing was received and something written off, it is uncollectible in
-// any case. An uncollectible invoice stays so unless revive says that something was paid on it or that it is owed again.
-func (inv *Invoice) restate(closed Status, revive bool, now time.Time) {
-	received := inv.PaidMinor + inv.CreditAppliedMinor
+// closed is what an invoice becomes of which nothing is left, whatever came last: paid, unless a part of it was given up by
+// two people, or nothing was received and something written off.
+func (inv *Invoice) closed() Status {
+	if inv.GivenUp || inv.PaidMinor+inv.CreditAppliedMinor == 0 && inv.WrittenOffMinor > 0 {
+		return StatusUncollectible
+	}
+	return StatusPaid
+}
+
+// restate sets the status that the amounts of a finalised invoice give it. An uncollectible invoice of which something is
+// left stays so unless revive says that something was paid on it or that it is owed again.
+func (inv *Invoice) restate(revive bool, now time.Time) {
 	switch {
 	case inv.BalanceMinor == 0 && inv.Status == StatusPaid: // and is so still
-	case inv.BalanceMinor == 0 && received == 0 && inv.WrittenOffMinor > 0:
-		inv.Status = StatusUncollectible
 	case inv.BalanceMinor == 0:
-		inv.Status = closed
+		inv.Status = inv.closed()
 	case inv.Status == StatusUncollectible && !revive:
-	case received > 0:
+	case inv.PaidMinor+inv.CreditAppliedMinor > 0:
 		inv.Status = StatusPartiallyPaid
 	default:
 		inv.Status = StatusOpen

@@ -96,7 +96,7 @@ func LockOwed(ctx context.Context, _ bun.Tx, ids ...uuid.UUID) (map[uuid.UUID]*O
 }
 
 func readOwed(ctx context.Context, query string, ids []uuid.UUID) (map[uuid.UUID]*Owing, error) {
-	found := make(map[uuid.UUID]*Owing, len(ids))
+	found, list := make(map[uuid.UUID]*Owing, len(ids)), make([]*Invoice, 0, len(ids))
 	inv := Owing{Invoice: Invoice{TenantID: tenancy.ID(ctx)}} // of the row that is being read
 	var pausedAt, finalizedAt, paidAt sql.NullTime
 	into := []any{&inv.place, &inv.ID, &inv.AccountID, &inv.Number, &inv.Status, &inv.Currency, &inv.TotalMinor, &inv.PaidMinor, &inv.CreditedMinor, &inv.CreditAppliedMinor,
@@ -105,10 +105,13 @@ func readOwed(ctx context.Context, query string, ids []uuid.UUID) (map[uuid.UUID
 		err := row.Scan(into...)
 		inv.ClockPausedAt, inv.FinalizedAt, inv.PaidAt = pausedAt.Time, finalizedAt.Time, paidAt.Time
 		one := inv
-		found[inv.ID] = &one
+		found[inv.ID], list = &one, append(list, &one.Invoice)
 		return err
 	}, inv.TenantID, ids))
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	return found, learnGivenUp(ctx, list...)
 }
 
 // Locked is an invoice that nobody else can change until the transaction ends, and when it was locked, by the database's

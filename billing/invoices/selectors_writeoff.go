@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -149,4 +151,28 @@ func filterWriteOffs(ctx context.Context, tx bun.Tx, l web.List) *bun.SelectQuer
 		q = q.Where("wo.created_at < ?", v)
 	}
 	return q
+}
+
+const givenUp = `SELECT invoice_id FROM write_offs WHERE tenant_id = $1 AND invoice_id = ANY ($2::uuid[]) AND status = 'posted' AND NOT by_one`
+
+// learnGivenUp finds out of which invoices, that are locked or whose change is refused when they have moved, two people have
+// given a part up. It is a statement of its own, since one that has waited for a lock sees other tables as they were before it waited.
+func learnGivenUp(ctx context.Context, list ...*Invoice) error {
+	lost := map[uuid.UUID]*Invoice{}
+	for _, inv := range list {
+		if inv.WrittenOffMinor > 0 {
+			lost[inv.ID] = inv
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return database.Send(ctx, database.Select("read what was given up", givenUp, func(row database.Row) error {
+		var id uuid.UUID
+		if err := row.Scan(&id); err != nil {
+			return err
+		}
+		lost[id].GivenUp = true
+		return nil
+	}, tenancy.ID(ctx), slices.Collect(maps.Keys(lost))))
 }

@@ -33,6 +33,9 @@ type act struct {
 
 // begin locks what the act may post to, in one go, so that postings that follow find it locked.
 func (s *Service) begin(ctx context.Context, tx bun.Tx, inv *Invoice) (*act, error) {
+	if err := learnGivenUp(ctx, inv); err != nil {
+		return nil, err
+	}
 	balances, err := ledger.Lock(ctx, tx, ledger.Receivable(inv.AccountID, inv.Currency), ledger.CustomerCredit(inv.AccountID, inv.Currency), ledger.Credits(inv.AccountID))
 	if err != nil {
 		return nil, err
@@ -171,7 +174,7 @@ func (s *Service) takeBack(ctx context.Context, tx bun.Tx, a *act, kind Adjustme
 	}
 	closed := a.inv.BalanceMinor == 0
 	a.inv.lower(kind, back.AmountMinor)
-	a.inv.restate(StatusPaid, closed, a.now)
+	a.inv.restate(closed, a.now)
 	returned, err := a.write(ctx, tx, back)
 	if err != nil {
 		return nil, err

@@ -69,7 +69,7 @@ func (s *Service) spendCredit(ctx context.Context, tx bun.Tx, a *act, minor int6
 	inv := a.inv
 	adj := newAdjustment(ctx, inv, CreditApplied, minor, "")
 	inv.lower(CreditApplied, minor)
-	inv.restate(StatusPaid, true, a.now)
+	inv.restate(true, a.now)
 	granted, err := a.write(ctx, tx, adj)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (s *Service) createCreditNote(ctx context.Context, tx bun.Tx, in CreateCred
 		return CreditNoteResponse{}, err
 	}
 	inv.lower(CreditNoted, minor)
-	inv.restate(StatusPaid, false, a.now)
+	inv.restate(false, a.now)
 	granted, err := a.write(ctx, tx, adj)
 	if err != nil {
 		return CreditNoteResponse{}, err

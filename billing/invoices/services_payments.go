@@ -150,7 +150,9 @@ func (inv *Invoice) apply(app Application, now time.Time) error {
 	inv.BalanceMinor -= app.AppliedMinor
 	next := StatusPartiallyPaid
 	if inv.BalanceMinor == 0 {
-		next = StatusPaid
+		next = inv.closed()
+	}
+	if next == StatusPaid {
 		inv.PaidAt = now
 	}
 	if inv.Status != next && !inv.Status.CanBecome(next) {

@@ -51,7 +51,7 @@ func (s *Service) IssueCreditNote(ctx context.Context, tx bun.Tx, inv *Invoice, 
 	adj := newAdjustment(ctx, inv, CreditNoted, r.AmountMinor, r.Reason)
 	inv.lower(CreditNoted, r.AmountMinor)
 	inv.unpay(r.AmountMinor)
-	inv.restate(inv.Status, false, a.now) // it owes what it did: of what nothing is owed, that is paid or given up as before
+	inv.restate(false, a.now)
 	returned, err := a.write(ctx, tx, adj)
 	if err != nil {
 		return Refunded{}, err
@@ -75,7 +75,7 @@ func CheckRefund(ctx context.Context, tx bun.Tx, inv *Invoice, minor int64) erro
 func CheckTakeBack(ctx context.Context, tx bun.Tx, inv *Invoice, minor int64) error {
 	after := *inv
 	after.unpay(minor)
-	after.restate(StatusPaid, inv.BalanceMinor == 0, time.Time{})
+	after.restate(inv.BalanceMinor == 0, time.Time{})
 	return inv.checkLost(ctx, tx, &after)
 }
 
@@ -109,7 +109,7 @@ func (s *Service) TakeBackPayment(ctx context.Context, tx bun.Tx, inv *Invoice, 
 	a.reason = r.Reason
 	closed := inv.BalanceMinor == 0
 	inv.unpay(r.AmountMinor)
-	inv.restate(StatusPaid, closed, a.now)
+	inv.restate(closed, a.now)
 	returned, err := a.store(ctx, tx, "refund:"+r.ID.String())
 	if err != nil {
 		return Refunded{}, err
@@ -127,7 +127,7 @@ type Unrefunded struct {
 
 // ReverseRefund undoes what a refund has done to an invoice that Lock has locked. The credit note that it has issued is undone
 // by another with the opposite amounts. Without one, what went back is paid again, as far as the invoice owes it still: what
-// somebody has paid or given up meanwhile stays.
+// somebody has paid or given up meanwhile stays. What was uncollectible stays so, and grants nothing.
 func (s *Service) ReverseRefund(ctx context.Context, tx bun.Tx, inv *Invoice, r Refund, note uuid.UUID) (Unrefunded, error) {
 	if note == uuid.Nil {
 		return s.restorePayment(ctx, tx, inv, r)
@@ -150,7 +150,7 @@ func (s *Service) ReverseRefund(ctx context.Context, tx bun.Tx, inv *Invoice, r 
 	}
 	inv.lower(CreditNoted, back.AmountMinor)
 	inv.unpay(back.AmountMinor)
-	inv.restate(StatusPaid, false, a.now)
+	inv.restate(false, a.now)
 	granted, err := a.write(ctx, tx, back)
 	if err != nil {
 		return Unrefunded{}, err
@@ -170,7 +170,7 @@ func (s *Service) restorePayment(ctx context.Context, tx bun.Tx, inv *Invoice, r
 	applied := min(r.AmountMinor, inv.BalanceMinor)
 	a.reason = r.Reason
 	inv.unpay(-applied)
-	inv.restate(StatusPaid, true, a.now)
+	inv.restate(false, a.now) // nobody has paid anything now
 	granted, err := a.store(ctx, tx, "refund:"+r.ID.String()+":reverse")
 	if err != nil {
 		return Unrefunded{}, err

@@ -42,7 +42,7 @@ func (s *Service) Reopen(ctx context.Context, in GiveUpInput) (Response, error) 
 		if inv.BalanceMinor == 0 {
 			return ErrNothingOwed
 		}
-		inv.restate(StatusPaid, true, s.now())
+		inv.restate(true, s.now())
 		return nil
 	})
 }

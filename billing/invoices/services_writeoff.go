@@ -25,8 +25,8 @@ type WriteOffInput struct {
 }
 
 // WriteOff gives up what is owed on an invoice. Within the tenant's tolerance it is done at once, and an invoice that was
-// paid but for so little is paid; above it, the request waits for a second person, and an invoice that is written off whole
-// is uncollectible. It needs billing.invoices.manage and a person. Errors: ErrNotFound, ErrNotFinalized, ErrVoid,
+// paid but for so little is paid; above it, the request waits for a second person, and an invoice of which he lets a part go
+// is uncollectible once nothing is left. It needs billing.invoices.manage and a person. Errors: ErrNotFound, ErrNotFinalized, ErrVoid,
 // ErrNothingOwed, ErrPaymentPending, ErrWriteOffPending, ErrNotPositive, ErrAboveBalance.
 func (s *Service) WriteOff(ctx context.Context, in WriteOffInput) (WriteOffResponse, error) {
 	var answer WriteOffResponse
@@ -70,7 +70,7 @@ func (s *Service) writeOff(ctx context.Context, tx bun.Tx, in WriteOffInput) (Wr
 		return WriteOffResponse{}, fmt.Errorf("insert a write-off of invoice %s: %w", inv.ID, err)
 	}
 	if wo.ByOne {
-		err = s.postWriteOff(ctx, tx, inv, wo, StatusPaid)
+		err = s.postWriteOff(ctx, tx, inv, wo)
 	} else {
 		err = s.tellWriteOff(ctx, "write_off.request", EventWriteOffRequested, wo, in.Reason)
 	}
@@ -92,8 +92,8 @@ func checkGivenUp(inv *Invoice) error {
 	return nil
 }
 
-// postWriteOff takes the amount off the invoice, which becomes closed when nothing of it is left.
-func (s *Service) postWriteOff(ctx context.Context, tx bun.Tx, inv *Invoice, wo *WriteOff, closed Status) error {
+// postWriteOff takes the amount off the invoice.
+func (s *Service) postWriteOff(ctx context.Context, tx bun.Tx, inv *Invoice, wo *WriteOff) error {
 	a, err := s.begin(ctx, tx, inv)
 	if err != nil {
 		return err
@@ -101,7 +101,8 @@ func (s *Service) postWriteOff(ctx context.Context, tx bun.Tx, inv *Invoice, wo 
 	adj := newAdjustment(ctx, inv, WrittenOff, wo.AmountMinor, wo.Reason)
 	adj.ID = wo.ID
 	inv.lower(WrittenOff, wo.AmountMinor)
-	inv.restate(closed, false, a.now)
+	inv.GivenUp = inv.GivenUp || !wo.ByOne
+	inv.restate(false, a.now)
 	granted, err := a.write(ctx, tx, adj)
 	if err != nil {
 		return err

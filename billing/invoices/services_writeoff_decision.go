@@ -107,7 +107,7 @@ func (s *Service) approveIn(ctx context.Context, tx bun.Tx, inv *Invoice, wo *Wr
 	if err := s.tellWriteOff(ctx, "write_off.approve", EventWriteOffApproved, wo, note); err != nil {
 		return err
 	}
-	return s.postWriteOff(ctx, tx, inv, wo, StatusUncollectible)
+	return s.postWriteOff(ctx, tx, inv, wo)
 }
 
 // checkDecider refuses who may not decide: who has asked for it, who has lost the right since his request began, and who
