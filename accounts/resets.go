@@ -46,16 +46,19 @@ func SelectResets(ctx context.Context, list *[]Reset, since time.Time) database.
 const resetCounts = 7 * 24 * time.Hour
 
 // ShareLogin says whether, of several users, two may be one person: because one has lately set the password of the other, or
-// the same third person could sign in as both. A customer's password does not count, it is the business that gives it to him.
-// People has those who are in the tenant, by their ids.
+// the same third person could sign in as both. Everybody who is named counts, whatever he is by now: whoever could make him ask could
+// make him a customer, or put him out, afterwards. So callers do not name who has acted as a customer: it is the business that
+// gives customers their passwords. People has those who are in the tenant, by their ids; the nil id is nobody's.
 func ShareLogin(ctx context.Context, people map[uuid.UUID]*Person, now time.Time, ids ...uuid.UUID) (bool, error) {
 	var involved []uuid.UUID
 	lately := false
 	for _, id := range ids {
-		if p := people[id]; p != nil && p.AccountID == uuid.Nil && !slices.Contains(involved, id) {
-			involved = append(involved, id)
-			lately = lately || now.Sub(p.ResetAt) < resetCounts
+		if id == uuid.Nil || slices.Contains(involved, id) {
+			continue
 		}
+		involved = append(involved, id)
+		p := people[id]
+		lately = lately || p == nil || now.Sub(p.ResetAt) < resetCounts
 	}
 	if !lately {
 		return false, nil

@@ -218,6 +218,22 @@ func TestWriteOff(t *testing.T) {
 		token = w.Anonymous().Post(billingtest.Base+"/auth/token/", body{"email": email, "password": "correct horse battery", "tenant": w.Tenant.Slug}).Expect(http.StatusOK).Text("data.access_token")
 		approve(asked.Text("data.digest")).Expect(http.StatusOK)
 	})
+	t.Run("nor one whose second login becomes a customer's", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		inv := w.OpenInvoice("100.00")
+		email := "u" + uuid.NewString() + "@people.test"
+		made := w.As(w.Owner).Post(billingtest.Base+"/users/", body{"email": email, "name": "Puppet", "password": "correct horse battery", "role": "finance"}).Expect(http.StatusCreated)
+		token := w.Anonymous().Post(billingtest.Base+"/auth/token/", body{"email": email, "password": "correct horse battery", "tenant": w.Tenant.Slug}).Expect(http.StatusOK).Text("data.access_token")
+		asked := w.Anonymous().As(token).Post(routes+inv.ID.String()+"/write_off/", body{"reason": "x"}).Expect(http.StatusCreated)
+		w.As(w.Owner).Patch(billingtest.Base+"/users/"+made.Text("data.id")+"/", body{"role": "member", "account_id": w.Account.ID.String()}).Expect(http.StatusOK)
+		approve := func(by *billingtest.Person) testkit.Answer {
+			return w.As(by).Post(writeOffs+asked.Text("data.id")+"/approve/", body{"digest": asked.Text("data.digest")})
+		}
+		approve(w.Owner).Refused(http.StatusForbidden, "password_reset_among_write_off_deciders")
+		stands(t, w, inv.ID, "open: 0 paid, 0 credited, 0 by credit, 0 written off, 10000 left")
+		approve(w.Approver).Expect(http.StatusOK)
+	})
 	t.Run("happens once for each key", func(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)

@@ -184,9 +184,14 @@ func (f *Facts) stands(d decisions.Decision) bool {
 	return f.mayDecide(d.UserID, f.Requirement.Permission)
 }
 
-// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, two may be one person.
+// sharesLogin says whether, of the submitter, those who decided and the one who would decide now, two may be one person. Who
+// claims a payment for the account that he belongs to is a customer, whose password is the business's matter.
 func (f *Facts) sharesLogin(ctx context.Context, decider uuid.UUID, now time.Time) (bool, error) {
-	return accounts.ShareLogin(ctx, f.people, now, append([]uuid.UUID{decider, f.Payment.SubmittedBy}, f.deciders()...)...)
+	involved := append([]uuid.UUID{decider}, f.deciders()...)
+	if p := f.people[f.Payment.SubmittedBy]; p == nil || p.AccountID == uuid.Nil || p.AccountID != f.Payment.AccountID {
+		involved = append(involved, f.Payment.SubmittedBy)
+	}
+	return accounts.ShareLogin(ctx, f.people, now, involved...)
 }
 
 func (f *Facts) deciders() []uuid.UUID {
