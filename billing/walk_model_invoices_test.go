@@ -280,7 +280,7 @@ func (m *model) note(b *bill, amount int64, against string) *adjustment {
 }
 
 func (m *model) creditNote(b *bill, amount *int64) (*adjustment, string) {
-	if code := b.owed(); code != done {
+	if code := b.lowerable(); code != done {
 		return nil, code
 	}
 	minor, code := b.stated(amount)
@@ -305,8 +305,8 @@ func (m *model) reverseNote(a *adjustment) string {
 	return code
 }
 
-// givenUp says why nothing of a bill can be given up.
-func (b *bill) givenUp() string {
+// lowerable says why people can take nothing off a bill.
+func (b *bill) lowerable() string {
 	if code := b.owed(); code != done || b.claims() == 0 {
 		return code
 	}
@@ -314,7 +314,7 @@ func (b *bill) givenUp() string {
 }
 
 func (m *model) writeOff(by *walker, b *bill, amount *int64) (*writeOff, string) {
-	if code := b.givenUp(); code != done {
+	if code := b.lowerable(); code != done {
 		return nil, code
 	}
 	minor, code := b.stated(amount)
@@ -349,7 +349,7 @@ func (m *model) decideWriteOff(by *walker, w *writeOff, approve bool) string {
 		return "requester_cannot_decide"
 	}
 	if approve {
-		if code := w.bill.givenUp(); code != done {
+		if code := w.bill.lowerable(); code != done {
 			return code
 		}
 		if w.amount > w.bill.rest() {
@@ -372,7 +372,7 @@ func (m *model) reverseWriteOff(w *writeOff) string {
 }
 
 func (m *model) giveUp(b *bill) string {
-	if code := b.givenUp(); code != done {
+	if code := b.lowerable(); code != done {
 		return code
 	}
 	if b.status == uncollectible {

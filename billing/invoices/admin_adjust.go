@@ -36,7 +36,7 @@ func (c *console) adjusting() []admin.Action[listed] {
 				_, err = c.service.ApplyCredit(ctx, ApplyCreditInput{Invoice: i.ID, Amount: Stated{Text: string(req.Amount)}, Once: once})
 				return "The credit is applied.", err
 			}},
-		{Name: "credit-note", Title: "Credit note", Permission: auth.BillingInvoicesManage, Reason: admin.MustReason, Subject: listed.subject, Facts: facts, Allowed: owed,
+		{Name: "credit-note", Title: "Credit note", Permission: auth.BillingRefund, Reason: admin.MustReason, Subject: listed.subject, Facts: facts, Allowed: owed,
 			Consequence: "A part of the sale is taken back, with its tax and its service credits. The customer sees the note and the reason.",
 			Fields:      amountField("All that is owed, when it is empty."),
 			Run: func(ctx context.Context, i listed, form url.Values) (string, error) {
@@ -87,7 +87,7 @@ func (c *console) adjusting() []admin.Action[listed] {
 			}},
 		{Name: "take-back", Title: "Take back", Permission: auth.BillingInvoicesManage, Danger: true, Reason: admin.MustReason, Subject: listed.subject, Facts: facts,
 			Consequence: "The invoice owes again what was taken off it. If it was paid, its service credits are taken back.",
-			Allowed:     func(_ auth.Principal, i listed) bool { return len(live(i.adjustments)) > 0 },
+			Allowed:     func(p auth.Principal, i listed) bool { return len(live(p, i.adjustments)) > 0 },
 			Fields: func(ctx context.Context, i listed) ([]admin.Field, error) {
 				return []admin.Field{{Name: "adjustment_id", Label: "What", Kind: "select", Required: true, Options: takeable(ctx, i.adjustments)}}, nil
 			},
@@ -130,11 +130,11 @@ func (c *console) giveUp(ctx context.Context, i listed, form url.Values, do func
 	return err
 }
 
-// live are the adjustments that can be taken back.
-func live(list []AdjustmentResponse) []AdjustmentResponse {
+// live are the adjustments that p can take back; credit notes are for who may refund.
+func live(p auth.Principal, list []AdjustmentResponse) []AdjustmentResponse {
 	var found []AdjustmentResponse
 	for _, a := range list {
-		if a.Reverses == nil && a.ReversedBy == nil {
+		if a.Reverses == nil && a.ReversedBy == nil && (a.Kind != CreditNoted || p.Can(auth.BillingRefund)) {
 			found = append(found, a)
 		}
 	}
@@ -143,8 +143,9 @@ func live(list []AdjustmentResponse) []AdjustmentResponse {
 
 func takeable(ctx context.Context, list []AdjustmentResponse) []admin.Option {
 	reader := admin.Reader{Language: i18n.From(ctx)}
+	p, _ := auth.From(ctx)
 	var options []admin.Option
-	for _, a := range live(list) {
+	for _, a := range live(p, list) {
 		options = append(options, admin.Option{Value: a.ID, Label: a.Amount + " " + a.Currency + " · " + reader.Say(admin.StatusBadge(string(a.Kind)).Label)})
 	}
 	return options
@@ -160,7 +161,8 @@ func (c *console) takeBack(ctx context.Context, i listed, form url.Values) (stri
 	if err != nil {
 		return "", ErrAdjustmentNotFound
 	}
-	for _, a := range live(i.adjustments) {
+	p, _ := auth.From(ctx)
+	for _, a := range live(p, i.adjustments) {
 		if a.ID == id.String() {
 			return "It is taken back.", c.undo(ctx, i, a.Kind, id, req.Reason)
 		}
@@ -180,11 +182,11 @@ func (c *console) undo(ctx context.Context, i listed, kind AdjustmentKind, id uu
 	return err
 }
 
-// adjustButtons lead to the actions that make sense for an invoice of a customer with so much credit.
-func adjustButtons(inv *Invoice, adjustments []AdjustmentResponse, credit int64) []admin.Button {
+// adjustButtons lead p to the actions that make sense for an invoice of a customer with so much credit.
+func adjustButtons(p auth.Principal, inv *Invoice, adjustments []AdjustmentResponse, credit int64) []admin.Button {
 	var list []admin.Button
 	at := func(action string) string { return admin.IDURL(section, inv.ID, action) }
-	if len(live(adjustments)) > 0 {
+	if len(live(p, adjustments)) > 0 {
 		list = append(list, admin.Button{Title: "Take back", URL: at("take-back")})
 	}
 	switch owed := inv.Status != StatusDraft && inv.BalanceMinor > 0; {
@@ -195,7 +197,10 @@ func adjustButtons(inv *Invoice, adjustments []AdjustmentResponse, credit int64)
 	default:
 		list = append(list, admin.Button{Title: "Mark uncollectible", URL: at("mark-uncollectible")})
 	}
-	list = append(list, admin.Button{Title: "Write off", URL: at("write-off")}, admin.Button{Title: "Credit note", URL: at("credit-note")})
+	list = append(list, admin.Button{Title: "Write off", URL: at("write-off")})
+	if p.Can(auth.BillingRefund) {
+		list = append(list, admin.Button{Title: "Credit note", URL: at("credit-note")})
+	}
 	if credit > 0 {
 		list = append(list, admin.Button{Title: "Apply credit", URL: at("apply-credit"), Primary: true})
 	}

@@ -238,7 +238,7 @@ func buttons(ctx context.Context, s sheet) []admin.Button {
 	if inv.Status.CanBecome(StatusVoid) && inv.PaidMinor == 0 && !inv.adjusted() {
 		list = append(list, admin.Button{Title: "Void the invoice", URL: admin.IDURL(section, inv.ID, "void"), Danger: true})
 	}
-	list = append(list, adjustButtons(inv, s.adjustments, s.credit)...)
+	list = append(list, adjustButtons(p, inv, s.adjustments, s.credit)...)
 	if inv.Status == StatusDraft {
 		list = append(list, admin.Button{Title: "Edit", URL: admin.IDURL(section, inv.ID, "edit")},
 			admin.Button{Title: "Finalise the invoice", URL: admin.IDURL(section, inv.ID, "finalize"), Primary: true})

@@ -23,8 +23,8 @@ type CreateCreditNoteInput struct {
 
 // CreateCreditNote lowers what is owed on an invoice. The sale and its share of the tax are taken back, and so are the
 // service credits that the invoice would grant for it. Money that was paid is given back by a refund, which issues the note
-// itself. It needs billing.invoices.manage. Errors: ErrNotFound, ErrNotFinalized, ErrVoid, ErrNothingOwed, ErrNotPositive,
-// ErrAboveBalance.
+// itself. It needs billing.refund, which who takes cash need not have: a debt that vanishes hides money that was pocketed. Errors:
+// ErrNotFound, ErrNotFinalized, ErrVoid, ErrNothingOwed, ErrPaymentPending, ErrNotPositive, ErrAboveBalance.
 func (s *Service) CreateCreditNote(ctx context.Context, in CreateCreditNoteInput) (CreditNoteResponse, error) {
 	var answer CreditNoteResponse
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -39,7 +39,7 @@ func (s *Service) createCreditNote(ctx context.Context, tx bun.Tx, in CreateCred
 	if err != nil {
 		return CreditNoteResponse{}, err
 	}
-	if err := checkOwed(inv); err != nil {
+	if err := checkLowerable(inv); err != nil {
 		return CreditNoteResponse{}, err
 	}
 	minor, err := inv.stated(in.Amount)
@@ -124,7 +124,7 @@ type ReverseCreditNoteInput struct {
 }
 
 // ReverseCreditNote undoes a credit note by another one with the opposite amounts: the invoice owes again what the first
-// took off. It needs billing.invoices.manage. Errors: ErrCreditNoteNotFound, ErrNoteOfRefund, ErrAlreadyReversed,
+// took off. It needs billing.refund. Errors: ErrCreditNoteNotFound, ErrNoteOfRefund, ErrAlreadyReversed,
 // ErrAdjustmentNotFound for a note that undoes another itself, ErrServiceCreditsSpent.
 func (s *Service) ReverseCreditNote(ctx context.Context, in ReverseCreditNoteInput) (CreditNoteResponse, error) {
 	var answer CreditNoteResponse

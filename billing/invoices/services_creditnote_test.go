@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"countersign/billing/ledger"
 	"countersign/billing/money"
 	"countersign/billing/payments"
+	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
@@ -327,4 +329,32 @@ func TestCreditNoteGuards(t *testing.T) {
 			t.Errorf("the owner: %s was taken", query)
 		}
 	}
+}
+
+// TestWhoIssuesCreditNotes: who takes cash cannot make the debt vanish for which he took it, and nobody can while it is on its way.
+func TestWhoIssuesCreditNotes(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	inv, cashier := w.OpenInvoice("100.00"), w.Join("cashier", auth.RoleCashier, nil)
+	path := routes + inv.ID.String() + "/credit-notes/"
+	note := w.As(w.Finance).Post(path, body{"amount": "10.00", "reason": "x"}).Expect(http.StatusCreated).Text("data.id")
+	w.As(cashier).Post(path, body{"amount": "10.00", "reason": "x"}).Refused(http.StatusForbidden, "permission_denied")
+	w.As(cashier).Post(notes+note+"/reverse/", body{"reason": "x"}).Refused(http.StatusForbidden, "permission_denied")
+
+	page := "invoices/" + inv.ID.String() + "/"
+	w.Browse(w.Console(), w.Finance).Get(page).Shows("/credit-note/", "/take-back/")
+	b := w.Browse(w.Console(), cashier)
+	b.Get(page).Shows("/write-off/").Hides("/credit-note/", "/take-back/")
+	b.Post(page+"credit-note/", url.Values{"key": {"k"}, "amount": {""}, "reason": {"x"}}).Expect(http.StatusForbidden)
+	overpay(t, w, 1000)
+	w.As(w.Finance).Post(routes+inv.ID.String()+"/apply_credit/", body{}).Expect(http.StatusOK)
+	b.Get(page + "take-back/").Shows("10.00 USD").Hides(note) // the credit, and not the note
+	b.Post(page+"take-back/", url.Values{"adjustment_id": {note}, "reason": {"x"}}).Expect(http.StatusNotFound)
+	stands(t, w, inv.ID, "partially_paid: 0 paid, 1000 credited, 1000 by credit, 0 written off, 8000 left")
+
+	p := w.Submit(inv.ID)
+	w.As(w.Finance).Post(path, body{"amount": "10.00", "reason": "x"}).Refused(http.StatusConflict, "payment_pending")
+	w.Reject(p.ID, w.Approver, "Never came")
+	w.As(w.Finance).Post(path, body{"amount": "10.00", "reason": "x"}).Expect(http.StatusCreated)
+	w.AssertBooks(t)
 }

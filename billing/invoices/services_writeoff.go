@@ -46,7 +46,7 @@ func (s *Service) writeOff(ctx context.Context, tx bun.Tx, in WriteOffInput) (Wr
 	if err != nil {
 		return WriteOffResponse{}, err
 	}
-	if err := checkGivenUp(inv); err != nil {
+	if err := checkLowerable(inv); err != nil {
 		return WriteOffResponse{}, err
 	}
 	minor, err := inv.stated(in.Amount)
@@ -80,9 +80,9 @@ func (s *Service) writeOff(ctx context.Context, tx bun.Tx, in WriteOffInput) (Wr
 	return s.showWriteOff(ctx, tx, wo, inv)
 }
 
-// checkGivenUp says why nothing of an invoice can be given up: besides what nobody owes, it is money that somebody says is
-// on its way.
-func checkGivenUp(inv *Invoice) error {
+// checkLowerable says why nothing can be taken off an invoice by people: besides what nobody owes, it is money that somebody
+// says is on its way, which would be too much when it comes.
+func checkLowerable(inv *Invoice) error {
 	if err := checkOwed(inv); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func Permissions() []Permission {
 	return []Permission{
 		{BillingView, "Read payments, invoices and methods."},
 		{BillingCreate, "Submit payments and upload evidence."},
-		{BillingRefund, "Refund payments."},
+		{BillingRefund, "Refund payments and issue credit notes."},
 		{BillingCancel, "Cancel undecided payments of others."},
 		{BillingReconcile, "Match bank statements and settlement reports."},
 		{BillingGatewaysManage, "Configure payment gateways."},
