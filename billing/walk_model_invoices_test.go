@@ -216,7 +216,7 @@ func (b *bill) stated(amount *int64) (int64, string) {
 }
 
 func (m *model) applyCredit(b *bill, amount *int64) string {
-	if code := b.owed(); code != done {
+	if code := b.lowerable(); code != done {
 		return code
 	}
 	minor, code := b.stated(amount)

@@ -185,7 +185,8 @@ func (s *Service) takeBack(ctx context.Context, tx bun.Tx, a *act, kind Adjustme
 	return back, a.tell(ctx, s.outbox, action, event, back)
 }
 
-// checkOwed says why nothing can be taken off an invoice.
+// checkOwed says why people can take nothing off an invoice: nobody owes it, or money for it is on its way, which would be too
+// much when it comes.
 func checkOwed(inv *Invoice) error {
 	switch {
 	case inv.Status == StatusDraft:
@@ -194,6 +195,8 @@ func checkOwed(inv *Invoice) error {
 		return ErrVoid
 	case inv.BalanceMinor == 0:
 		return ErrNothingOwed
+	case inv.PendingClaims > 0:
+		return ErrPaymentPending
 	default:
 		return nil
 	}

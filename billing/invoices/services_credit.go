@@ -22,7 +22,7 @@ type ApplyCreditInput struct {
 
 // ApplyCredit pays an invoice, or a part of it, with money that we owe the customer. An invoice that is paid by it grants
 // its service credits. It needs billing.invoices.manage. Errors: ErrNotFound, ErrNotFinalized, ErrVoid, ErrNothingOwed,
-// ErrNoCredit, ErrNotPositive, ErrAboveBalance, ledger.ErrCreditExceeded, money.ErrCurrencyMismatch.
+// ErrPaymentPending, ErrNoCredit, ErrNotPositive, ErrAboveBalance, ledger.ErrCreditExceeded, money.ErrCurrencyMismatch.
 func (s *Service) ApplyCredit(ctx context.Context, in ApplyCreditInput) (Response, error) {
 	var answer Response
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {

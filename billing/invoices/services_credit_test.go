@@ -299,15 +299,33 @@ func TestCreditRaces(t *testing.T) {
 			_, err := w.Invoices.ApplyCredit(w.Owner.Ctx, invoices.ApplyCreditInput{Invoice: inv.ID.String()})
 			return err
 		})
-		if errors[0] != nil || errors[1] != nil && !isOf(errors[1], invoices.ErrNothingOwed) {
+		if errors[0] != nil || !isOf(errors[1], invoices.ErrPaymentPending) && !isOf(errors[1], invoices.ErrNothingOwed) { // before it was settled, and after
 			t.Errorf("%v", errors)
 		}
 		w.SettleAll()
 		if inv := w.Invoice(inv.ID); inv.Status != invoices.StatusPaid || inv.BalanceMinor != 0 {
 			t.Error(amounts(inv))
 		}
-		if credit, units := creditOf(w), serviceCreditsOf(w); credit != 1000 || units != 5 { // what credit has paid, the payment was too much
+		if credit, units := creditOf(w), serviceCreditsOf(w); credit != 1000 || units != 5 {
 			t.Errorf("%d of credit and %d service credits", credit, units)
+		}
+		w.AssertBooks(t)
+	})
+	t.Run("credit and a claim of as much: one of them pays", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		overpay(t, w, 1000)
+		inv := w.OpenInvoice("10.00")
+		errors := together(2, func(i int) (err error) {
+			if i == 0 {
+				_, err = w.Payments.SubmitManual(w.Member.Ctx, w.Claim(inv.ID))
+				return err
+			}
+			_, err = w.Invoices.ApplyCredit(w.Owner.Ctx, invoices.ApplyCreditInput{Invoice: inv.ID.String()})
+			return err
+		})
+		if claimed := errors[0] == nil; claimed && !isOf(errors[1], invoices.ErrPaymentPending) || !claimed && (errors[1] != nil || !isOf(errors[0], invoices.ErrAlreadyPaid)) {
+			t.Errorf("%v", errors)
 		}
 		w.AssertBooks(t)
 	})

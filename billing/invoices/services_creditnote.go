@@ -39,7 +39,7 @@ func (s *Service) createCreditNote(ctx context.Context, tx bun.Tx, in CreateCred
 	if err != nil {
 		return CreditNoteResponse{}, err
 	}
-	if err := checkLowerable(inv); err != nil {
+	if err := checkOwed(inv); err != nil {
 		return CreditNoteResponse{}, err
 	}
 	minor, err := inv.stated(in.Amount)

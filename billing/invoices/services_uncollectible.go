@@ -21,7 +21,7 @@ type GiveUpInput struct {
 // ErrVoid, ErrNothingOwed, ErrPaymentPending, ErrAlreadyUncollectible.
 func (s *Service) MarkUncollectible(ctx context.Context, in GiveUpInput) (Response, error) {
 	return s.giveUp(ctx, in, "invoice.mark_uncollectible", EventUncollectible, func(inv *Invoice) error {
-		if err := checkLowerable(inv); err != nil {
+		if err := checkOwed(inv); err != nil {
 			return err
 		}
 		if inv.Status == StatusUncollectible {

@@ -46,7 +46,7 @@ func (s *Service) writeOff(ctx context.Context, tx bun.Tx, in WriteOffInput) (Wr
 	if err != nil {
 		return WriteOffResponse{}, err
 	}
-	if err := checkLowerable(inv); err != nil {
+	if err := checkOwed(inv); err != nil {
 		return WriteOffResponse{}, err
 	}
 	minor, err := inv.stated(in.Amount)
@@ -78,18 +78,6 @@ func (s *Service) writeOff(ctx context.Context, tx bun.Tx, in WriteOffInput) (Wr
 		return WriteOffResponse{}, err
 	}
 	return s.showWriteOff(ctx, tx, wo, inv)
-}
-
-// checkLowerable says why nothing can be taken off an invoice by people: besides what nobody owes, it is money that somebody
-// says is on its way, which would be too much when it comes.
-func checkLowerable(inv *Invoice) error {
-	if err := checkOwed(inv); err != nil {
-		return err
-	}
-	if inv.PendingClaims > 0 {
-		return ErrPaymentPending
-	}
-	return nil
 }
 
 // postWriteOff takes the amount off the invoice.

@@ -95,7 +95,7 @@ func (s *Service) rejectIn(ctx context.Context, tx bun.Tx, wo *WriteOff, reason 
 }
 
 func (s *Service) approveIn(ctx context.Context, tx bun.Tx, inv *Invoice, wo *WriteOff, note string) error {
-	if err := checkLowerable(inv); err != nil {
+	if err := checkOwed(inv); err != nil {
 		return err
 	}
 	if wo.AmountMinor > inv.BalanceMinor {

@@ -15,8 +15,8 @@ import (
 
 // adjustURLs are what lowers invoices besides payments.
 func (v *views) adjustURLs() []web.Route {
-	amount := []*errs.Error{ErrNotFound, ErrNotFinalized, ErrVoid, ErrNothingOwed, ErrNotPositive, ErrAboveBalance, ErrForms, money.ErrInvalidAmount, money.ErrTooManyDigits,
-		idempotency.ErrReused, idempotency.ErrInProgress}
+	amount := []*errs.Error{ErrNotFound, ErrNotFinalized, ErrVoid, ErrNothingOwed, ErrPaymentPending, ErrNotPositive, ErrAboveBalance, ErrForms, money.ErrInvalidAmount,
+		money.ErrTooManyDigits, idempotency.ErrReused, idempotency.ErrInProgress}
 	back := []*errs.Error{ErrAlreadyReversed, ErrServiceCreditsSpent, idempotency.ErrReused, idempotency.ErrInProgress}
 	decide := []*errs.Error{decisions.ErrDigestRequired, ErrWriteOffNotFound, ErrWriteOffDecided, ErrOwnWriteOff, ErrWriteOffPasswordReset, ErrWriteOffChanged,
 		idempotency.ErrReused, idempotency.ErrInProgress}
@@ -28,8 +28,7 @@ func (v *views) adjustURLs() []web.Route {
 			Tag: "Invoices", Summary: "Give the customer the credit back that paid an invoice", Request: UnapplyCreditRequest{}, Response: Response{},
 			Errors: append(slices.Clone(back), ErrNotFound, ErrAdjustmentNotFound)},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/credit-notes/", Staff: true, Permission: auth.BillingRefund, Handler: v.createCreditNote,
-			Tag: "Invoices", Summary: "Lower what is owed by a credit note", Request: CreditNoteRequest{}, Response: CreditNoteResponse{}, Status: http.StatusCreated,
-			Errors: append(slices.Clone(amount), ErrPaymentPending)},
+			Tag: "Invoices", Summary: "Lower what is owed by a credit note", Request: CreditNoteRequest{}, Response: CreditNoteResponse{}, Status: http.StatusCreated, Errors: amount},
 		{Method: http.MethodGet, Path: "/billing/credit-notes/", Permission: auth.BillingView, Handler: v.listCreditNotes,
 			Tag: "Invoices", Summary: "List credit notes", Response: CreditNoteResponse{}, List: CreditNoteSpec},
 		{Method: http.MethodGet, Path: "/billing/credit-notes/{id}/", Permission: auth.BillingView, Handler: v.getCreditNote,
@@ -39,7 +38,7 @@ func (v *views) adjustURLs() []web.Route {
 			Errors: append(slices.Clone(back), ErrCreditNoteNotFound, ErrAdjustmentNotFound, ErrNoteOfRefund)},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/write_off/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.writeOff,
 			Tag: "Invoices", Summary: "Give up what is owed; above the tenant's tolerance a second person decides", Request: WriteOffRequest{}, Response: WriteOffResponse{},
-			Status: http.StatusCreated, Errors: append(slices.Clone(amount), ErrPaymentPending, ErrWriteOffPending)},
+			Status: http.StatusCreated, Errors: append(slices.Clone(amount), ErrWriteOffPending)},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/mark_uncollectible/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.markUncollectible,
 			Tag: "Invoices", Summary: "Expect no payment any more", Request: ReverseRequest{}, Response: Response{},
 			Errors: []*errs.Error{ErrNotFound, ErrNotFinalized, ErrVoid, ErrNothingOwed, ErrPaymentPending, ErrAlreadyUncollectible, idempotency.ErrReused, idempotency.ErrInProgress}},
