@@ -79,7 +79,8 @@ func TestGivenUp(t *testing.T) {
 		}, "uncollectible: 5000 paid, 0 credited, 0 by credit, 5000 written off, 0 left"},
 		{"by cash", func(_ *testing.T, w *billingtest.World, id uuid.UUID) {
 			letGo(w, id, "50.00")
-			w.As(w.Owner).Post(billingtest.Base+"/billing/payments/", body{"gateway": "cash", "reference": w.Reference(), "invoice_id": id.String(), "amount": "50.00", "currency": "USD"}).Expect(http.StatusCreated)
+			w.As(w.Owner).Post(billingtest.Base+"/billing/payments/",
+				body{"gateway": "cash", "reference": w.Reference(), "invoice_id": id.String(), "amount": "50.00", "currency": "USD"}).Expect(http.StatusCreated)
 		}, "uncollectible: 5000 paid, 0 credited, 0 by credit, 5000 written off, 0 left"},
 		{"by credit that is applied, taken back and applied again", func(t *testing.T, w *billingtest.World, id uuid.UUID) {
 			overpay(t, w, 5000)
@@ -117,7 +118,8 @@ func TestGivenUp(t *testing.T) {
 				t.Errorf("%d service credits were granted, paid at %v", units, seen.At("data.paid_at"))
 			}
 			var told []string
-			err := testkit.OwnerDB(t).NewRaw("SELECT type FROM events WHERE tenant_id = ? AND object_id = ? AND (type = 'invoice.paid' OR type LIKE 'credits.%')", w.Tenant.ID, inv.ID).Scan(t.Context(), &told)
+			const news = "SELECT type FROM events WHERE tenant_id = ? AND object_id = ? AND (type = 'invoice.paid' OR type LIKE 'credits.%')"
+			err := testkit.OwnerDB(t).NewRaw(news, w.Tenant.ID, inv.ID).Scan(t.Context(), &told)
 			if err != nil || len(told) > 0 {
 				t.Errorf("it was told as %v: %v", told, err)
 			}
