@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -70,7 +71,8 @@ func New(d Deps) *Billing {
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
 	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Gateways: b.Gateways, Methods: b.Methods, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
 	b.FX = fx.New(d.DB, d.Outbox, d.Now)
-	b.ledger, b.credits = ledger.App(d.DB), credits.App(d.DB)
+	b.ledger = ledger.App(d.DB, slices.Concat(invoices.Kinds(), fx.Kinds(), payments.Kinds()))
+	b.credits = credits.App(d.DB)
 	b.statements = statements.App(d.DB, d.Now)
 	return b
 }

@@ -3,6 +3,7 @@ package billingtest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,9 +12,9 @@ import (
 
 	"countersign/billing/ledger"
 	"countersign/billing/money"
+	"countersign/billing/payments"
 	"countersign/internal/apps"
 	"countersign/internal/testkit"
-	"countersign/tenancy"
 )
 
 // Events gives the names of the tenant's events in the order in which they happened, those that begin with one of the
@@ -81,17 +82,17 @@ func (w *World) Posted(id uuid.UUID) []ledger.Transaction {
 	return list
 }
 
-// GiveCredit books an overpayment in cash, which the tenant owes to a customer from then on.
+// GiveCredit takes cash for nothing yet, which the tenant owes to a customer from then on.
 func (w *World) GiveCredit(account uuid.UUID, amount money.Money) {
 	w.t.Helper()
-	p := ledger.Posting{Cause: "test:" + uuid.NewString(), Kind: "test", CustomerID: account, Entries: []ledger.Entry{
-		{Account: ledger.Cash(amount.Currency), AmountMinor: amount.Minor}, {Account: ledger.CustomerCredit(account, amount.Currency), AmountMinor: -amount.Minor}}}
-	w.must(tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, p) }))
+	_, err := w.Payments.TakeCash(w.Owner.Ctx, payments.CashInput{Account: account.String(), Currency: amount.Currency, Reference: w.Reference(), Prepayment: true,
+		Amount: func(money.Currency) (*money.Money, error) { return &amount, nil }})
+	w.must(err)
 }
 
 // AssertBooks fails the test unless the books are right: every currency sums to zero, and everything that countersign
-// verify checks is as it should be.
-func (w *World) AssertBooks(t testing.TB) {
+// verify checks is as it should be, but for the checks that the test has broken itself.
+func (w *World) AssertBooks(t testing.TB, broken ...string) {
 	t.Helper()
 	w.Read(func(ctx context.Context, tx bun.Tx) error {
 		trial, err := ledger.TrialBalance(ctx, tx, nil)
@@ -101,7 +102,9 @@ func (w *World) AssertBooks(t testing.TB) {
 		return err
 	})
 	for id, finding := range w.Verify() {
-		t.Errorf("%s: %s", id, finding.What)
+		if !slices.Contains(broken, id) {
+			t.Errorf("%s: %s", id, finding.What)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func TestChecks(t *testing.T) {
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				forget(w, "invoice:"+open.ID.String()+":finalize")
 			}},
-		{"an invoice that was posted twice", "invoices.E001", "invoices.E002 invoices.E003", "open over 15000 - 1000 + 2100 USD, entries say 15000 - 1000 + 2100, owed 32200",
+		{"an invoice that was posted twice", "invoices.E001", "invoices.E002 invoices.E003 ledger.E008", "open over 15000 - 1000 + 2100 USD, entries say 15000 - 1000 + 2100, owed 32200",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "again", Kind: ledger.KindInvoiceFinalized, CustomerID: open.AccountID, InvoiceID: open.ID, Entries: []ledger.Entry{
 					{Account: ledger.Receivable(open.AccountID, "USD"), AmountMinor: 16100}, {Account: ledger.Bank("USD"), AmountMinor: -16100}}})
@@ -80,7 +80,7 @@ func TestChecks(t *testing.T) {
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				w.Tamper("UPDATE invoices SET paid_minor = 1, balance_minor = total_minor - 1, status = 'partially_paid' WHERE tenant_id = ? AND id = ?", open.ID)
 			}},
-		{"a receivable that no invoice explains", "invoices.E003", "", "the entries say 16105 USD, the invoices 16100",
+		{"a receivable that no invoice explains", "invoices.E003", "ledger.E008", "the entries say 16105 USD, the invoices 16100",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: "x", Entries: []ledger.Entry{{Account: ledger.Receivable(w.Account.ID, "USD"), AmountMinor: 5}, {Account: ledger.Bank("USD"), AmountMinor: -5}}})
 			}},
@@ -88,22 +88,22 @@ func TestChecks(t *testing.T) {
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				forget(w, "invoice:"+paid.ID.String()+":credits")
 			}},
-		{"credits that were granted twice", "invoices.E004", "", "paid with 40 credits, 80 granted to 2 accounts",
+		{"credits that were granted twice", "invoices.E004", "ledger.E008", "paid with 40 credits, 80 granted to 2 accounts",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditsGranted, InvoiceID: paid.ID, Entries: []ledger.Entry{
 					{Account: ledger.CreditsIssued(), AmountMinor: 40}, {Account: ledger.Credits(w.Other.ID), AmountMinor: -40}}})
 			}},
-		{"credits granted before they are paid", "invoices.E004", "", "open with 7 credits, 7 granted to 1 accounts",
+		{"credits granted before they are paid", "invoices.E004", "ledger.E008", "open with 7 credits, 7 granted to 1 accounts",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditsGranted, InvoiceID: open.ID, Entries: []ledger.Entry{
 					{Account: ledger.CreditsIssued(), AmountMinor: 7}, {Account: ledger.Credits(open.AccountID), AmountMinor: -7}}})
 			}},
-		{"entries for an invoice that does not exist", "invoices.E005", "", "credits_granted for invoice 01900000-0000-7000-8000-000000000000",
+		{"entries for an invoice that does not exist", "invoices.E005", "ledger.E008", "credits_granted for invoice 01900000-0000-7000-8000-000000000000",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditsGranted, InvoiceID: uuid.MustParse("01900000-0000-7000-8000-000000000000"), Entries: []ledger.Entry{
 					{Account: ledger.CreditsIssued(), AmountMinor: 7}, {Account: ledger.Credits(open.AccountID), AmountMinor: -7}}})
 			}},
-		{"grants of credits that name no invoice", "invoices.E005", "", "credits_granted for no invoice",
+		{"grants of credits that name no invoice", "invoices.E005", "ledger.E008", "credits_granted for no invoice",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditsGranted, Entries: []ledger.Entry{
 					{Account: ledger.CreditsIssued(), AmountMinor: 7}, {Account: ledger.Credits(open.AccountID), AmountMinor: -7}}})
@@ -132,10 +132,16 @@ func TestChecks(t *testing.T) {
 				post(t, w, ledger.Posting{Cause: cause, Kind: ledger.KindCreditNote, CustomerID: open.AccountID, InvoiceID: open.ID, Entries: []ledger.Entry{
 					{Account: ledger.BadDebt("USD"), AmountMinor: 1610}, {Account: ledger.Receivable(open.AccountID, "USD"), AmountMinor: -1610}}})
 			}},
-		{"entries for an adjustment that does not exist", "invoices.E010", "", "written_off for x",
+		{"entries for an adjustment that does not exist", "invoices.E010", "ledger.E008", "written_off for x",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindWrittenOff, InvoiceID: open.ID, Entries: []ledger.Entry{
 					{Account: ledger.BadDebt("USD"), AmountMinor: 5}, {Account: ledger.Bank("USD"), AmountMinor: -5}}})
+			}},
+		{"a second posting of an adjustment", "invoices.E010", "invoices.E002 invoices.E003 ledger.E008", "credit_note for x",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				lowered(t, w, open)
+				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditNote, CustomerID: open.AccountID, InvoiceID: open.ID, Entries: []ledger.Entry{
+					{Account: ledger.SalesReturns("USD"), AmountMinor: 5}, {Account: ledger.Receivable(open.AccountID, "USD"), AmountMinor: -5}}})
 			}},
 		{"a lost credit note", "invoices.E011", "invoices.E009", "no note over 1610 USD",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {

@@ -33,11 +33,13 @@ func tamper(t testing.TB, query string, args ...any) {
 	}
 }
 
-func (b *book) mustReverse(cause string) {
+func (b *book) mustReverse(cause string) { b.t.Helper(); b.mustReverseAs(cause, cause+":reverse") }
+
+func (b *book) mustReverseAs(cause, as string) {
 	b.t.Helper()
 	id := b.transactionOf(cause).ID
 	err := tenancy.InTx(b.ctx, b.db, func(ctx context.Context, tx bun.Tx) error {
-		return ledger.Reverse(ctx, tx, id, cause+":reverse", "a test")
+		return ledger.Reverse(ctx, tx, id, as, "a test")
 	})
 	if err != nil {
 		b.t.Fatal(err)

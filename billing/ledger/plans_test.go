@@ -67,7 +67,7 @@ func TestPlans(t *testing.T) {
 			next.ServeHTTP(w, r.WithContext(tenancy.Enter(r.Context(), auth.Principal{Kind: auth.KindUser, TenantID: b.tenant, Permissions: auth.PermissionsOf(auth.RoleOwner)})))
 		})
 	})
-	web.Mount(r, ledger.App(db).URLs)
+	web.Mount(r, ledger.App(db, nil).URLs)
 
 	hot, own := ledger.Clearing("bank_transfer", "USD").ID(b.ctx).String(), ledger.Receivable(customers[7], "USD").ID(b.ctx).String()
 	middle := b.transactionOf(last.Cause).ID.String() + ":1"

@@ -28,7 +28,7 @@ func (b *book) client(role string, account uuid.UUID, permissions ...string) *te
 			next.ServeHTTP(w, r.WithContext(tenancy.Enter(r.Context(), p)))
 		})
 	})
-	web.Mount(r, ledger.App(b.db).URLs)
+	web.Mount(r, ledger.App(b.db, nil).URLs)
 	return testkit.NewClient(b.t, r)
 }
 

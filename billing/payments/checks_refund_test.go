@@ -27,7 +27,7 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a refund that became money by hand", "payments.E007", "payments.E004 payments.E008", "succeeded over 500 USD, no entries", func(w *billingtest.World, _ uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET status = 'succeeded', payout_reference = 'X', succeeded_at = now(), invoice_minor = amount_minor, credit_minor = 0, revenue_minor = 0 WHERE tenant_id = ? AND status = 'pending'`)
 		}},
-		{"a refund that was undone by hand", "payments.E007", "payments.E004 payments.E008", "pending over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+		{"a refund that was undone by hand", "payments.E007", "ledger.E008 payments.E004 payments.E008", "pending over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET status = 'pending', succeeded_at = NULL, invoice_minor = NULL, credit_minor = NULL, revenue_minor = NULL, credit_note_id = NULL WHERE tenant_id = ? AND id = ?`, id)
 		}},
 		{"a refund from another source than was posted", "payments.E007", "payments.E004", "succeeded over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
@@ -39,7 +39,7 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a payment in the wrong state", "payments.E008", "", "refunded, 1000 of 10000 USD refunded, its refunds say 1000", func(w *billingtest.World, _ uuid.UUID) {
 			w.Tamper(`UPDATE payments SET status = 'refunded' WHERE tenant_id = ?`)
 		}},
-		{"a posting without a refund", "payments.E009", "", "payment_refunded for refund:elsewhere", func(w *billingtest.World, _ uuid.UUID) {
+		{"a posting without a refund", "payments.E009", "ledger.E008", "payment_refunded for refund:elsewhere", func(w *billingtest.World, _ uuid.UUID) {
 			posting := ledger.Posting{Cause: "refund:elsewhere", Kind: ledger.KindPaymentRefunded, Entries: []ledger.Entry{
 				{Account: ledger.SalesReturns("USD"), AmountMinor: 1}, {Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: -1}}}
 			if err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, posting) }); err != nil {
@@ -55,7 +55,7 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a refund that was taken back by hand", "payments.E011", "payments.E004 payments.E008", "reversed over 1000 USD, reversed 0 times, 0 moved to credit", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET status = 'reversed', reversed_at = now(), reversal_reason = 'x', moved_minor = 0 WHERE tenant_id = ? AND id = ?`, id)
 		}},
-		{"a refund that is reversed in the ledger only", "payments.E011", "", "succeeded over 1000 USD, reversed 1 times, 0 moved to credit", func(w *billingtest.World, id uuid.UUID) {
+		{"a refund that is reversed in the ledger only", "payments.E011", "ledger.E008", "succeeded over 1000 USD, reversed 1 times, 0 moved to credit", func(w *billingtest.World, id uuid.UUID) {
 			err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
 				posted, err := ledger.TransactionOf(ctx, tx, "refund:"+id.String())
 				if err != nil {
@@ -67,7 +67,7 @@ func TestChecksOfRefunds(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"a payment that was moved to credit for no reason", "payments.E009", "invoices.E003", "payment_moved for refund:elsewhere:credit", func(w *billingtest.World, _ uuid.UUID) {
+		{"a payment that was moved to credit for no reason", "payments.E009", "invoices.E003 ledger.E008", "payment_moved for refund:elsewhere:credit", func(w *billingtest.World, _ uuid.UUID) {
 			posting := ledger.Posting{Cause: "refund:elsewhere:credit", Kind: ledger.KindPaymentMoved, CustomerID: w.Account.ID, Entries: []ledger.Entry{
 				{Account: ledger.Receivable(w.Account.ID, "USD"), AmountMinor: 1}, {Account: ledger.CustomerCredit(w.Account.ID, "USD"), AmountMinor: -1}}}
 			if err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { return ledger.Post(ctx, tx, posting) }); err != nil {

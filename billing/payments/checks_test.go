@@ -43,12 +43,12 @@ func TestChecks(t *testing.T) {
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper(`UPDATE payments SET status = 'succeeded', applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?`, waiting.ID)
 			}},
-		{"entries of a payment that nobody approved", "payments.E001", "payments.E002 invoices.E002 invoices.E003", "pending_approval over 2000 USD, posted 1 times",
+		{"entries of a payment that nobody approved", "payments.E001", "payments.E002 invoices.E002 invoices.E003 ledger.E008", "pending_approval over 2000 USD, posted 1 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, CustomerID: w.Account.ID, InvoiceID: waiting.InvoiceID, PaymentID: waiting.ID, Entries: []ledger.Entry{
 					{Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: 2000}, {Account: ledger.Receivable(w.Account.ID, "USD"), AmountMinor: -2000}}})
 			}},
-		{"a payment that was posted twice", "payments.E001", "payments.E002", "succeeded over 5500 USD, posted 2 times",
+		{"a payment that was posted twice", "payments.E001", "payments.E002 ledger.E008", "succeeded over 5500 USD, posted 2 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, CustomerID: w.Account.ID, InvoiceID: settled.InvoiceID, PaymentID: settled.ID, Entries: []ledger.Entry{
 					{Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: 500}, {Account: ledger.CustomerCredit(w.Account.ID, "USD"), AmountMinor: -500}}})
@@ -61,19 +61,19 @@ func TestChecks(t *testing.T) {
 					INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
 					SELECT ?0, t.id, 4, a.id, -1, 'USD' FROM t, ledger_accounts a WHERE a.tenant_id = ?0 AND a.code = 'revenue'`, settled.ID)
 			}},
-		{"money that went to another customer", "payments.E002", "ledger.E005", "received 5500 USD, 5000 applied, 0 earned and 500 too much; entries say 5500, 5000, 0 and 500",
+		{"money that went to another customer", "payments.E002", "ledger.E005 ledger.E008", "received 5500 USD, 5000 applied, 0 earned and 500 too much; entries say 5500, 5000, 0 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: "x", Entries: []ledger.Entry{{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.CustomerCredit(w.Other.ID, "USD"), AmountMinor: -1}}})
 				w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = other.id FROM ledger_accounts mine, ledger_accounts other
 					WHERE e.tenant_id = ?0 AND mine.tenant_id = ?0 AND other.tenant_id = ?0 AND e.ledger_account_id = mine.id
 					AND mine.code = 'customer_credit' AND mine.customer_id = ?1 AND other.code = 'customer_credit' AND other.customer_id = ?2`, w.Account.ID, w.Other.ID)
 			}},
-		{"entries for a payment that does not exist", "payments.E003", "", "payment_settled for payment 01900000-0000-7000-8000-000000000000",
+		{"entries for a payment that does not exist", "payments.E003", "ledger.E008", "payment_settled for payment 01900000-0000-7000-8000-000000000000",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, PaymentID: uuid.MustParse("01900000-0000-7000-8000-000000000000"), Entries: []ledger.Entry{
 					{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.Suspense("USD"), AmountMinor: -1}}})
 			}},
-		{"a settlement that names no payment", "payments.E003", "", "payment_settled for no payment",
+		{"a settlement that names no payment", "payments.E003", "ledger.E008", "payment_settled for no payment",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, Entries: []ledger.Entry{
 					{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.Suspense("USD"), AmountMinor: -1}}})

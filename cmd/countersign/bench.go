@@ -175,10 +175,12 @@ func (b *bench) inProcess(redis *embedded.Redis) (*bench, error) {
 	return &other, err
 }
 
-// rightBooks insists that the books are right: the proofs of verify, but for those of invoices, which were put in by SQL,
-// open and without what finalising them would have posted.
+// rightBooks insists that the books are right: the proofs of verify, but for those about what was put in by SQL. Invoices are
+// open without what finalising them would have posted, and old transactions have no cause.
 func (b *bench) rightBooks(ctx context.Context) error {
-	found, err := b.project.prove(ctx, "", slices.DeleteFunc(b.checks(true), func(c apps.Check) bool { return strings.HasPrefix(c.ID, "invoices.") }))
+	found, err := b.project.prove(ctx, "", slices.DeleteFunc(b.checks(true), func(c apps.Check) bool {
+		return strings.HasPrefix(c.ID, "invoices.") || c.ID == "ledger.E008"
+	}))
 	if err != nil || found.OK {
 		return err
 	}

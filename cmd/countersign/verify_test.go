@@ -50,8 +50,9 @@ const checksIntro = `# How to read ` + "`countersign verify`" + `
     countersign verify [--tenant=shop] [--json]
 
 reads the books of every active tenant whole and proves them: every transaction sums to zero in each currency, every cached balance is the sum
-of its entries, what was paid is posted exactly once, every posting has something that caused it, and numbered series and hash chains have no
-gap. It changes nothing and may run beside everything else, for each check is one statement and sees one moment.
+of its entries, what was paid is posted exactly once, every posting is of a kind that is known and has something that caused it, and
+numbered series and hash chains have no gap. It changes nothing and may run beside everything else, for each check is one statement and sees
+one moment.
 
     tenant 019b… (shop)
       RESULT    CHECK        FOUND  TIME   LOOKED FOR
@@ -77,7 +78,8 @@ The exit code is 0 when everything is ` + "`ok`" + `, else 1. The same checks ru
   night that nobody has proven.
 
 Nothing is ever mended by an UPDATE: entries, transactions and the audit log cannot be changed. A mistake is corrected by a posting that says
-so, a cached balance by ` + "`countersign ledger rebuild`" + `, and what was lost past the program comes from a backup.
+so, a cached balance by ` + "`countersign ledger rebuild`" + `, and what was lost past the program comes from a backup. A transaction that nothing
+has caused is mended by its reversal; the two are no finding any more, unless somebody takes the reversal back.
 
 An object is the id of what the check is about: a transaction, a ledger account, an invoice, a payment, a record of the audit log. The list is
 made from the source by ` + "`go test ./cmd/countersign -run TestDeepChecks -update`" + `.
