@@ -60,9 +60,10 @@ FROM invoices i
 LEFT JOIN (
   SELECT t.invoice_id AS id, -sum(e.amount_minor) AS granted, array_agg(DISTINCT a.customer_id) AS accounts
   FROM ledger_transactions t
+  LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id AND a.code = 'credits'
-  WHERE t.tenant_id = ?0 AND t.invoice_id IS NOT NULL AND t.kind IN ('credits_granted', 'credits_returned')
+  WHERE t.tenant_id = ?0 AND t.invoice_id IS NOT NULL AND coalesce(o.kind, t.kind) IN ('credits_granted', 'credits_returned')
   GROUP BY t.invoice_id
 ) g ON g.id = i.id
 WHERE i.tenant_id = ?0 AND (coalesce(g.granted, 0) <> CASE WHEN i.paid_at IS NULL THEN 0

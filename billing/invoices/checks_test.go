@@ -98,6 +98,19 @@ func TestChecks(t *testing.T) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditsGranted, InvoiceID: open.ID, Entries: []ledger.Entry{
 					{Account: ledger.CreditsIssued(), AmountMinor: 7}, {Account: ledger.Credits(open.AccountID), AmountMinor: -7}}})
 			}},
+		{"credits that were bought and whose grant was reversed", "invoices.E004", "ledger.E008", "paid with 40 credits, 0 granted to 1 accounts",
+			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
+				err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
+					granted, err := ledger.TransactionOf(ctx, tx, "invoice:"+paid.ID.String()+":credits")
+					if err != nil {
+						return err
+					}
+					return ledger.Reverse(ctx, tx, granted.ID, "x", "x")
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}},
 		{"entries for an invoice that does not exist", "invoices.E005", "ledger.E008", "credits_granted for invoice 01900000-0000-7000-8000-000000000000",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindCreditsGranted, InvoiceID: uuid.MustParse("01900000-0000-7000-8000-000000000000"), Entries: []ledger.Entry{
