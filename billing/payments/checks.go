@@ -2,6 +2,9 @@ package payments
 
 import "countersign/billing/ledger"
 
+// place is SQL for the account, by its code and owner, where the money of a payment p with its order o is.
+const place = `CASE p.gateway WHEN 'cash' THEN 'cash:' WHEN 'manual' THEN 'clearing:' || p.method ELSE 'clearing:' || o.name END`
+
 // proofs compare payments with the ledger and with what invoices count of them (S1-08). What the constraints of the
 // tables exclude is not asked for again.
 var proofs = []ledger.Proof{
@@ -11,30 +14,37 @@ var proofs = []ledger.Proof{
 SELECT p.id AS object, p.status || ' over ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', posted ' || coalesce(t.n, 0) || ' times' AS detail
 FROM payments p
 LEFT JOIN (
-  SELECT s.payment_id AS id, count(*) AS n FROM ledger_transactions s WHERE s.tenant_id = ?0 AND s.payment_id IS NOT NULL AND s.kind = 'payment_settled' GROUP BY s.payment_id
+  SELECT s.payment_id AS id, count(*) AS n
+  FROM ledger_transactions s
+  LEFT JOIN ledger_transactions c ON c.tenant_id = ?0 AND c.corrects = s.id AND c.corrects IS NOT NULL
+  WHERE s.tenant_id = ?0 AND s.payment_id IS NOT NULL AND s.kind = 'payment_settled' AND c.id IS NULL -- what was reversed stands no longer
+  GROUP BY s.payment_id
 ) t ON t.id = p.id
 WHERE p.tenant_id = ?0 AND coalesce(t.n, 0) <> CASE WHEN p.status IN ('succeeded', 'partially_refunded', 'refunded') THEN 1 ELSE 0 END
 ORDER BY 1`},
 	{ID: "payments.E002", What: "the entries of a settled payment are not its amounts",
 		Hint: "Compare the payment with its entries and with the audit log, then post a correction.",
 		Query: `
-SELECT p.id AS object, 'received ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', ' || coalesce(p.applied_minor, 0) || ' applied, ' || coalesce(p.revenue_minor, 0) || ' earned and ' || coalesce(p.excess_minor, 0) ||
-  ' too much; entries say ' || s.received || ', ' || s.applied || ', ' || s.earned || ' and ' || s.excess AS detail
+SELECT p.id AS object, 'received ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || coalesce(' on ' || ` + place + `, '') || ', ' || coalesce(p.applied_minor, 0) || ' applied, ' || coalesce(p.revenue_minor, 0) || ' earned and ' || coalesce(p.excess_minor, 0) ||
+  ' too much; entries say ' || s.received || ' on ' || array_to_string(s.places, ' and ') || ', ' || s.applied || ', ' || s.earned || ' and ' || s.excess AS detail
 FROM payments p
 JOIN (
-  SELECT t.payment_id AS id, sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0) AS received,
+  SELECT t.payment_id AS id, sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0) AS received, array_agg(DISTINCT a.code || ':' || a.owner) FILTER (WHERE e.amount_minor > 0) AS places,
     coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'receivable'), 0) AS applied, coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS excess,
     coalesce(-sum(e.amount_minor) FILTER (WHERE a.code = 'revenue'), 0) AS earned,
     array_agg(DISTINCT a.customer_id) FILTER (WHERE a.customer_id IS NOT NULL) AS accounts, array_agg(DISTINCT e.currency) AS currencies
   FROM ledger_transactions t
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
-  WHERE t.tenant_id = ?0 AND t.payment_id IS NOT NULL AND t.kind = 'payment_settled'
+  LEFT JOIN ledger_transactions c ON c.tenant_id = ?0 AND c.corrects = t.id AND c.corrects IS NOT NULL
+  WHERE t.tenant_id = ?0 AND t.payment_id IS NOT NULL AND t.kind = 'payment_settled' AND c.id IS NULL
   GROUP BY t.payment_id, t.id
 ) s ON s.id = p.id
+LEFT JOIN payment_orders o ON o.tenant_id = ?0 AND o.payment_id = p.id
 WHERE p.tenant_id = ?0 AND ((s.received, s.applied, s.excess, s.earned) IS DISTINCT FROM
     (coalesce(p.received_minor, p.amount_minor)::numeric, coalesce(p.applied_minor, 0)::numeric, coalesce(p.excess_minor, 0)::numeric, coalesce(p.revenue_minor, 0)::numeric)
-  OR s.accounts IS DISTINCT FROM CASE WHEN p.revenue_minor IS NULL THEN ARRAY[p.account_id] END OR s.currencies <> ARRAY[p.currency::text])
+  OR s.accounts IS DISTINCT FROM CASE WHEN p.revenue_minor IS NULL THEN ARRAY[p.account_id] END OR s.currencies <> ARRAY[p.currency::text]
+  OR s.places IS DISTINCT FROM ARRAY[` + place + `])
 ORDER BY 1`},
 	{ID: "payments.E003", What: "a settlement was posted for a payment that does not exist",
 		Hint: "The payment was lost past the application: restore it from a backup, or reverse the transaction.",

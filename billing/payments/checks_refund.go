@@ -7,11 +7,12 @@ var refundProofs = []ledger.Proof{
 	{ID: "payments.E007", What: "a refund that has succeeded is not posted once over its amount, or another one is posted",
 		Hint: "If it has no entries, post it; if it has too many, reverse one. Find out what changed its state past the application.",
 		Query: `
-SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', ' || coalesce('entries say ' || t.left_us || ', ' || t.returned || ' returned and ' || t.credit || ' of credit' || CASE WHEN t.owed <> 0 THEN ', ' || t.owed || ' owed again' ELSE '' END, 'no entries') AS detail
+SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', ' || coalesce('entries say ' || t.left_us || ' off ' || array_to_string(t.places, ' and ') || ', ' || t.returned || ' and ' || t.tax || ' of tax returned and ' || t.credit || ' of credit' || CASE WHEN t.owed <> 0 THEN ', ' || t.owed || ' owed again' ELSE '' END, 'no entries') AS detail
 FROM refunds r
 LEFT JOIN (
   SELECT l.cause, l.payment_id, l.kind, e.currency, -sum(e.amount_minor) FILTER (WHERE e.amount_minor < 0) AS left_us,
-    coalesce(sum(e.amount_minor) FILTER (WHERE a.code IN ('sales_returns', 'tax_payable')), 0) AS returned, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS credit,
+    array_agg(DISTINCT a.code || ':' || a.owner) FILTER (WHERE e.amount_minor < 0) AS places, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'sales_returns'), 0) AS returned,
+    coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'tax_payable'), 0) AS tax, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'customer_credit'), 0) AS credit,
     coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'receivable'), 0) AS owed
   FROM ledger_transactions l
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = l.id
@@ -19,10 +20,13 @@ LEFT JOIN (
   WHERE l.tenant_id = ?0 AND l.kind = 'payment_refunded'
   GROUP BY l.cause, l.payment_id, l.kind, e.currency
 ) t ON t.cause = 'refund:' || r.id
-WHERE r.tenant_id = ?0 AND (t.payment_id, t.currency, t.left_us, t.returned, t.credit, t.owed) IS DISTINCT FROM
-  CASE WHEN r.status IN ('succeeded', 'reversed') THEN (r.payment_id, r.currency::text, r.amount_minor::numeric, (CASE WHEN r.owed_again THEN 0 ELSE r.invoice_minor END + r.revenue_minor)::numeric,
+JOIN payments p ON p.tenant_id = ?0 AND p.id = r.payment_id
+LEFT JOIN payment_orders o ON o.tenant_id = ?0 AND o.payment_id = r.payment_id
+LEFT JOIN credit_notes n ON n.tenant_id = ?0 AND n.id = r.credit_note_id AND n.refund_id = r.id
+WHERE r.tenant_id = ?0 AND (t.payment_id, t.currency, t.places, t.left_us, t.returned, t.tax, t.credit, t.owed) IS DISTINCT FROM
+  CASE WHEN r.status IN ('succeeded', 'reversed') THEN (r.payment_id, r.currency::text, ARRAY[` + place + `], r.amount_minor::numeric, (coalesce(n.net_minor, 0) + r.revenue_minor)::numeric, coalesce(n.tax_minor, 0)::numeric,
       r.credit_minor::numeric, CASE WHEN r.owed_again THEN r.invoice_minor ELSE 0 END::numeric)
-    ELSE (NULL::uuid, NULL::text, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric) END
+    ELSE (NULL::uuid, NULL::text, NULL::text[], NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric) END
 ORDER BY 1`},
 	{ID: "payments.E008", What: "a payment counts other refunds than it has, or is in a state that does not fit to them",
 		Hint: "Compare the payment with its refunds and with the audit log: one of them was counted on one side only.",

@@ -12,6 +12,7 @@ import (
 
 	"countersign/billing/billingtest"
 	"countersign/billing/ledger"
+	"countersign/billing/money"
 	"countersign/billing/payments"
 	"countersign/internal/database"
 	"countersign/tenancy"
@@ -27,10 +28,10 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a refund that became money by hand", "payments.E007", "payments.E004 payments.E008", "succeeded over 500 USD, no entries", func(w *billingtest.World, _ uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET status = 'succeeded', payout_reference = 'X', succeeded_at = now(), invoice_minor = amount_minor, credit_minor = 0, revenue_minor = 0 WHERE tenant_id = ? AND status = 'pending'`)
 		}},
-		{"a refund that was undone by hand", "payments.E007", "ledger.E008 payments.E004 payments.E008", "pending over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+		{"a refund that was undone by hand", "payments.E007", "ledger.E008 payments.E004 payments.E008", "pending over 1000 USD, entries say 1000 off clearing:bank_transfer, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET status = 'pending', succeeded_at = NULL, invoice_minor = NULL, credit_minor = NULL, revenue_minor = NULL, credit_note_id = NULL WHERE tenant_id = ? AND id = ?`, id)
 		}},
-		{"a refund from another source than was posted", "payments.E007", "payments.E004", "succeeded over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+		{"a refund from another source than was posted", "payments.E007", "payments.E004", "succeeded over 1000 USD, entries say 1000 off clearing:bank_transfer, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET invoice_minor = 0, credit_minor = amount_minor WHERE tenant_id = ? AND id = ?`, id)
 		}},
 		{"a payment that counts too little", "payments.E008", "", "partially_refunded, 999 of 10000 USD refunded, its refunds say 1000", func(w *billingtest.World, _ uuid.UUID) {
@@ -49,7 +50,15 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a refund that nobody has approved", "payments.E010", "", "succeeded over 1000 USD, approved by 0", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET by_one = false, approved_at = now() WHERE tenant_id = ? AND id = ?`, id)
 		}},
-		{"a refund whose credit note is denied", "payments.E007", "", "succeeded over 1000 USD, entries say 1000, 1000 returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+		{"a refund that left another account than its payment came into", "payments.E007", "", "succeeded over 1000 USD, entries say 1000 off cash:, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
+			w.GiveCredit(w.Account.ID, money.New(1, "USD")) // makes the account
+			w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = a.id FROM ledger_transactions t, ledger_accounts a
+				WHERE e.tenant_id = ?0 AND t.tenant_id = ?0 AND a.tenant_id = ?0 AND t.id = e.transaction_id AND t.cause = 'refund:' || ?1::text AND e.amount_minor < 0 AND a.code = 'cash'`, id)
+		}},
+		{"a refund whose tax stays ours", "payments.E007", "invoices.E011", "succeeded over 1000 USD, entries say 1000 off clearing:bank_transfer, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, _ uuid.UUID) {
+			w.Tamper(`UPDATE credit_notes SET net_minor = net_minor - 10, tax_minor = 10 WHERE tenant_id = ?`)
+		}},
+		{"a refund whose credit note is denied", "payments.E007", "", "succeeded over 1000 USD, entries say 1000 off clearing:bank_transfer, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET owed_again = true, credit_note_id = NULL WHERE tenant_id = ? AND id = ?`, id)
 		}},
 		{"a refund that was taken back by hand", "payments.E011", "payments.E004 payments.E008", "reversed over 1000 USD, reversed 0 times, 0 moved to credit", func(w *billingtest.World, id uuid.UUID) {

@@ -12,10 +12,27 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/billingtest"
+	"countersign/billing/invoices"
 	"countersign/billing/ledger"
+	"countersign/billing/money"
 	"countersign/billing/payments"
 	"countersign/tenancy"
 )
+
+// reverseSettlement takes back in the ledger what a payment has brought.
+func reverseSettlement(t *testing.T, w *billingtest.World, payment uuid.UUID) {
+	t.Helper()
+	err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
+		settled, err := ledger.TransactionOf(ctx, tx, "payment:"+payment.String()+":settle")
+		if err != nil {
+			return err
+		}
+		return ledger.Reverse(ctx, tx, settled.ID, "by hand", "x")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestChecks holds S1-08: no change of money without entries, and no entries without a change of money.
 func TestChecks(t *testing.T) {
@@ -53,7 +70,27 @@ func TestChecks(t *testing.T) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: ledger.KindPaymentSettled, CustomerID: w.Account.ID, InvoiceID: settled.InvoiceID, PaymentID: settled.ID, Entries: []ledger.Entry{
 					{Account: ledger.Clearing("bank_transfer", "USD"), AmountMinor: 500}, {Account: ledger.CustomerCredit(w.Account.ID, "USD"), AmountMinor: -500}}})
 			}},
-		{"entries over another amount", "payments.E002", "", "received 5500 USD, 5000 applied, 0 earned and 500 too much; entries say 5501, 5000, 1 and 500",
+		{"a settlement that was reversed", "payments.E001", "invoices.E002 invoices.E003 ledger.E008", "succeeded over 5500 USD, posted 0 times",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				reverseSettlement(t, w, settled.ID)
+			}},
+		{"a settlement without an invoice that was reversed", "payments.E001", "ledger.E008", "succeeded over 700 USD, posted 0 times",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				seven := money.New(700, "USD")
+				paid, err := w.Payments.TakeCash(w.Owner.Ctx, payments.CashInput{Currency: "USD", Reference: w.Reference(), Amount: func(money.Currency) (*money.Money, error) { return &seven, nil }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.AssertBooks(t)
+				reverseSettlement(t, w, uuid.MustParse(paid.ID))
+			}},
+		{"money that came into another account", "payments.E002", "", "received 5500 USD on clearing:bank_transfer, 5000 applied, 0 earned and 500 too much; entries say 5500 on discounts:, 5000, 0 and 500",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.OpenInvoice("5.00", func(in *invoices.CreateInput) { in.Lines[0].Discount = "1.00" }) // makes the account
+				w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = a.id FROM ledger_transactions t, ledger_accounts a
+					WHERE e.tenant_id = ?0 AND t.tenant_id = ?0 AND a.tenant_id = ?0 AND t.id = e.transaction_id AND t.payment_id = ?1 AND e.amount_minor > 0 AND a.code = 'discounts'`, settled.ID)
+			}},
+		{"entries over another amount", "payments.E002", "", "received 5500 USD on clearing:bank_transfer, 5000 applied, 0 earned and 500 too much; entries say 5501 on clearing:bank_transfer, 5000, 1 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper(`WITH t AS (SELECT id FROM ledger_transactions WHERE tenant_id = ?0 AND payment_id = ?1), more AS (
 						UPDATE ledger_entries e SET amount_minor = e.amount_minor + 1 FROM t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id AND e.line = 1),
@@ -61,7 +98,7 @@ func TestChecks(t *testing.T) {
 					INSERT INTO ledger_entries (tenant_id, transaction_id, line, ledger_account_id, amount_minor, currency)
 					SELECT ?0, t.id, 4, a.id, -1, 'USD' FROM t, ledger_accounts a WHERE a.tenant_id = ?0 AND a.code = 'revenue'`, settled.ID)
 			}},
-		{"money that went to another customer", "payments.E002", "ledger.E005 ledger.E008", "received 5500 USD, 5000 applied, 0 earned and 500 too much; entries say 5500, 5000, 0 and 500",
+		{"money that went to another customer", "payments.E002", "ledger.E005 ledger.E008", "received 5500 USD on clearing:bank_transfer, 5000 applied, 0 earned and 500 too much; entries say 5500 on clearing:bank_transfer, 5000, 0 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				post(t, w, ledger.Posting{Cause: "x", Kind: "x", Entries: []ledger.Entry{{Account: ledger.Bank("USD"), AmountMinor: 1}, {Account: ledger.CustomerCredit(w.Other.ID, "USD"), AmountMinor: -1}}})
 				w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = other.id FROM ledger_accounts mine, ledger_accounts other
