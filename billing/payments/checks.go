@@ -94,4 +94,19 @@ FROM payment_orders o
 JOIN payments p ON p.tenant_id = ?0 AND p.id = o.payment_id
 WHERE o.tenant_id = ?0 AND p.deleted_at IS NOT NULL
 ORDER BY 1`},
+	{ID: "payments.E014", What: "a payment that people decide about was approved by fewer than had to, by who has submitted it, or over another amount than it has",
+		Hint: "Look in the audit log who has approved it, and in the bank whether the money came. What did not come is taken out of the books by a refund.",
+		Query: `
+SELECT p.id AS object, p.status || ' over ' || coalesce(p.received_minor, p.amount_minor) || ' ' || p.currency || ', ' ||
+  coalesce(d.n || ' of ' || d.required || ' have approved ' || d.least || CASE WHEN d.least <> d.most THEN ' to ' || d.most ELSE '' END ||
+    CASE WHEN p.submitted_by = ANY (d.people) THEN ', who has submitted it among them' ELSE '' END, 'nobody has approved it') AS detail
+FROM payments p
+LEFT JOIN (
+  SELECT c.subject_id AS id, count(*) AS n, array_agg(c.user_id) AS people, min(c.received_minor) AS least, max(c.received_minor) AS most,
+    (array_agg(c.required ORDER BY c.created_at DESC, c.id DESC))[1] AS required -- of the last, who has decided it
+  FROM decisions c WHERE c.tenant_id = ?0 AND c.subject_type = 'payment' AND c.verdict = 'approve' GROUP BY c.subject_id
+) d ON d.id = p.id
+WHERE p.tenant_id = ?0 AND (p.approved_at IS NOT NULL OR p.gateway = 'manual' AND p.status IN ('succeeded', 'partially_refunded', 'refunded'))
+  AND (d.id IS NULL OR d.n < d.required OR p.submitted_by = ANY (d.people) OR (d.least, d.most) IS DISTINCT FROM (p.received_minor::bigint, p.received_minor::bigint))
+ORDER BY 1`},
 }

@@ -49,7 +49,7 @@ LEFT JOIN refunds r ON r.tenant_id = ?0 AND t.cause = 'refund:' || r.id || CASE 
 WHERE t.tenant_id = ?0 AND t.kind IN ('payment_refunded', 'payment_moved') AND r.id IS NULL
 ORDER BY 1`},
 	{ID: "payments.E010", What: "a refund above the limit has succeeded, or is under way, without a second person",
-		Hint: "Look in the audit log who has asked for it and who has let it go on.",
+		Hint: "Look in the audit log who has asked for it and who has let it go on. What one person has done alone is compared with the limit since the settings were last changed.",
 		Query: `
 SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', approved by ' || coalesce(d.n, 0) AS detail
 FROM refunds r
@@ -58,6 +58,15 @@ LEFT JOIN (
   WHERE c.tenant_id = ?0 AND c.subject_type = 'refund' AND c.verdict = 'approve' GROUP BY c.subject_id
 ) d ON d.id = r.id
 WHERE r.tenant_id = ?0 AND (coalesce(d.n, 0) > 0) <> (r.approved_at IS NOT NULL)
+UNION ALL
+SELECT r.id, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', by one person, when ' || r.total || ' of the payment went back and the limit is ' || t.two_refund_approvals_above_minor || ' ' || t.default_currency
+FROM (
+  SELECT f.id, f.status, f.amount_minor, f.currency, f.by_one, f.created_at, sum(f.amount_minor) OVER (PARTITION BY f.payment_id ORDER BY f.created_at, f.id) AS total
+  FROM refunds f WHERE f.tenant_id = ?0 AND f.status NOT IN ('failed', 'cancelled')
+) r
+-- nobody who has read the limit before it was changed takes a minute to ask
+JOIN tenants t ON t.id = ?0 AND r.created_at > t.updated_at + interval '1 minute'
+WHERE r.by_one AND (r.currency <> t.default_currency OR r.total > t.two_refund_approvals_above_minor) AND t.two_refund_approvals_above_minor IS NOT NULL
 ORDER BY 1`},
 	{ID: "payments.E011", What: "a refund that was taken back is not reversed once in the ledger, or another one is",
 		Hint: "Compare the refund with its entries and with the audit log: reverse what was posted for it, or find out what changed it past the application.",

@@ -50,6 +50,15 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"a refund that nobody has approved", "payments.E010", "", "succeeded over 1000 USD, approved by 0", func(w *billingtest.World, id uuid.UUID) {
 			w.Tamper(`UPDATE refunds SET by_one = false, approved_at = now() WHERE tenant_id = ? AND id = ?`, id)
 		}},
+		{"a refund above the limit that one person has made", "payments.E010", "", "succeeded over 1000 USD, by one person, when 1000 of the payment went back and the limit is 999 USD", func(w *billingtest.World, _ uuid.UUID) {
+			twoRefund(w, 999)
+			w.Tamper(`UPDATE refunds SET status = 'cancelled', cancelled_at = now() WHERE tenant_id = ? AND status = 'pending'`)
+			w.Tamper(`UPDATE tenants SET updated_at = updated_at - interval '1 hour' WHERE id = ?`)
+		}},
+		{"refunds that are above the limit together", "payments.E010", "", "pending over 500 USD, by one person, when 1500 of the payment went back and the limit is 1000 USD", func(w *billingtest.World, _ uuid.UUID) {
+			twoRefund(w, 1000)
+			w.Tamper(`UPDATE tenants SET updated_at = updated_at - interval '1 hour' WHERE id = ?`)
+		}},
 		{"a refund that left another account than its payment came into", "payments.E007", "", "succeeded over 1000 USD, entries say 1000 off cash:, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
 			w.GiveCredit(w.Account.ID, money.New(1, "USD")) // makes the account
 			w.Tamper(`UPDATE ledger_entries e SET ledger_account_id = a.id FROM ledger_transactions t, ledger_accounts a

@@ -56,7 +56,7 @@ func TestChecks(t *testing.T) {
 				w.Tamper(`WITH t AS (DELETE FROM ledger_transactions WHERE tenant_id = ?0 AND payment_id = ?1 RETURNING id)
 					DELETE FROM ledger_entries e USING t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id`, settled.ID)
 			}},
-		{"a payment that became money by hand", "payments.E001", "payments.E004 payments.E005", "succeeded over 2000 USD, posted 0 times",
+		{"a payment that became money by hand", "payments.E001", "payments.E004 payments.E005 payments.E014", "succeeded over 2000 USD, posted 0 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper(`UPDATE payments SET status = 'succeeded', applied_minor = amount_minor, excess_minor = 0, processed_at = now() WHERE tenant_id = ? AND id = ?`, waiting.ID)
 			}},
@@ -136,6 +136,34 @@ func TestChecks(t *testing.T) {
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
 				w.Tamper(`INSERT INTO settlement_queue (tenant_id, payment_id, account_id, invoice_id, method, amount_minor, received_minor, currency, approved_at)
 					SELECT tenant_id, id, account_id, invoice_id, method, amount_minor, amount_minor, currency, now() FROM payments WHERE tenant_id = ? AND id = ?`, waiting.ID)
+			}},
+		{"money that nobody has approved", "payments.E014", "", "succeeded over 2000 USD, nobody has approved it",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error { // as the program's own role, which the triggers let pass
+					_, err := tx.NewRaw("UPDATE payments SET status = 'processing', approved_at = now(), received_minor = amount_minor WHERE tenant_id = ? AND id = ?", w.Tenant.ID, waiting.ID).Exec(ctx)
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.SettleAll()
+			}},
+		{"a payment with one approval of two", "payments.E014", "", "succeeded over 5500 USD, 1 of 2 have approved 5500",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper("UPDATE decisions SET required = 2 WHERE tenant_id = ? AND subject_id = ?", settled.ID)
+			}},
+		{"a payment that its submitter has approved", "payments.E014", "", "succeeded over 5500 USD, 1 of 1 have approved 5500, who has submitted it among them",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper("UPDATE decisions SET user_id = ?2 WHERE tenant_id = ?0 AND subject_id = ?1", settled.ID, w.Member.ID)
+			}},
+		{"a payment over another amount than was approved", "payments.E014", "", "succeeded over 5500 USD, 1 of 1 have approved 5499",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Tamper("UPDATE decisions SET received_minor = 5499 WHERE tenant_id = ? AND subject_id = ?", settled.ID)
+			}},
+		{"a waiting payment that nobody approved", "payments.E014", "", "processing over 2000 USD, nobody has approved it",
+			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
+				w.Approve(waiting.ID, w.Approver)
+				w.Tamper("DELETE FROM decisions WHERE tenant_id = ? AND subject_id = ?", waiting.ID)
 			}},
 	} {
 		t.Run("find "+tt.name, func(t *testing.T) {

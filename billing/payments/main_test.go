@@ -108,10 +108,13 @@ func force(t testing.TB, query string, args ...any) {
 	}
 }
 
-// enqueue puts what force has approved into the worker's queue, as the trigger would have.
+// enqueue puts what force has approved into the worker's queue, as the trigger would have, with the decisions behind it.
 func enqueue(t testing.TB, w *billingtest.World) {
 	t.Helper()
 	force(t, `INSERT INTO settlement_queue (tenant_id, payment_id, account_id, invoice_id, method, amount_minor, received_minor, currency, approved_at)
 		SELECT tenant_id, id, account_id, invoice_id, method, amount_minor, received_minor, currency, approved_at FROM payments WHERE tenant_id = ? AND status = 'processing'
 		ON CONFLICT DO NOTHING`, w.Tenant.ID)
+	force(t, `INSERT INTO decisions (tenant_id, id, subject_type, subject_id, verdict, user_id, user_label, digest, received_minor, required)
+		SELECT tenant_id, gen_random_uuid(), 'payment', id, 'approve', ?1, 'approver', sha256('forced'), received_minor, 1 FROM payments WHERE tenant_id = ?0 AND status = 'processing'
+		ON CONFLICT DO NOTHING`, w.Tenant.ID, w.Approver.ID)
 }

@@ -50,9 +50,9 @@ const checksIntro = `# How to read ` + "`countersign verify`" + `
     countersign verify [--tenant=shop] [--json]
 
 reads the books of every active tenant whole and proves them: every transaction sums to zero in each currency, every cached balance is the sum
-of its entries, what was paid is posted exactly once, every posting is of a kind that is known and has something that caused it, and
-numbered series and hash chains have no gap. It changes nothing and may run beside everything else, for each check is one statement and sees
-one moment.
+of its entries, what was paid is posted exactly once, every posting is of a kind that is known and has something that caused it, people have
+approved what they had to, and numbered series and hash chains have no gap. It changes nothing and may run beside everything else, for each
+check is one statement and sees one moment.
 
     tenant 019b… (shop)
       RESULT    CHECK        FOUND  TIME   LOOKED FOR
