@@ -241,7 +241,8 @@ func (m *model) collect(p *payment, received int64) {
 	m.happened = true
 }
 
-// takeCash is money on the counter: who may approve has decided with that, for others somebody else completes it.
+// takeCash is money on the counter: who may approve has decided with that, for others, and where two people are needed, somebody else
+// completes it.
 func (m *model) takeCash(p *payment) string {
 	if code := m.address(p.by, p.bill); code != done {
 		return code
@@ -251,7 +252,7 @@ func (m *model) takeCash(p *payment) string {
 	}
 	p.into, p.status = of("cash", "", p.currency), pending
 	m.add(p)
-	if p.by.can(auth.BillingApprove) {
+	if p.by.can(auth.BillingApprove) && m.needed(p, p.amount) < 2 {
 		m.collect(p, p.amount)
 	}
 	return done
@@ -263,6 +264,8 @@ func (m *model) complete(by *walker, p *payment) string {
 		return m.illegal(by, p, succeeded)
 	case p.by == by:
 		return "submitter_cannot_decide"
+	case m.needed(p, p.amount) > 1 && !by.can(auth.BillingApprove):
+		return "permission_denied"
 	}
 	m.collect(p, p.amount)
 	return done

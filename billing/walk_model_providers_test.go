@@ -316,13 +316,16 @@ func (m *model) sweep() (some bool) {
 	list := only(m.payments, func(p *payment) bool { return p.order != nil && p.order.asked })
 	slices.SortFunc(list, func(a, b *payment) int { return strings.Compare(a.id, b.id) })
 	for _, p := range list {
-		o := p.order
+		o, was := p.order, p.status
 		if o.ripen(m.clock); o.state == "" {
 			m.fail(p, failed, "never_reached")
 		} else {
 			m.hear(p, o.says())
 		}
-		if m.clock-o.placed >= askFor && !p.doubtful() {
+		if m.clock-o.placed >= askFor && !p.doubtful() && p.status == was {
+			if p.status == pending && o.state == awaiting { // nobody can pay it any more
+				o.state, o.held, o.becomes = cancelled, 0, ""
+			}
 			switch p.status {
 			case created, pending:
 				m.fail(p, expired, "")

@@ -207,7 +207,7 @@ func (c *console) refundSteps() []admin.Action[RefundResponse] {
 			}},
 		{Name: "reverse", Title: "It was not paid", Permission: auth.BillingRefund, Danger: true, Reason: admin.MustReason, Subject: RefundResponse.subject, Facts: refundFactsOf,
 			Consequence: "All that the refund has posted is taken back.",
-			Allowed:     func(_ auth.Principal, f RefundResponse) bool { return f.reversible },
+			Allowed:     func(_ auth.Principal, f RefundResponse) bool { return f.Reversible },
 			Run: func(ctx context.Context, f RefundResponse, form url.Values) (string, error) {
 				var req ReverseRefundRequest
 				if err := admin.Bind(map[string]any{"reason": form.Get("reason")}, &req); err != nil {

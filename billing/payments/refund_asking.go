@@ -125,9 +125,12 @@ func (s *Service) pursueRefund(ctx context.Context, id uuid.UUID) (RefundReply, 
 	if err != nil {
 		return s.concludeRefund(ctx, r, gateways.Result{}, errors.Join(gateways.ErrConfiguration, err))
 	}
-	said, err := s.askForRefund(ctx, a, o, r, now)
+	said, failure, err := s.askForRefund(ctx, a, o, r, now)
+	if err != nil {
+		return RefundReply{}, err
+	}
 	s.at(ctx, pointAsked)
-	return s.concludeRefund(ctx, r, said, err)
+	return s.concludeRefund(ctx, r, said, failure)
 }
 
 // keysAreKnown is how long every provider surely knows a key, and pays once however often it is asked; Stripe forgets them
@@ -138,12 +141,11 @@ const keysAreKnown = 20 * time.Hour
 // until then, since somebody may refund in its cabinet as well. Before it is called again it is asked once more, because an earlier call may
 // have arrived (S0-92): it has not when too little is new, and it has when all that we have asked for since is. Between the two, the same key makes
 // sure of it while the provider remembers keys. Afterwards it stays unknown, and is asked again later, rather than paid twice.
-// now is before the provider is asked for anything, on the database's clock.
-func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, now time.Time) (gateways.Result, error) {
+// now is before the provider is asked for anything, on the database's clock. failure is the provider's, and err ours: then it was not asked.
+func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, now time.Time) (said gateways.Result, failure, err error) {
 	var given *int64 // back of the payment; nil: the provider does not say
-	said, err := gateways.Result{}, error(nil)
 	if a.Gateway.Capabilities().FetchStatus {
-		said, err = attempt(ctx, func() (gateways.Result, error) {
+		said, failure = attempt(ctx, func() (gateways.Result, error) {
 			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: r.PaymentID, Reference: o.ProviderID})
 		})
 		if said.Refunded.Currency == r.Currency {
@@ -151,49 +153,50 @@ func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order,
 		}
 	}
 	switch {
-	case err != nil && r.AskedAt.IsZero() && !errors.Is(err, gateways.ErrConfiguration):
-		return said, fmt.Errorf("%w: it was not asked for the refund: %w", gateways.ErrTransient, err)
-	case err != nil:
-		return said, err
+	case failure != nil && r.AskedAt.IsZero() && !errors.Is(failure, gateways.ErrConfiguration):
+		return said, fmt.Errorf("%w: it was not asked for the refund: %w", gateways.ErrTransient, failure), nil
+	case failure != nil:
+		return said, failure, nil
 	case r.AskedAt.IsZero():
-		if err := r.ask(ctx, s.db, now, given); err != nil {
-			return gateways.Result{}, err
+		if mine, err := r.ask(ctx, s.db, now, given); err != nil || !mine {
+			return said, gateways.ErrUnknown, err
 		}
 	case given == nil || r.AskedMinor == nil:
 		if s.now().Sub(r.AskedAt) > keysAreKnown {
-			return said, fmt.Errorf("%w: the provider does not say what it has refunded", gateways.ErrUnknown)
+			return said, fmt.Errorf("%w: the provider does not say what it has refunded", gateways.ErrUnknown), nil
 		}
 	case *given >= *r.AskedMinor+r.AmountMinor:
 		since, err := r.askedSince(ctx, s.db)
 		if err != nil {
-			return gateways.Result{}, err
+			return said, nil, err
 		}
 		if *given >= *r.AskedMinor+r.AmountMinor+since {
-			return said, nil
+			return said, nil, nil
 		}
 		if s.now().Sub(r.AskedAt) > keysAreKnown {
-			return said, fmt.Errorf("%w: %d are refunded, %d of them before, and %d were asked for since", gateways.ErrUnknown, *given, *r.AskedMinor, r.AmountMinor+since)
+			return said, fmt.Errorf("%w: %d are refunded, %d of them before, and %d were asked for since", gateways.ErrUnknown, *given, *r.AskedMinor, r.AmountMinor+since), nil
 		}
 	}
-	return attempt(ctx, func() (gateways.Result, error) {
+	said, failure = attempt(ctx, func() (gateways.Result, error) {
 		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: r.PaymentID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
 	})
+	return said, failure, nil
 }
 
 // ask notes that the provider is about to be asked for a refund for the first time, and what it has given back of the payment until then.
-// It fails with ErrUnknown when somebody else has the lease by now.
-func (r *Refund) ask(ctx context.Context, db *bun.DB, now time.Time, given *int64) error {
-	return tenancy.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
+// It is not, when somebody else has the lease by now.
+func (r *Refund) ask(ctx context.Context, db *bun.DB, now time.Time, given *int64) (mine bool, err error) {
+	err = tenancy.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model((*Refund)(nil)).Set("asked_at = ?", now).Set("asked_minor = ?", given).Where("rf.tenant_id = ? AND rf.id = ?", r.TenantID, r.ID).
 			Where("rf.status = ? AND rf.asked_at IS NULL AND rf.busy_until = ?", RefundPending, r.BusyUntil).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("note that a provider is asked for refund %s: %w", r.ID, err)
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(gateways.ErrUnknown, err)
-		}
-		return nil
+		n, err := res.RowsAffected()
+		mine = n == 1
+		return err
 	})
+	return mine, err
 }
 
 // askedSince sums the other refunds of the payment that its provider may have paid since it was first asked for r: those under way, and those

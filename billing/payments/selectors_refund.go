@@ -164,10 +164,10 @@ func (s *Service) LookAtRefund(ctx context.Context, id uuid.UUID) (RefundRespons
 		if answer, err = newRefundResponse(facts[0]); err != nil || r.Status != RefundSucceeded {
 			return err
 		}
-		answer.reversible = r.Mode == gateways.RefundByHand
-		if !answer.reversible {
+		answer.Reversible = r.Mode == gateways.RefundByHand
+		if !answer.Reversible {
 			_, err = r.failedAfterAll(ctx, tx)
-			answer.reversible = err == nil
+			answer.Reversible = err == nil
 		}
 		if errors.Is(err, ErrRefundNotReversible) {
 			return nil

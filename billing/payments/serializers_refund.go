@@ -128,7 +128,7 @@ type RefundResponse struct {
 	MovedAmount         *string             `json:"to_credit_amount"` // of a reversed one, what the invoice owed no longer, so that it is credit
 	MovedAmountMinor    *int64              `json:"to_credit_amount_minor"`
 
-	reversible bool // it can be taken back; only LookAtRefund says so
+	Reversible bool `json:"-"` // it can be taken back; only LookAtRefund says so
 }
 
 func newRefundResponse(f *refundFacts) (RefundResponse, error) {

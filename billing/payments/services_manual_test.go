@@ -189,7 +189,7 @@ func TestSubmitRefusals(t *testing.T) {
 		{"a card number as reference, far apart", []any{"transaction_reference", "4111 - - 1111 - - 1111 - - 1111"}, 400, "card_data_rejected", "transaction_reference"},
 		{"a card number as reference, in words", []any{"transaction_reference", "4111, 1111; 1111 / 1111"}, 400, "card_data_rejected", "transaction_reference"},
 		{"a card number in the details", []any{"details", body("payer_name", "4111-1111-1111-1111")}, 400, "card_data_rejected", "details.payer_name"},
-		{"a card number in a sealed detail, far apart", []any{"details", body("sender_number", "4111 - - 1111 - - 1111 - - 1111")}, 400, "card_data_rejected", "details.sender_number"},
+		{"a card number in a sealed detail, far apart", []any{"details", body("sender_number", "4111 - - 1111 - - 1111 - - 1111")}, 400, "validation_failed", "details.sender_number"},
 		{"details nobody knows", []any{"details", body("click_trans_id", "1")}, 400, "validation_failed", "details.click_trans_id"}, // S0-23
 		{"more digits than dollars have", []any{"amount", "10.505"}, 400, "too_many_digits", "amount"},                              // S0-20
 		{"an amount of nothing", []any{"amount", "0.00"}, 400, "amount_not_positive", "amount"},

@@ -123,15 +123,33 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 }
 
 // withdrawOrder has a provider give up an order that is about to be given up here: whoever pays it afterwards would have paid for nothing. said
-// is where it stands, and stays so when the provider has done it; what else it says is news.
+// is where it stands, and stays so when the provider has done it, or will not; what else it says is news.
 func (s *Service) withdrawOrder(ctx context.Context, a gateways.Access, p *Payment, o *order, said gateways.Result) (gateways.Result, error) {
+	var doubtful bool
+	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		doubtful, err = doubted(ctx, tx, p)
+		return err
+	})
+	if err != nil || doubtful {
+		return said, err
+	}
 	released, err := attempt(ctx, func() (gateways.Result, error) {
 		return a.Gateway.Release(ctx, a.Credentials, gateways.Operation{Key: "expire-" + p.ID.String(), OrderID: p.ID, Reference: o.ProviderID, Amount: p.Amount()})
 	})
-	if err != nil || released.State != gateways.StateCancelled {
-		return released, err
+	if errors.Is(err, gateways.ErrRefused) || errors.Is(err, gateways.ErrUnsupported) || err == nil && released.State == gateways.StateCancelled {
+		return said, nil
 	}
-	return said, nil
+	return released, err
+}
+
+// doubted says that something was said of a payment that may mean money: it waits for a person, and is not given up.
+func doubted(ctx context.Context, tx bun.Tx, p *Payment) (bool, error) {
+	open, err := tx.NewSelect().Model((*Anomaly)(nil)).Where("pa.tenant_id = ?", p.TenantID).Where("pa.payment_id = ?", p.ID).Where("pa.resolved_at IS NULL").
+		Where("pa.kind NOT IN (?, ?)", anomalyIllegal, anomalyUnanswered).Exists(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for open anomalies of payment %s: %w", p.ID, err)
+	}
+	return open, nil
 }
 
 // overdue says that an order has come to no end in its time.
@@ -180,9 +198,7 @@ func (s *Service) giveUp(ctx context.Context, tx bun.Tx, p locked, o *order, hea
 	if !heard {
 		return s.keepAnomaly(ctx, tx, p.Payment, anomalyUnanswered, sourceSweep, map[string]any{"status": p.Status})
 	}
-	open, err := tx.NewSelect().Model((*Anomaly)(nil)).Where("pa.tenant_id = ?", p.TenantID).Where("pa.payment_id = ?", p.ID).Where("pa.resolved_at IS NULL").
-		Where("pa.kind NOT IN (?, ?)", anomalyIllegal, anomalyUnanswered).Exists(ctx)
-	if err != nil || open {
+	if doubtful, err := doubted(ctx, tx, p.Payment); err != nil || doubtful {
 		return err
 	}
 	before := p.state()

@@ -364,7 +364,7 @@ func (m *model) editNotes(by *walker, a *attempt, notes string) string {
 		return "not_found"
 	case a.by.ID != by.ID:
 		return "not_submitter"
-	case !a.pending():
+	case !a.pending(), len(a.verdicts) > 0:
 		return "payment_not_pending"
 	}
 	a.notes = notes

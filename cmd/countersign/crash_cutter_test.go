@@ -42,6 +42,7 @@ var commits = []struct{ about, writes string }{
 	{"answer", "UPDATE idempotency_keys SET answer"},
 	{"provider", `INSERT INTO "sandbox_requests"`},
 	{"lease", "SET busy_until = '"},
+	{"asked", "SET asked_at = '"}, // that a refund is about to be asked for, and what was given back before
 }
 
 // writes finds what else a transaction changes.

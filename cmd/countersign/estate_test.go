@@ -62,7 +62,7 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 		w.Handler = f(w.Handler)
 	}
 	owner := e.As(e.Owner)
-	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}).Expect(http.StatusOK)
+	owner.Put(base+"/approval-policies/", map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 1}}}).Expect(http.StatusOK)
 	e.Config = e.config("PK")
 	owner.Put(base+"/gateways/acme/", map[string]any{"gateway": "integrator", "is_enabled": true, "secrets": map[string]any{"shared_secret": "the secret of acme's own processor"}}).Expect(http.StatusOK)
 	sandbox := e.EnableSandbox()

@@ -155,7 +155,7 @@ var calls = map[string]change{
 		}
 		return prepared{body: form{"account_id": c.own.First.Account}}
 	}},
-	"PUT /billing/approval-policies/": {body: map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 2}}}, status: http.StatusOK},
+	"PUT /billing/approval-policies/": {body: map[string]any{"rules": []any{map[string]any{"rank": 1, "payment_method": "cash", "approvals": 1}}}, status: http.StatusOK},
 
 	"POST /billing/payments/search/": {body: searched(nil), status: http.StatusOK},
 	"POST /billing/payments/manual/": {status: http.StatusCreated, live: func(_ *testing.T, c *caller) prepared {
