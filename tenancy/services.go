@@ -162,7 +162,7 @@ func (in UpdateInput) apply(t *Tenant) error {
 		if err != nil {
 			fields.Add("default_currency", money.ErrUnknownCurrency)
 		}
-		if currency != t.DefaultCurrency { // limits are amounts of it: what stays would mean something else
+		if err == nil && currency != t.DefaultCurrency { // limits are amounts of it: what stays would mean something else
 			for name, kept := range map[string]bool{
 				"two_approval_threshold":     t.TwoApprovalThresholdMinor != nil && in.TwoApprovalThresholdMinor == nil,
 				"two_refund_approvals_above": t.TwoRefundApprovalsAboveMinor != nil && in.TwoRefundApprovalsAboveMinor == nil,

@@ -67,7 +67,7 @@ func TestRedis(t *testing.T) {
 		t.Parallel()
 		binary, err := exec.LookPath("false")
 		if err != nil {
-			t.Skip("this test needs the program false")
+			testkit.Lacks(t, "the program false")
 		}
 		if _, err := embedded.StartRealRedis(t.Context(), binary); err == nil {
 			t.Error("no error")
