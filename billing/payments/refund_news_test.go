@@ -429,3 +429,49 @@ func TestRefundWithoutAnAmount(t *testing.T) {
 	})
 	w.AssertBooks(t)
 }
+
+// unreachable is a provider that has given 300 back in its cabinet, and whose calls for refunds do not arrive at first.
+type unreachable struct {
+	gateways.Unsupported
+	arrives atomic.Bool
+	given   atomic.Int64
+}
+
+func (*unreachable) Name() string { return "octo" }
+
+func (*unreachable) Capabilities() gateways.Capabilities {
+	return gateways.Capabilities{Begin: true, Refunds: gateways.RefundByAPI, PartRefund: true, FetchStatus: true, Modes: []gateways.Mode{gateways.Test}}
+}
+
+func (*unreachable) Begin(_ context.Context, _ gateways.Credentials, o gateways.Order) (gateways.Result, error) {
+	return gateways.Result{State: gateways.StatePaid, Captured: o.Amount}, nil
+}
+
+func (g *unreachable) FetchStatus(context.Context, gateways.Credentials, gateways.Query) (gateways.Result, error) {
+	return gateways.Result{State: gateways.StatePartiallyRefunded, Captured: money.New(1000, "USD"), Refunded: money.New(300+g.given.Load(), "USD")}, nil
+}
+
+func (g *unreachable) Refund(ctx context.Context, c gateways.Credentials, o gateways.Operation) (gateways.Result, error) {
+	if !g.arrives.Load() {
+		return gateways.Result{}, gateways.ErrUnknown
+	}
+	g.given.Add(o.Amount.Minor)
+	return g.FetchStatus(ctx, c, gateways.Query{})
+}
+
+// TestRefundThatHasNotArrived: what was given back before is not taken for a refund whose call was lost on its way.
+func TestRefundThatHasNotArrived(t *testing.T) {
+	t.Parallel()
+	g := &unreachable{}
+	w := billingtest.NewWithProviders(t, g)
+	w.As(w.Owner).Put(base+"/gateways/octo/", body("is_enabled", true)).Expect(http.StatusOK)
+	p := chargeOf(w, "tok", "gateway", g.Name())
+	refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusAccepted)
+	resumeRefunds(t, w)
+	equal(t, "booked although it was not sent", w.Payment(p).RefundedMinor, int64(0))
+	g.arrives.Store(true)
+	resumeRefunds(t, w)
+	equal(t, "refunded", w.Payment(p).RefundedMinor, int64(300))
+	equal(t, "given back", g.given.Load(), int64(300))
+	w.AssertBooks(t)
+}
