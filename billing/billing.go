@@ -71,11 +71,14 @@ func New(d Deps) *Billing {
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
 	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Gateways: b.Gateways, Methods: b.Methods, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
 	b.FX = fx.New(d.DB, d.Outbox, d.Now)
-	b.ledger = ledger.App(d.DB, slices.Concat(invoices.Kinds(), fx.Kinds(), payments.Kinds()))
+	b.ledger = ledger.App(d.DB, Kinds())
 	b.credits = credits.App(d.DB)
 	b.statements = statements.App(d.DB, d.Now)
 	return b
 }
+
+// Kinds are all kinds of ledger transactions that the billing apps post.
+func Kinds() []ledger.Kind { return slices.Concat(invoices.Kinds(), fx.Kinds(), payments.Kinds()) }
 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {

@@ -40,6 +40,6 @@ ORDER BY 1`},
 SELECT t.id AS object, 'caused by ' || t.cause AS detail
 FROM ledger_transactions t
 LEFT JOIN fx_conversions c ON c.tenant_id = ?0 AND t.cause = 'fx:' || c.id || ':convert'
-WHERE t.tenant_id = ?0 AND t.kind = 'fx_converted' AND c.id IS NULL
+WHERE t.tenant_id = ?0 AND t.kind = 'fx_converted' AND c.id IS NULL AND ` + ledger.Unrepaired + `
 ORDER BY 1`},
 }

@@ -75,7 +75,7 @@ ORDER BY 1`},
 SELECT t.id AS object, t.kind || ' for ' || coalesce('invoice ' || t.invoice_id, 'no invoice') AS detail
 FROM ledger_transactions t
 LEFT JOIN invoices i ON i.tenant_id = ?0 AND i.id = t.invoice_id
-WHERE t.tenant_id = ?0 AND i.id IS NULL AND (t.invoice_id IS NOT NULL OR t.kind IN ('invoice_finalized', 'credits_granted', 'credits_returned', 'credit_applied', 'credit_note', 'written_off'))
+WHERE t.tenant_id = ?0 AND i.id IS NULL AND (t.invoice_id IS NOT NULL OR t.kind IN ('invoice_finalized', 'credits_granted', 'credits_returned', 'credit_applied', 'credit_note', 'written_off')) AND ` + ledger.Unrepaired + `
 ORDER BY 1`},
 	{ID: "invoices.E006", What: "an invoice's totals are not the sums of its lines",
 		Hint: "Lines or totals were changed past the application: restore them from a backup.",
@@ -147,7 +147,7 @@ SELECT t.id AS object, t.kind || ' for ' || t.cause AS detail
 FROM ledger_transactions t
 LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
 LEFT JOIN invoice_adjustments a ON a.tenant_id = ?0 AND t.cause = 'adjustment:' || a.id
-WHERE t.tenant_id = ?0 AND a.id IS NULL AND (t.kind IN ('credit_applied', 'credit_note', 'written_off') OR o.kind IN ('credit_applied', 'credit_note', 'written_off'))
+WHERE t.tenant_id = ?0 AND a.id IS NULL AND (t.kind IN ('credit_applied', 'credit_note', 'written_off') OR o.kind IN ('credit_applied', 'credit_note', 'written_off')) AND ` + ledger.Unrepaired + `
 ORDER BY 1`},
 	{ID: "invoices.E011", What: "an adjustment by a credit note has no note, or notes take back more net or tax than was billed",
 		Hint: "A note was lost or changed past the application: restore it from a backup.",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/internal/apps"
@@ -65,9 +66,7 @@ WHERE a.tenant_id = ?0 AND a.code = 'customer_credit' GROUP BY a.id, a.currency 
 func (p Proof) Find(ctx context.Context, db *bun.DB) ([]apps.Place, error) {
 	var found []apps.Place
 	err := tenancy.Read(ctx, db, func(ctx context.Context, tx bun.Tx) error {
-		// whole tables are compared: where the planner believes that a tenant has three rows, and he has a million, a
-		// loop over both sides never ends
-		if _, err := tx.NewRaw("SET LOCAL enable_nestloop = off").Exec(ctx); err != nil {
+		if err := compareWholeTables(ctx, tx); err != nil {
 			return err
 		}
 		return tx.NewRaw("SELECT p.object, p.detail FROM ("+p.Query+") AS p LIMIT ?1", tenancy.ID(ctx), apps.PlaceLimit).Scan(ctx, &found)
@@ -76,6 +75,24 @@ func (p Proof) Find(ctx context.Context, db *bun.DB) ([]apps.Place, error) {
 		return nil, fmt.Errorf("check %s: %w", p.ID, err)
 	}
 	return found, nil
+}
+
+// names says whether something is wrong with the object.
+func (p Proof) names(ctx context.Context, tx bun.Tx, object uuid.UUID) (found bool, err error) {
+	if err = compareWholeTables(ctx, tx); err == nil {
+		err = tx.NewRaw("SELECT EXISTS (SELECT FROM ("+p.Query+") AS p WHERE p.object = ?1)", tenancy.ID(ctx), object).Scan(ctx, &found)
+	}
+	if err != nil {
+		err = fmt.Errorf("check %s: %w", p.ID, err)
+	}
+	return found, err
+}
+
+// compareWholeTables tells the planner what a proof does: where he believes that a tenant has three rows, and he has a
+// million, a loop over both sides never ends.
+func compareWholeTables(ctx context.Context, tx bun.Tx) error {
+	_, err := tx.NewRaw("SET LOCAL enable_nestloop = off").Exec(ctx)
+	return err
 }
 
 // Checks makes deep system checks of proofs. They look at the tenant of their ctx.

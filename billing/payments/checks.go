@@ -52,7 +52,7 @@ ORDER BY 1`},
 SELECT t.id AS object, t.kind || ' for ' || coalesce('payment ' || t.payment_id, 'no payment') AS detail
 FROM ledger_transactions t
 LEFT JOIN payments p ON p.tenant_id = ?0 AND p.id = t.payment_id
-WHERE t.tenant_id = ?0 AND p.id IS NULL AND (t.payment_id IS NOT NULL OR t.kind = 'payment_settled')
+WHERE t.tenant_id = ?0 AND p.id IS NULL AND (t.payment_id IS NOT NULL OR t.kind = 'payment_settled') AND ` + ledger.Unrepaired + `
 ORDER BY 1`},
 	{ID: "payments.E004", What: "an invoice's paid amount is not what payments have applied to it, and refunds have left",
 		Hint: "Compare the invoice with its payments: one of them was counted on one side only. Do not change the invoice by hand.",

@@ -46,7 +46,7 @@ ORDER BY 1`},
 SELECT t.id AS object, t.kind || ' for ' || t.cause AS detail
 FROM ledger_transactions t
 LEFT JOIN refunds r ON r.tenant_id = ?0 AND t.cause = 'refund:' || r.id || CASE t.kind WHEN 'payment_moved' THEN ':credit' ELSE '' END AND r.payment_id = t.payment_id
-WHERE t.tenant_id = ?0 AND t.kind IN ('payment_refunded', 'payment_moved') AND r.id IS NULL
+WHERE t.tenant_id = ?0 AND t.kind IN ('payment_refunded', 'payment_moved') AND r.id IS NULL AND ` + ledger.Unrepaired + `
 ORDER BY 1`},
 	{ID: "payments.E010", What: "a refund above the limit has succeeded, or is under way, without a second person",
 		Hint: "Look in the audit log who has asked for it and who has let it go on. What one person has done alone is compared with the limit since the settings were last changed.",

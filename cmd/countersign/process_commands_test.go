@@ -118,6 +118,7 @@ func testCommands(t *testing.T, bin program) {
 	i.expect(t, i.env, 1, "countersign: ", "verify", "--tenant=nobody")
 	i.expect(t, i.env, 0, `receivable:\S+ held 150.07 PKR, its entries say 150.00\n.*: 1 balances had drifted and are right again, of 1`, "ledger", "rebuild", "--tenant=shop")
 	i.expect(t, i.env, 0, ": 0 balances had drifted", "ledger", "rebuild")
+	i.expect(t, i.env, 1, "ledger.E008 does not name this transaction", "ledger", "repair", "--tenant=shop", "--transaction=019b5bdb-3e6a-7a5e-9d2c-3c1c2f5b1f10", "--reason=a mistake")
 	i.expect(t, i.env, 0, "The books of 2 tenants are right", "verify")
 	silent(t, said, testKey, metricsToken, dbPassword)
 }
