@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -157,8 +158,10 @@ func (p *project) countSealed(ctx context.Context, counts map[string]int) error 
 }
 
 // rotate seals with the first key what others have sealed, and what was stored in the clear before it was sealed at all, in
-// all tenants, and gives how many values it has changed.
+// all tenants, and gives how many values it has changed. A value that does not open holds back no other: the error says in
+// the end which do not.
 func (p *project) rotate(ctx context.Context) (resealed int, err error) {
+	var shut []error
 	err = p.eachTenantEver(ctx, "command keys rotate", func(ctx context.Context, tenant uuid.UUID) error {
 		for _, app := range p.apps {
 			if app.SealPlain == nil {
@@ -171,16 +174,22 @@ func (p *project) rotate(ctx context.Context) (resealed int, err error) {
 			}
 		}
 		for _, c := range p.sealed() {
-			n, err := p.rotateColumn(ctx, tenant, c)
-			resealed += n
+			n, unopened, err := p.rotateColumn(ctx, tenant, c)
+			resealed, shut = resealed+n, append(shut, unopened...)
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return resealed, err
+	if more := len(shut) - shutNamed; more > 0 {
+		shut = append(shut[:shutNamed], fmt.Errorf("and %d more values do not open", more))
+	}
+	return resealed, errors.Join(append(shut, err)...)
 }
+
+// shutNamed is of how many values that do not open is said which they are.
+const shutNamed = 20
 
 // sealedValue is a value of a sealed column.
 type sealedValue struct {
@@ -189,21 +198,24 @@ type sealedValue struct {
 }
 
 // rotateColumn goes through a tenant's rows by id, so that a run that was stopped finds in the next one what is left. A
-// value that somebody changes meanwhile is left alone: whoever writes now seals with the first key.
-func (p *project) rotateColumn(ctx context.Context, tenant uuid.UUID, c apps.SealedColumn) (resealed int, err error) {
+// value that somebody changes meanwhile is left alone: whoever writes now seals with the first key. shut says of each value
+// that does not open why.
+func (p *project) rotateColumn(ctx context.Context, tenant uuid.UUID, c apps.SealedColumn) (resealed int, shut []error, err error) {
 	after := uuid.Nil
 	for {
 		var batch []sealedValue
+		var unopened []error
 		changed := 0
 		err := tenancy.InTx(ctx, p.db, func(ctx context.Context, tx bun.Tx) (err error) {
-			changed = 0
+			changed, unopened = 0, nil
 			if batch, err = p.otherwiseSealed(ctx, tx, tenant, c, after); err != nil {
 				return err
 			}
 			for _, v := range batch {
 				fresh, err := p.keys.Reseal(keyring.Place{Tenant: tenant, Purpose: c.Purpose(), Row: v.ID}, v.Value)
 				if err != nil {
-					return fmt.Errorf("row %s of %s: %w", v.ID, c.Purpose(), err)
+					unopened = append(unopened, fmt.Errorf("tenant %s: row %s of %s: %w", tenant, v.ID, c.Purpose(), err))
+					continue
 				}
 				res, err := tx.NewUpdate().TableExpr("? AS t", bun.Ident(c.Table)).Set("? = ?", bun.Ident(c.Column), fresh).
 					Where("t.tenant_id = ?", tenant).Where("t.id = ?", v.ID).Where("t.? = ?", bun.Ident(c.Column), v.Value).Exec(ctx)
@@ -220,11 +232,11 @@ func (p *project) rotateColumn(ctx context.Context, tenant uuid.UUID, c apps.Sea
 				After: map[string]any{"column": c.Purpose(), "key": p.keys.Current(), "values": changed}})
 		})
 		if err != nil {
-			return resealed, err
+			return resealed, shut, err
 		}
-		resealed += changed
+		resealed, shut = resealed+changed, append(shut, unopened...)
 		if len(batch) < sealBatch {
-			return resealed, nil
+			return resealed, shut, nil
 		}
 		after = batch[len(batch)-1].ID
 	}

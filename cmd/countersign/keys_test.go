@@ -146,6 +146,19 @@ func TestKeysRotate(t *testing.T) {
 		t.Error("what cannot be opened was rotated")
 	}
 
+	t.Run("a value that does not open holds back no other", func(t *testing.T) {
+		if _, err := db.ExecContext(t.Context(), "UPDATE payments SET sensitive = set_byte(sensitive, length(sensitive) - 1, get_byte(sensitive, length(sensitive) - 1) # 1) WHERE id = ?", claims[0]); err != nil {
+			t.Fatal(err)
+		}
+		n, err := with(key("e") + "," + key("b")).rotate(t.Context())
+		if err == nil || n != 6 || strings.Count(err.Error(), "row ") != 1 || !strings.Contains(err.Error(), claims[0].String()) {
+			t.Errorf("rotated %d, %v", n, err)
+		}
+		if n, err := with(key("b") + "," + key("e")).rotate(t.Context()); err != nil || n != 6 { // the broken one names this key already
+			t.Errorf("rotated back %d, %v", n, err)
+		}
+	})
+
 	t.Run("what somebody has changed meanwhile is left alone", func(t *testing.T) {
 		column := second.sealed()[0]
 		ids := []uuid.UUID{}
