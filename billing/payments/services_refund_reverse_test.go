@@ -96,6 +96,19 @@ func TestRefundWithoutACreditNote(t *testing.T) {
 		equal(t, "the invoice", []any{string(inv.Status), inv.PaidMinor, inv.CreditedMinor, inv.BalanceMinor}, want)
 		w.AssertBooks(t)
 	}
+	t.Run("but not with what he has paid with before", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		inv := w.OpenInvoice("100.00")
+		p := w.Pay(inv.ID)
+		owed(w, p.ID).Expect(http.StatusCreated)
+		stands(t, w, inv.ID, "open", int64(0), int64(0), int64(10000))
+		w.Member.Token()
+		before := w.Snapshot()
+		submit(w, w.Member, claim(w, inv.ID, "transaction_reference", p.Reference)).Refused(http.StatusConflict, "reference_already_counted")
+		unchanged(t, w, before)
+		submit(w, w.Member, claim(w, inv.ID)).Expect(http.StatusCreated)
+	})
 	t.Run("and he pays it again", func(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)

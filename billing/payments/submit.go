@@ -56,8 +56,8 @@ func (s *Service) submitAlone(ctx context.Context, c manualClaim) (Response, err
 		out = results[0]
 		return out.err
 	})
-	if database.IsUnique(err, "payments_reference_key") { // the claims were made in parallel where that is allowed
-		return Response{}, ErrPending
+	if database.IsUnique(err, "payments_reference_key") { // of an invoice that nothing is waiting for: all that was paid went back
+		return Response{}, ErrReferenceCounted.At("transaction_reference")
 	}
 	return out.answer, idempotency.InProgress(err, c.in.Once)
 }
