@@ -32,7 +32,7 @@ type InboundStatus string
 const (
 	InboundReceived  InboundStatus = "received"
 	InboundProcessed InboundStatus = "processed"
-	InboundFailed    InboundStatus = "failed"  // and it is tried again when it comes again
+	InboundFailed    InboundStatus = "failed"  // and it is tried again: by a worker for two days, and whenever it comes again
 	InboundIgnored   InboundStatus = "ignored" // it means nothing to us
 )
 
@@ -58,6 +58,7 @@ type Inbound struct {
 	Response       []byte        `bun:"response"`
 	ReceivedAt     time.Time     `bun:"received_at,nullzero"`
 	ProcessedAt    *time.Time    `bun:"processed_at"`
+	RedoAt         *time.Time    `bun:"redo_at"` // when a worker tries it again
 }
 
 var (
@@ -97,8 +98,9 @@ var credentialHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization
 // (S1-37), and without the card data that it may hold, which is not kept even sealed. A message that is there already is given as it is: when it is Done, its answer is repeated. ctx is what Endpoint
 // gave.
 func (s *Service) Receive(ctx context.Context, a Access, in Callback, m Message) (*Inbound, error) {
+	redo := s.now().Add(takesNoLonger)
 	e := &Inbound{TenantID: tenancy.ID(ctx), ID: uuid.Must(uuid.NewV7()), ConfigID: a.ConfigID, Gateway: a.Name, Mode: a.Credentials.Mode,
-		ReplayKey: replayKey(m.ReplayKey), Status: InboundReceived}
+		ReplayKey: replayKey(m.ReplayKey), Status: InboundReceived, ReceivedAt: in.Arrived, RedoAt: &redo}
 	beside, err := json.Marshal(around{Method: in.Method, Path: carddata.Said(in.Path), Query: carddata.Said(in.Query), Peer: in.Peer, Header: keptHeader(in.Header)})
 	if err != nil {
 		return nil, err
@@ -170,7 +172,7 @@ type Outcome struct {
 }
 
 const finishInbound = `
-UPDATE inbound_events SET status = $3, payment_id = $4, note = $5, response_status = $6, response_type = $7, response = $8, processed_at = $9
+UPDATE inbound_events SET status = $3, payment_id = $4, note = $5, response_status = $6, response_type = $7, response = $8, processed_at = $9, redo_at = NULL
 WHERE tenant_id = $1 AND id = $2 AND status IN ('received', 'failed')`
 
 // Finish marks a message that Take has locked. The mark travels with the COMMIT of the effect (W-06).
@@ -186,17 +188,68 @@ func (s *Service) Finish(ctx context.Context, e *Inbound, o Outcome) {
 // maxNote is how many bytes of a note are kept.
 const maxNote = 500
 
+// Who has stored a message is at work on it for a minute at most. Later it is done again by a worker: after a failure in one
+// minute, two, four and so on, up to an hour, and for two days, as long as orders are asked for.
+const (
+	takesNoLonger = time.Minute
+	redoFor       = 48 * time.Hour
+)
+
 // Fail notes in a transaction of its own that a message had no effect, because of why. What has had its effect meanwhile
 // stays as it is.
 func (s *Service) Fail(ctx context.Context, id uuid.UUID, why error) error {
 	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		now := s.now()
 		_, err := tx.NewUpdate().Model((*Inbound)(nil)).Set("status = ?", InboundFailed).Set("attempts = ie.attempts + 1").Set("note = ?", carddata.Excerpt(carddata.Said(why.Error()), maxNote)).
+			Set("redo_at = CASE WHEN ie.received_at > ? THEN ?::timestamptz + least(interval '1 minute' * power(2, least(ie.attempts, 6)), interval '1 hour') END", now.Add(-redoFor), now).
 			Where("ie.tenant_id = ?", tenancy.ID(ctx)).Where("ie.id = ?", id).Where("ie.status IN (?, ?)", InboundReceived, InboundFailed).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("note that a callback failed: %w", err)
 		}
 		return nil
 	})
+}
+
+// TenantsToRedo gives the tenants with messages that are due to be done again. It runs as the observer.
+func TenantsToRedo(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	var tenants []uuid.UUID
+	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
+		SELECT FROM inbound_events AS ie WHERE ie.tenant_id = t.id AND ie.redo_at <= now())`).Scan(ctx, &tenants)
+	if err != nil {
+		return nil, fmt.Errorf("look for callbacks without an effect: %w", err)
+	}
+	return tenants, nil
+}
+
+// ToRedo gives messages of the tenant of ctx that are due to be done again, the oldest first and at most limit of them.
+func (s *Service) ToRedo(ctx context.Context, limit int64) (due []*Inbound, err error) {
+	now := s.now()
+	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		due = nil
+		return tx.NewSelect().Model(&due).Where("ie.tenant_id = ?", tenancy.ID(ctx)).Where("ie.redo_at <= ?", now).OrderExpr("ie.redo_at, ie.id").Limit(limit).Scan(ctx)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read callbacks without an effect: %w", err)
+	}
+	return due, nil
+}
+
+// Understand has its adapter read a stored message again, as of when it came. It fails when what was checked then does not
+// prove it any more, because the tenant has changed his secrets since: then it is done when the provider sends it again.
+func (s *Service) Understand(ctx context.Context, e *Inbound) (Access, Message, error) {
+	a, err := s.Reopen(ctx, e.Gateway)
+	if err != nil {
+		return Access{}, Message{}, err
+	}
+	if a.Credentials.Mode != e.Mode {
+		return Access{}, Message{}, fmt.Errorf("the callback came in %s mode, and %s is in %s mode now", e.Mode, e.Gateway, a.Credentials.Mode)
+	}
+	in, err := s.ReopenInbound(e)
+	if err != nil {
+		return Access{}, Message{}, err
+	}
+	m, err := a.Gateway.HandleCallback(ctx, a.Credentials, in)
+	return a, m, err
 }
 
 // ReopenInbound gives a stored message as it came, but for card data, to handle it once more. Its signature may be too old by now: it was checked.

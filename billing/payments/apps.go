@@ -18,7 +18,7 @@ import (
 func (s *Service) App() apps.App {
 	v := &Views{service: s}
 	return apps.App{Name: "payments", URLs: v.urls(), Callbacks: []web.Callback{{Pattern: "/billing/webhooks/{gateway}/{endpoint}/*", Handler: v.callback}}, Admin: s.sections(),
-		Doorbells: []apps.Doorbell{s.settleDoorbell(), s.askDoorbell(), s.refundDoorbell()}, Checks: ledger.Checks(s.db, append(slices.Clone(proofs), refundProofs...)),
+		Doorbells: []apps.Doorbell{s.settleDoorbell(), s.askDoorbell(), s.refundDoorbell(), s.redoDoorbell()}, Checks: ledger.Checks(s.db, append(slices.Clone(proofs), refundProofs...)),
 		Sealed: []apps.SealedColumn{sealedDetails}}
 }
 

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"countersign/billing/gateways"
+	"countersign/internal/apps"
 	"countersign/internal/database"
 	"countersign/tenancy"
 )
@@ -41,13 +43,53 @@ func (s *Service) Callback(ctx context.Context, gateway, endpoint string, in gat
 	}
 	answer, err := s.effect(ctx, a, m, stored.ID)
 	if err != nil {
-		slog.ErrorContext(ctx, "a callback had no effect yet", "gateway", a.Name, "inbound_id", stored.ID, "error", err)
-		if err := s.gateways.Fail(ctx, stored.ID, err); err != nil {
+		if err := s.failed(ctx, stored, err); err != nil {
 			slog.ErrorContext(ctx, "and that could not be noted", "inbound_id", stored.ID, "error", err)
 		}
 		return m.Answer(err), nil
 	}
 	return answer, nil
+}
+
+// failed says that a message had no effect yet.
+func (s *Service) failed(ctx context.Context, e *gateways.Inbound, why error) error {
+	slog.ErrorContext(ctx, "a callback had no effect yet", "gateway", e.Gateway, "inbound_id", e.ID, "error", why)
+	return s.gateways.Fail(ctx, e.ID, why)
+}
+
+// redoDoorbell does again what messages of providers should have done (S1-02).
+func (s *Service) redoDoorbell() apps.Doorbell {
+	return apps.Doorbell{Name: "payments.callbacks", Timeout: 5 * time.Minute, Waiting: gateways.TenantsToRedo, Run: s.RedoCallbacks}
+}
+
+// RedoCallbacks gives the stored messages of the tenant of ctx their effect that have had none in their time: whoever took them
+// has died, or it failed. A provider that has been told that we have a message need not send it again.
+func (s *Service) RedoCallbacks(ctx context.Context) error {
+	for {
+		due, err := s.gateways.ToRedo(ctx, sweepSize)
+		if err != nil {
+			return err
+		}
+		for _, e := range due {
+			ctx := gateways.InNameOf(ctx, e.TenantID, e.Gateway)
+			a, m, err := s.gateways.Understand(ctx, e)
+			if err == nil {
+				_, err = s.effect(ctx, a, m, e.ID)
+			}
+			if err == nil {
+				continue
+			}
+			if ctx.Err() != nil {
+				return err
+			}
+			if err := s.failed(ctx, e, err); err != nil {
+				return err
+			}
+		}
+		if len(due) < sweepSize {
+			return nil
+		}
+	}
 }
 
 // refusedCallback answers what is not believed or not understood.

@@ -36,6 +36,8 @@ type blade struct {
 
 // commits are the transactions that matter here, by something that only they write, in the order in which it is looked for.
 var commits = []struct{ about, writes string }{
+	{"received", `INSERT INTO "inbound_events"`},
+	{"effect", "UPDATE inbound_events SET status = $3"},
 	{"settle", "UPDATE payments AS p SET status = 'succeeded'"},
 	{"decide", "INSERT INTO decisions ("},
 	{"claim", "body_hash, subject_id, shared) VALUES"},

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"countersign/billing/gateways"
 	"countersign/internal/embedded"
 )
 
@@ -171,4 +173,67 @@ func testSweeper(t *testing.T, s *shop) {
 		}
 	}
 	h.retires(p)
+}
+
+// testTakers kills servers while they take a provider's message, and workers while they do it again. The provider sends again
+// only what nobody has stored.
+func testTakers(t *testing.T, s *shop) {
+	h := s.hand(t)
+	const secret = "the secret of acme, who knocks once"
+	path := h.as(h.olga).do(http.StatusOK, "PUT", "/billing/gateways/acme/", map[string]any{"gateway": "integrator", "is_enabled": true, "secrets": map[string]any{"shared_secret": secret}}).text("callback_path")
+	const pending, done = "key answered, payment pending", "key answered, payment succeeded" + settled
+	for _, tt := range []struct {
+		server blade
+		stands string
+		stored bool
+		worker *blade // nil: it lives
+	}{
+		{blade{about: "received"}, pending, false, nil},
+		{blade{about: "received", after: true}, pending, true, nil},
+		{blade{about: "received", after: true}, pending, true, &blade{about: "effect"}},
+		{blade{about: "received", after: true}, pending, true, &blade{about: "effect", after: true}},
+		{blade{about: "effect"}, pending, true, nil},
+		{blade{about: "effect", after: true}, done, true, nil},
+	} {
+		what := fmt.Sprintf("%s, after COMMIT: %v, and a worker that dies: %v", tt.server.about, tt.server.after, tt.worker != nil)
+		r := h.bill(h.olga)
+		r.path, r.body = "/billing/charges/", map[string]any{"gateway": "acme", "amount": decimal(r.minor), "currency": "PKR", "invoice_id": r.invoice}
+		text := fmt.Sprintf(`{"id":%q,"payment_id":%q,"status":"succeeded","amount_minor":%d,"currency":"PKR"}`, r.key, h.must(http.StatusCreated, r).text("id"), r.minor)
+		tell := func() (reply, error) {
+			header := map[string]string{"Countersign-Signature": gateways.Sign(secret, time.Now(), []byte(text))}
+			return h.as("").try("POST", path, header, "application/json", strings.NewReader(text))
+		}
+		b := tt.server
+		b.before = h.server.kill
+		h.cutter.put(&b)
+		if answer, err := tell(); err == nil {
+			t.Errorf("%s: the dead answer: %s", what, answer.raw)
+		}
+		b.wait(t)
+		if got := h.where(r); got != tt.stands {
+			t.Errorf("%s:\n got %s\nwant %s", what, got, tt.stands)
+		}
+		if tt.stored {
+			if _, err := h.db.NewRaw("UPDATE inbound_events SET redo_at = redo_at - interval '2 minutes' WHERE redo_at IS NOT NULL").Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if tt.worker != nil {
+				h.struckDown(tt.worker, true)
+			}
+			if h.where(r) != done {
+				p := h.works()
+				until(t, what+": it is done", func() bool { return h.where(r) == done })
+				h.retires(p)
+			}
+		}
+		h.begin()
+		for range 2 { // and what comes late has the same answer
+			if answer, err := tell(); err != nil || answer.status != http.StatusOK {
+				t.Errorf("%s: it comes again: %v, %d %s", what, err, answer.status, answer.raw)
+			}
+		}
+		if got := h.where(r); got != done || h.told(r) != 1 {
+			t.Errorf("%s, in the end, %d times told:\n got %s\nwant %s", what, h.told(r), got, done)
+		}
+	}
 }
