@@ -76,11 +76,13 @@ const (
 
 // ask makes the calls.
 func (s *Service) ask(ctx context.Context, a gateways.Access, p *Payment, o *order, first bool) (gateways.Result, string, error) {
+	var doubtful bool
 	if !first && a.Gateway.Capabilities().FetchStatus {
 		said, err := attempt(ctx, func() (gateways.Result, error) {
 			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
 		})
-		if err != nil || !o.unheard(said.State) {
+		doubtful = s.beginsAgain(o, said.State)
+		if err != nil || !o.unheard(said.State) && !doubtful {
 			return said, sourceStatus, err
 		}
 	}
@@ -100,6 +102,9 @@ func (s *Service) ask(ctx context.Context, a gateways.Access, p *Payment, o *ord
 			return gateways.Result{State: gateways.StateUnknown}, nil
 		}
 	})
+	if doubtful && errors.Is(err, gateways.ErrRefused) { // perhaps because the first has arrived, and was not the same to the letter
+		return gateways.Result{State: gateways.StateUnknown}, sourceStatus, nil
+	}
 	return said, sourceAnswer, err
 }
 
@@ -114,6 +119,12 @@ func (o *order) unheard(state gateways.State) bool {
 		return state == gateways.StateAuthorised || state == gateways.StateAwaitingCustomer || state == gateways.StateProcessing
 	}
 	return false
+}
+
+// beginsAgain says that a provider which cannot tell yet whether it has heard of an order is asked for it once more: as long as
+// it surely knows keys, that has no second effect, and its answer is what has become of the first.
+func (s *Service) beginsAgain(o *order, state gateways.State) bool {
+	return o.Operation == opBegin && state == gateways.StateUnknown && s.now().Sub(o.CreatedAt) <= keysAreKnown
 }
 
 // attempt makes a call up to three times as long as it has not arrived, with growing pauses (S0D-20).

@@ -2,7 +2,9 @@ package stripe_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -147,20 +149,137 @@ func TestGoldenCharge(t *testing.T) {
 	s.AssertBooks(t)
 }
 
-// TestChargeWhoseAnswerIsLost: the same request finds what Stripe has done, and does not do it again (S1-36, S0D-21).
-func TestChargeWhoseAnswerIsLost(t *testing.T) {
+// use gives the shop another key of Stripe's.
+func use(s *billingtest.World, key string) {
+	s.As(s.Owner).Put(routes+"gateways/stripe/", map[string]any{"is_enabled": true, "secrets": map[string]any{"secret_key": key}}).Expect(http.StatusOK)
+}
+
+// TestChargeWhileStripeIsAway: while no connection comes about, nothing has happened, which the answer says. When Stripe is back,
+// the same request goes on, although the search does not know yet that Stripe has never heard of it, and the money is taken once
+// (S0-83).
+func TestChargeWhileStripeIsAway(t *testing.T) {
+	t.Parallel()
+	for _, swept := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the sweeper comes before: %t", swept), func(t *testing.T) {
+			t.Parallel()
+			closed, err := net.Listen("tcp", "127.0.0.2:0") // where nobody else's connections begin
+			if err != nil {
+				t.Fatal(err)
+			}
+			address := closed.Addr().String()
+			closed.Close()
+			w := newWitness(t)
+			w.URL = "http://" + address
+			s := shop(t, w)
+			for range 2 {
+				a := s.As(s.Member).Post(routes+"charges/", g07).Refused(http.StatusBadGateway, "gateway_unavailable")
+				equal(t, "how long to wait", a.Header.Get("Retry-After"), "5")
+			}
+			made := s.As(s.Member).Get(routes + "payments/").Expect(http.StatusOK)
+			equal(t, "payments", made.Int("count"), int64(1))
+			equal(t, "status", made.Text("results.0.status"), "created")
+			id := made.Text("results.0.id")
+
+			open, err := net.Listen("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back := httptest.NewUnstartedServer(w)
+			back.Listener.Close()
+			back.Listener = open
+			back.Start()
+			t.Cleanup(back.Close)
+			if swept {
+				s.Clock.Move(2 * time.Minute)
+				if err := s.Payments.AskAgain(s.System); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a := s.As(s.Member).Post(routes+"charges/", g07).Expect(http.StatusCreated)
+			equal(t, "the payment", a.Text("data.id"), id)
+			equal(t, "its end", a.Text("data.lifecycle"), "CAPTURED")
+			again := s.As(s.Member).Post(routes+"charges/", g07).Expect(http.StatusCreated)
+			equal(t, "the answer to the repetition", again.At("data"), a.At("data"))
+			equal(t, "the keys at Stripe", w.posts("/payment_intents"), []string{"countersign-" + id})
+			equal(t, "taken", w.fake.moved[id], 1)
+			equal(t, "clearing", s.Balance(ledger.Clearing("stripe", "USD")), int64(1000))
+			s.AssertBooks(t)
+		})
+	}
+}
+
+// TestKeyThatStripeRefuses: staff are told, nothing has happened, and the same requests go on with a key that Stripe accepts
+// (S0D-23).
+func TestKeyThatStripeRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWitness(t)
 	s := shop(t, w)
-	body := strings.Replace(g07, "tok_visa", "tok_drop", 1)
-	id := s.As(s.Member).Post(routes+"charges/", body).Expect(http.StatusAccepted).Text("data.id")
-	again := s.As(s.Member).Post(routes+"charges/", body).Expect(http.StatusCreated)
-	equal(t, "the same payment", again.Text("data.id"), id)
-	equal(t, "lifecycle", again.Text("data.lifecycle"), "CAPTURED")
-	keys := w.posts("/payment_intents")
-	equal(t, "keys at Stripe", slices.Compact(keys), []string{"countersign-" + id})
+	alarms := func() int64 {
+		return s.As(s.Owner).Get(routes + "events/?type=payment.gateway_alarm").Expect(http.StatusOK).Int("count")
+	}
+	use(s, "sk_test_revoked")
+	s.As(s.Member).Post(routes+"charges/", g07).Refused(http.StatusBadGateway, "gateway_misconfigured")
+	made := s.As(s.Member).Get(routes + "payments/").Expect(http.StatusOK)
+	equal(t, "status", made.Text("results.0.status"), "created")
+	equal(t, "alarms", alarms(), int64(1))
+	use(s, "sk_test_shop")
+	a := s.As(s.Member).Post(routes+"charges/", g07).Expect(http.StatusCreated)
+	id := a.Text("data.id")
+	equal(t, "the payment", id, made.Text("results.0.id"))
 	equal(t, "taken", w.fake.moved[id], 1)
+
+	use(s, "sk_test_revoked")
+	refund := func() testkit.Answer {
+		return s.As(s.Owner).With("Idempotency-Key", "r").Post(routes+"payments/"+id+"/refund/", map[string]any{"amount": "4.00", "reason": "item_return"})
+	}
+	refund().Refused(http.StatusBadGateway, "gateway_misconfigured")
+	equal(t, "alarms", alarms(), int64(2))
+	equal(t, "nothing was given back", s.Balance(ledger.Clearing("stripe", "USD")), int64(1000))
+	use(s, "sk_test_shop")
+	equal(t, "refunded", refund().Expect(http.StatusCreated).Text("data.payment_status"), "partially_refunded")
+	equal(t, "refunds", len(w.posts("/refunds")), 1)
+	equal(t, "clearing", s.Balance(ledger.Clearing("stripe", "USD")), int64(600))
 	s.AssertBooks(t)
+}
+
+// TestChargeWhoseAnswerIsLost: the same request finds what Stripe has done, and does not do it again, whether Stripe's search knows of
+// it by then or only its key (S1-36, S0D-21).
+func TestChargeWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	body := strings.Replace(g07, "tok_visa", "tok_drop", 1)
+	lost := func(t *testing.T, searches bool) (w *witness, s *billingtest.World, id string) {
+		w = newWitness(t)
+		w.fake.searches = searches
+		s = shop(t, w)
+		return w, s, s.As(s.Member).Post(routes+"charges/", body).Expect(http.StatusAccepted).Text("data.id")
+	}
+	found := func(t *testing.T, w *witness, s *billingtest.World, id string) {
+		t.Helper()
+		again := s.As(s.Member).Post(routes+"charges/", body).Expect(http.StatusCreated)
+		equal(t, "the same payment", again.Text("data.id"), id)
+		equal(t, "lifecycle", again.Text("data.lifecycle"), "CAPTURED")
+		keys := w.posts("/payment_intents")
+		equal(t, "keys at Stripe", slices.Compact(keys), []string{"countersign-" + id})
+		equal(t, "taken", w.fake.moved[id], 1)
+		s.AssertBooks(t)
+	}
+	for _, searches := range []bool{true, false} {
+		t.Run(fmt.Sprintf("the search knows it: %t", searches), func(t *testing.T) {
+			t.Parallel()
+			w, s, id := lost(t, searches)
+			found(t, w, s, id)
+		})
+	}
+	t.Run("what would be asked has changed meanwhile", func(t *testing.T) {
+		t.Parallel()
+		w, s, id := lost(t, false)
+		s.As(s.Owner).Put(routes+"gateways/stripe/", map[string]any{"is_enabled": true, "settings": map[string]any{"return_url": "https://shop.test/new"}}).Expect(http.StatusOK)
+		s.As(s.Member).Post(routes+"charges/", body).Expect(http.StatusAccepted) // and not refused: something has arrived under the key
+		w.fake.mu.Lock()
+		w.fake.searches = true
+		w.fake.mu.Unlock()
+		found(t, w, s, id)
+	})
 }
 
 // TestHoldAtStripe holds money, takes a part of it, gives that back in two parts, and gives another hold up: each step is one
