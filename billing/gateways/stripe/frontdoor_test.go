@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -152,6 +153,37 @@ func TestGoldenCharge(t *testing.T) {
 // use gives the shop another key of Stripe's.
 func use(s *billingtest.World, key string) {
 	s.As(s.Owner).Put(routes+"gateways/stripe/", map[string]any{"is_enabled": true, "secrets": map[string]any{"secret_key": key}}).Expect(http.StatusOK)
+}
+
+// TestEveryCallAtStripe: the calls that serve all gateways create, read, refund and cancel at Stripe as well (S0-01).
+func TestEveryCallAtStripe(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t)
+	s := shop(t, w)
+	create := func(more map[string]any) (map[string]any, testkit.Answer) {
+		in := map[string]any{"gateway": "stripe", "payment_method": "card", "payment_source": "tok_visa", "amount": "10.00", "currency": "USD", "account_id": s.Account.ID.String(), "idempotency_key": uuid.NewString()}
+		maps.Copy(in, more)
+		return in, s.As(s.Owner).Post(routes+"payments/", in).Expect(http.StatusCreated)
+	}
+	in, first := create(nil)
+	id := first.Text("data.id")
+	for path, want := range map[string]any{"data.status": "succeeded", "data.lifecycle": "CAPTURED", "data.amount": "10.00", "data.currency": "USD", "data.gateway": "stripe", "data.payment_method": "card"} {
+		equal(t, path, first.At(path), want)
+	}
+	again := s.As(s.Owner).Post(routes+"payments/", in).Expect(http.StatusCreated)
+	equal(t, "the answer to the repetition", again.At("data"), first.At("data"))
+	equal(t, "the keys at Stripe", w.posts("/payment_intents"), []string{"countersign-" + id})
+	equal(t, "taken", w.fake.moved[id], 1)
+	equal(t, "read", s.As(s.Viewer).Get(routes+"payments/"+id+"/").Expect(http.StatusOK).Text("data.gateway"), "stripe")
+	back := s.As(s.Owner).With("Idempotency-Key", "r").Post(routes+"payments/"+id+"/refund/", map[string]any{"reason": "item_return"}).Expect(http.StatusCreated)
+	equal(t, "refunded", back.Text("data.payment_status"), "refunded")
+	_, held := create(map[string]any{"capture": false, "force": true})
+	equal(t, "held", held.Text("data.lifecycle"), "AUTHORIZED")
+	off := s.As(s.Owner).Post(routes+"payments/"+held.Text("data.id")+"/cancel/", "").Expect(http.StatusOK)
+	equal(t, "cancelled", off.Text("data.status"), "cancelled")
+	equal(t, "releases", len(w.posts("/cancel")), 1)
+	equal(t, "clearing", s.Balance(ledger.Clearing("stripe", "USD")), int64(0))
+	s.AssertBooks(t)
 }
 
 // TestChargeWhileStripeIsAway: while no connection comes about, nothing has happened, which the answer says. When Stripe is back,
