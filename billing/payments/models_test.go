@@ -2,8 +2,11 @@ package payments_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun"
 
 	"countersign/billing/billingtest"
@@ -41,6 +44,15 @@ func TestTransitions(t *testing.T) {
 	})
 }
 
+// refusedBy is how the database has said no: its SQLSTATE, and the name of what refuses where it has one.
+func refusedBy(err error) string {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return fmt.Sprint(err)
+	}
+	return refused.Code + " " + refused.ConstraintName
+}
+
 // S0D-01, S0-17, S0-18, S0-20, S0-24, W-29: what was claimed stays, whoever writes.
 func TestWhatSQLRefuses(t *testing.T) {
 	t.Parallel()
@@ -48,20 +60,24 @@ func TestWhatSQLRefuses(t *testing.T) {
 	p := w.Submit(w.OpenInvoice("10.00").ID, func(in *payments.SubmitManualInput) { in.Details = map[string]string{"bank_name": "City"} })
 	other := w.OpenInvoice("10.00")
 	before := w.Snapshot()
-	for _, set := range []string{
-		"account_id = '" + w.Other.ID.String() + "'", "invoice_id = '" + other.ID.String() + "'", "invoice_id = NULL", "method = 'local_wallet'", "gateway = 'cash'",
-		"amount_minor = 1", "currency = 'EUR'", "reference = 'other'", "submitted_by = '" + w.Owner.ID.String() + "'", "created_at = now()", // immutable
-		"tenant_id = NULL", "tenant_id = '" + billingtest.New(t).Tenant.ID.String() + "'", "currency = 'usd'", "status = 'paid'", "amount_minor = 0",
-		"received_minor = -1", "refunded_minor = 2000", "applied_minor = 1, excess_minor = 1", "details = '[]'", "status = 'succeeded'", "deleted_at = now()",
+	const immutable, forbidden = "23514 payments_immutable", "42501 "
+	for _, change := range []struct{ set, want string }{
+		{"id = gen_random_uuid()", immutable}, {"account_id = '" + w.Other.ID.String() + "'", immutable}, {"invoice_id = '" + other.ID.String() + "'", immutable}, {"invoice_id = NULL", "23514 payments_manual_check"},
+		{"method = 'local_wallet'", immutable}, {"gateway = 'cash'", immutable}, {"amount_minor = 1", immutable}, {"currency = 'EUR'", immutable}, {"reference = 'other'", immutable},
+		{"submitted_by = '" + w.Owner.ID.String() + "'", immutable}, {"created_at = now()", immutable},
+		{"tenant_id = NULL", forbidden}, {"tenant_id = '" + billingtest.New(t).Tenant.ID.String() + "'", forbidden}, {"currency = 'usd'", "23514 currency_code_check"},
+		{"status = 'paid'", "23514 payment_status_check"}, {"amount_minor = 0", "23514 positive_minor_check"}, {"received_minor = -1", "23514 positive_minor_check"},
+		{"refunded_minor = 2000", "23514 payments_refunded_check"}, {"applied_minor = 1, excess_minor = 1", "23514 payments_settled_check"}, {"details = '[]'", "23514 json_object_check"},
+		{"status = 'succeeded'", "23514 payments_succeeded_check"}, {"deleted_at = now()", "23514 payments_deleted_check"},
 	} {
-		if err := raw(w.System, w, "UPDATE payments SET "+set+" WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID); err == nil {
-			t.Errorf("SET %s was taken", set)
+		if got := refusedBy(raw(w.System, w, "UPDATE payments SET "+change.set+" WHERE tenant_id = $1 AND id = $2", w.Tenant.ID, p.ID)); got != change.want {
+			t.Errorf("SET %s is answered %q, want %q", change.set, got, change.want)
 		}
 	}
 	for _, statement := range []string{"DELETE FROM payments WHERE tenant_id = $1", "DELETE FROM payment_evidence WHERE tenant_id = $1",
 		"UPDATE payment_evidence SET created_at = now() WHERE tenant_id = $1", "UPDATE decisions SET note = 'x' WHERE tenant_id = $1", "DELETE FROM decisions WHERE tenant_id = $1"} {
-		if err := raw(w.System, w, statement, w.Tenant.ID); err == nil {
-			t.Errorf("%s was taken", statement)
+		if got := refusedBy(raw(w.System, w, statement, w.Tenant.ID)); got != forbidden {
+			t.Errorf("%s is answered %q", statement, got)
 		}
 	}
 	unchanged(t, w, before)

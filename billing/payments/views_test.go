@@ -173,9 +173,9 @@ func TestTransactionFields(t *testing.T) { // S0-17 to S0-25
 			t.Errorf("processed at %s, before it was approved at %s", last.ProcessedAt, last.ApprovedAt)
 		}
 	})
-	t.Run("nothing but notes can be changed", func(t *testing.T) { // S0-17, S0-22
+	t.Run("nothing but notes can be changed", func(t *testing.T) { // S0-17, S0-22, S0D-01
 		q := w.Submit(w.OpenInvoice("1.00").ID)
-		for _, field := range []string{"id", "gateway", "status", "amount", "tenant_id", "transaction_reference"} {
+		for _, field := range []string{"id", "gateway", "status", "amount", "currency", "tenant_id", "transaction_reference"} {
 			w.As(w.Member).Patch(one(q.ID, ""), body(field, "cash", "notes", "x")).Refused(http.StatusBadRequest, "validation_failed")
 		}
 		equal(t, "payment", w.Payment(q.ID), q)
