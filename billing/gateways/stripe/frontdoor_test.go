@@ -302,6 +302,15 @@ func TestChargeWhoseAnswerIsLost(t *testing.T) {
 			found(t, w, s, id)
 		})
 	}
+	t.Run("so late that Stripe may have forgotten the key", func(t *testing.T) {
+		t.Parallel()
+		w, s, id := lost(t, false)
+		asked := len(w.posts("/payment_intents"))
+		s.Clock.Move(21 * time.Hour)
+		s.As(s.Member).Post(routes+"charges/", body).Expect(http.StatusAccepted)
+		equal(t, "asked for the money", len(w.posts("/payment_intents")), asked)
+		equal(t, "taken", w.fake.moved[id], 1)
+	})
 	t.Run("what would be asked has changed meanwhile", func(t *testing.T) {
 		t.Parallel()
 		w, s, id := lost(t, false)
