@@ -32,7 +32,7 @@ func (m *model) lines() []string {
 		}
 		line("invoice", b.id, b.status, b.total, b.tax, b.paid, b.noted, b.applied, b.lost, b.rest(), b.claims(), owed, b.granted)
 	}
-	for _, p := range m.payments {
+	for _, p := range slices.Concat(m.payments, m.deleted) {
 		var kinds []string
 		for _, kind := range p.anomalies {
 			kinds = append(kinds, kind)

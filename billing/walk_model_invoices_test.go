@@ -17,6 +17,7 @@ type model struct {
 
 	bills       []*bill
 	payments    []*payment
+	deleted     []*payment
 	refunds     []*refund
 	writeOffs   []*writeOff
 	rates       []*rate

@@ -202,6 +202,22 @@ func (m *model) cancel(by *walker, p *payment) string {
 	return done
 }
 
+// remove deletes cash that nobody has completed: it comes to the end of what is cancelled, and nobody sees it.
+func (m *model) remove(by *walker, p *payment) string {
+	switch {
+	case by.account != "" && by.account != p.account:
+		return "not_found"
+	case p.by != by && !by.can(auth.BillingCancel):
+		return "not_submitter"
+	case p.method != "cash" || p.status != pending:
+		return "payment_not_deletable"
+	}
+	p.status, m.happened = cancelled, true
+	m.payments = slices.DeleteFunc(m.payments, func(o *payment) bool { return o == p })
+	m.deleted = append(m.deleted, p)
+	return done
+}
+
 // approved gives what waits for settlement, in the order in which it is settled.
 func (m *model) approved() []*payment {
 	list := only(m.payments, func(p *payment) bool { return p.order == nil && p.status == processing })

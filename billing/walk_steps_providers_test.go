@@ -99,6 +99,18 @@ func (x *walk) complete() {
 	x.post(by, p.path("complete/"), nil, x.m.complete(by, p), http.StatusOK)
 }
 
+func (x *walk) remove() {
+	p := most(x, "payment", x.m.payments, func(p *payment) bool { return p.method == "cash" && p.status == pending })
+	by := p.by
+	if x.chance("somebody else", 40) {
+		by = x.person("member", "other", "finance", "cashier")
+	}
+	code := x.m.remove(by, p)
+	a := x.send(by, http.MethodDelete, p.path(""), nil, "")
+	x.what = fmt.Sprintf("%s: %s deletes %s", x.what, by.name, p.id)
+	x.expect(a, http.StatusNoContent, code)
+}
+
 func (x *walk) charge() {
 	p, body := x.money("card", "finance", "owner", "cashier")
 	names := slices.Sorted(maps.Keys(tokens))

@@ -44,7 +44,7 @@ func (x *walk) ways(all bool) []way {
 		{"give up", 2, bills, x.giveUp}, {"reopen", 1, bills, x.reopen},
 		{"claim", 6, bills, x.claim}, {"approve", 7, waiting, x.approve}, {"reject", 1, waiting, x.reject}, {"cancel", 2, waiting + cash, x.cancel},
 		{"settle", 4, len(m.approved()), x.settleSome},
-		{"cash", 5, 1, x.cash}, {"complete", 2, cash, x.complete}, {"complete what is not there", 1, len(m.payments), x.complete},
+		{"cash", 5, 1, x.cash}, {"complete", 2, cash, x.complete}, {"complete what is not there", 1, len(m.payments), x.complete}, {"delete", 1, cash, x.remove}, {"delete anything", 1, len(m.payments), x.remove},
 		{"charge", 10, 1, x.charge}, {"capture", 4, held, x.capture}, {"release", 3, held, x.release}, {"release anything", 1, len(m.payments), x.release},
 		{"pay", 3, len(x.payers()), x.pay}, {"callback", 5, len(m.news), x.callback}, {"deliver", 1, len(m.news), x.deliver}, {"sweep", 2, charges, x.sweepSome},
 		{"refund", 10, collected, x.refund}, {"refund anything", 1, len(m.payments), x.refund}, {"decide refund", 5, deciding, x.decideRefund},

@@ -55,7 +55,7 @@ var (
 	// ErrReasonRequired means that a rejection gives no reason.
 	ErrReasonRequired = errs.Invalid("reason_required", "Say why the payment is rejected: the customer will read it.")
 	// ErrNotDeletable means that the payment has a history and stays (C-11).
-	ErrNotDeletable = errs.Conflict("payment_not_deletable", "Only a payment that was never started can be deleted.")
+	ErrNotDeletable = errs.Conflict("payment_not_deletable", "Only cash that waits to be completed can be deleted.")
 	// ErrNotSetAside means that the settlement has not set the payment aside.
 	ErrNotSetAside = errs.Conflict("payment_not_set_aside", "The settlement has not set this payment aside.")
 	// ErrSearchTooWide means that a search without equality on a keyed field would read more payments than one may. Narrow it by

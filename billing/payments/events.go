@@ -132,6 +132,9 @@ func (p *Payment) state() map[string]any {
 	if p.SetAside != "" {
 		m["set_aside"] = p.SetAside
 	}
+	if !p.DeletedAt.IsZero() {
+		m["deleted"] = true
+	}
 	return m
 }
 

@@ -22,7 +22,7 @@ FROM (SELECT unnest($1::uuid[]) AS tenant, unnest($2::uuid[]) AS id, unnest($3::
 WHERE p.tenant_id = m.tenant AND p.id = m.id`, 2)
 
 // move takes a locked payment along an edge of the state diagram, with the amounts and the failure that it has by now. The
-// database checks the edge once more. The change travels with COMMIT. Only the worker, which settles in sets, moves
+// database checks the edge once more. The change travels with COMMIT. Only the worker, which settles in sets, and hide move
 // payments otherwise (S0-51). It fails with ErrIllegalTransition.
 func (p locked) move(ctx context.Context, next Status) error {
 	if !p.Status.CanBecome(next) {

@@ -98,8 +98,12 @@ func (s *Service) EditNotes(ctx context.Context, id uuid.UUID, notes string) (Re
 	})
 }
 
-// Delete hides a payment that was never started. Everything else has a history and stays (C-11, W-29): what a provider is or
-// was to be asked for may be money by now. Cancel is for that.
+// Delete hides a payment that was never posted, and which nobody was asked or given anything to pay for: cash that nobody has
+// completed (S0-74). Everything else has a history and is seen (C-11, W-29): people decide about a claim, and what a provider is or
+// was to be asked for may be money by now. Cancel is for that. Errors: ErrNotFound, ErrNotSubmitter, ErrNotDeletable.
+//
+// What is deleted has come to its end as cancelled, so that nothing counts it and its receipt may be recorded again. The row, its
+// events and the audit log stay.
 func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 	_, err := s.change(ctx, id, nil, func(ctx context.Context, tx bun.Tx, p locked) error {
 		principal, _ := auth.From(ctx)
@@ -110,22 +114,29 @@ func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		if p.Status != StatusCreated || o != nil {
+		if o != nil || p.Status != StatusCreated && !(p.Status == StatusPending && p.Gateway == string(paymentmethods.GatewayCash)) {
 			return ErrNotDeletable
 		}
+		before := p.state()
 		if p.counted() {
 			invoices.DropClaim(ctx, tx, p.InvoiceID, s.now())
 		}
-		_, err = tx.NewUpdate().Model(p.Payment).Set("deleted_at = clock_timestamp()").Set("version = version + 1").Set("updated_at = clock_timestamp()").
-			Where("p.tenant_id = ?", p.TenantID).Where("p.id = ?", p.ID).Exec(ctx)
-		if err != nil {
-			return fmt.Errorf("delete payment: %w", err)
-		}
+		p.hide(ctx)
 		var h history
-		h.changed(EventDeleted, "payment.delete", p.state(), p.Payment, "")
+		h.changed(EventDeleted, "payment.delete", before, p.Payment, "")
 		return h.write(ctx, s.outbox)
 	})
 	return err
+}
+
+const hidePayment = `UPDATE payments SET status = 'cancelled', cancelled_at = $3, deleted_at = $3, version = version + 1, updated_at = $3 WHERE tenant_id = $1 AND id = $2`
+
+// hide ends a locked payment and hides it with that, in one change: the database hides nothing that is under way, and nothing
+// that had ended before. The change travels with COMMIT.
+func (p locked) hide(ctx context.Context) {
+	database.SendWithCommit(ctx, database.Change("delete a payment", hidePayment, p.TenantID, p.ID, p.at))
+	p.Status, p.CancelledAt, p.DeletedAt, p.UpdatedAt = StatusCancelled, p.at, p.at, p.at
+	p.Version++
 }
 
 // change locks a payment, lets step change it, and gives the payment as its submitter sees it.

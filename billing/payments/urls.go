@@ -49,7 +49,7 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPatch, Path: "/billing/payments/{id}/", Permission: auth.BillingCreate, Handler: v.edit,
 			Tag: tag, Summary: "Change the notes of your own undecided payment", Request: EditRequest{}, Response: Response{}, Errors: []*errs.Error{ErrNotPending, ErrNotSubmitter}},
 		{Method: http.MethodDelete, Path: "/billing/payments/{id}/", Permission: auth.BillingCreate, Handler: v.delete,
-			Tag: tag, Summary: "Delete a payment that was never started", Status: http.StatusNoContent, Errors: []*errs.Error{ErrNotDeletable}},
+			Tag: tag, Summary: "Delete cash that nobody has completed", Status: http.StatusNoContent, Errors: []*errs.Error{ErrNotDeletable, ErrNotSubmitter}},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/status/", Permission: auth.BillingView, Handler: v.status,
 			Tag: tag, Summary: "Where a payment stands, in all vocabularies", Response: StatusResponse{}},
 		{Method: http.MethodGet, Path: "/billing/payments/{id}/events/", Permission: auth.BillingView, Handler: v.events,
