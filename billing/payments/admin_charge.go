@@ -90,8 +90,8 @@ func mayCapture(p auth.Principal, f *claimed) bool {
 }
 
 func mayRelease(p auth.Principal, f *claimed) bool {
-	undone := f.Payment.Status == StatusAuthorized || f.Payment.Status == StatusPending || f.Payment.Status == StatusCreated && f.order == nil
-	return undone && (p.Can(auth.BillingCancel) || f.Payment.SubmittedBy == p.UserID)
+	undecided := f.Payment.Status == StatusPending || f.Payment.Status == StatusCreated && f.order == nil
+	return (undecided || f.Payment.Status == StatusAuthorized) && p.Can(auth.BillingCancel) || undecided && f.Payment.SubmittedBy == p.UserID
 }
 
 func mayComplete(p auth.Principal, f *claimed) bool {

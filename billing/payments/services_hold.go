@@ -68,8 +68,8 @@ type StepInput struct {
 }
 
 // Release gives up what is held, or what the payer has not finished (S0-14, S1-30). Nothing was posted for it, so nothing
-// is taken back. The caller is staff with billing.create, or the member whose payment it is. Errors: ErrNotFound,
-// ErrNotSubmitter, ErrIllegalTransition, ErrOperationPending, and those of Charge.
+// is taken back. The caller is staff with billing.cancel. Errors: ErrNotFound, ErrIllegalTransition, ErrOperationPending, and
+// those of Charge.
 func (s *Service) Release(ctx context.Context, in StepInput) (Reply, error) {
 	return s.operate(ctx, in, StatusCancelled, func(p *Payment, o *order) (bool, error) {
 		if o == nil {
@@ -82,8 +82,8 @@ func (s *Service) Release(ctx context.Context, in StepInput) (Reply, error) {
 // release says that a payment which a provider knows is to be released there. What no provider can release, or has never been
 // told of, is given up here: true.
 func (s *Service) release(ctx context.Context, p *Payment, o *order) (here bool, err error) {
-	if !mayWithdraw(ctx, p) {
-		return false, ErrNotSubmitter
+	if err := mayWithdraw(ctx, p); err != nil {
+		return false, err
 	}
 	var can gateways.Capabilities
 	if g, known := s.gateways.Registry().Get(p.Gateway); known {
@@ -103,10 +103,19 @@ func (s *Service) release(ctx context.Context, p *Payment, o *order) (here bool,
 	return false, nil
 }
 
-// mayWithdraw says whether who acts in ctx may take a payment back: his own, or any with billing.cancel.
-func mayWithdraw(ctx context.Context, p *Payment) bool {
+// mayWithdraw says why who acts in ctx may not take a payment back. With billing.cancel he may take any, and without it his own as
+// long as nobody has decided about it (model.md 5.8): what a provider holds for the tenant is not its payer's any more.
+func mayWithdraw(ctx context.Context, p *Payment) error {
 	by, _ := auth.From(ctx)
-	return p.SubmittedBy == by.UserID || by.Can(auth.BillingCancel)
+	switch {
+	case by.Can(auth.BillingCancel):
+		return nil
+	case p.SubmittedBy != by.UserID:
+		return ErrNotSubmitter
+	case p.Status == StatusAuthorized:
+		return auth.ErrForbidden.With("permission", auth.BillingCancel)
+	}
+	return nil
 }
 
 // Cancel takes back a payment that has not taken money: a claim that is undecided, a payment that its provider or staff
@@ -114,9 +123,10 @@ func mayWithdraw(ctx context.Context, p *Payment) bool {
 // ErrOperationPending while the provider is asked for it, and those of Release.
 func (s *Service) Cancel(ctx context.Context, in StepInput) (Response, error) {
 	reply, err := s.operate(ctx, in, StatusCancelled, func(p *Payment, o *order) (bool, error) {
+		err := mayWithdraw(ctx, p)
 		switch {
-		case !mayWithdraw(ctx, p):
-			return false, ErrNotSubmitter
+		case err != nil:
+			return false, err
 		case p.Status == StatusPendingApproval, o == nil && (p.Status == StatusCreated || p.Status == StatusPending):
 			return true, nil
 		case o != nil && (p.Status == StatusCreated || p.Status == StatusPending || p.Status == StatusAuthorized):

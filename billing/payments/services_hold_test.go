@@ -2,6 +2,7 @@ package payments_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"countersign/billing/billingtest"
 	"countersign/billing/ledger"
 	"countersign/billing/payments"
+	"countersign/internal/auth"
 	"countersign/internal/testkit"
 )
 
@@ -127,4 +129,40 @@ func TestHolds(t *testing.T) {
 		w.Clock.Move(time.Minute)
 		w.AssertBooks(t)
 	})
+}
+
+// TestCancelOfAHold: one cancels what is one's own and undecided (model.md 5.8). What is held for the tenant is given up by who may
+// cancel others' payments, by whichever name and wherever he asks.
+func TestCancelOfAHold(t *testing.T) {
+	t.Parallel()
+	w := charged(t)
+	cashier := w.Join("cashier", auth.RoleCashier, nil)
+	site := w.Browse(w.Console(), cashier)
+	for name, p := range map[string]*billingtest.Person{"a cashier": cashier, "a customer": w.Member} {
+		held := idOf(w.As(p).Post(charges, order("tok_visa", "capture", false)).Expect(http.StatusCreated))
+		a := w.As(p).With("Idempotency-Key", "k").Post(one(held, "cancel/"), "")
+		if a.Refused(http.StatusForbidden, "permission_denied"); !strings.Contains(a.Text("error"), auth.BillingCancel) {
+			t.Errorf("%s is not told what it takes: %s", name, a.Raw)
+		}
+		w.As(p).Post(one(held, "release/"), "").Expect(http.StatusForbidden)
+		if p == cashier {
+			site.Get("payments/" + held.String() + "/").Expect(http.StatusOK).Hides("Release the hold")
+			site.Post("payments/"+held.String()+"/release/", nil).Expect(http.StatusForbidden)
+		}
+		status(t, w, held, payments.StatusAuthorized)
+		equal(t, "calls", calls(t, w, held, "release"), 0)
+
+		waiting := idOf(w.As(p).Post(charges, order("tok_3ds")).Expect(http.StatusCreated)) // nobody has paid, and nothing is held
+		if p == cashier {
+			site.Get("payments/" + waiting.String() + "/").Expect(http.StatusOK).Shows("Cancel the payment")
+		}
+		w.As(p).Post(one(waiting, "cancel/"), "").Expect(http.StatusOK)
+		claimed := submit(w, p, claim(w, w.OpenInvoice("10.00").ID)).Expect(http.StatusCreated)
+		w.As(p).Post(one(idOf(claimed), "cancel/"), "").Expect(http.StatusOK)
+
+		w.As(w.Finance).Post(one(held, "cancel/"), "").Expect(http.StatusOK)
+		status(t, w, held, payments.StatusCancelled)
+		w.As(p).Post(one(held, "cancel/"), "").Refused(http.StatusConflict, "payment_not_pending")
+	}
+	w.AssertBooks(t)
 }
