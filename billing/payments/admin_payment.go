@@ -139,7 +139,7 @@ func newPaymentPage(r admin.Reader, principal auth.Principal, f *claimed, a arou
 		}
 	}
 	if a.retryOf != nil {
-		page.RetryOf = &admin.Link{Text: r.Say("claim of {{.date}}", "date", r.Date(a.retryOf.CreatedAt)), URL: admin.IDURL(section, a.retryOf.ID)}
+		page.RetryOf = &admin.Link{Text: r.Say("payment of {{.date}}", "date", r.Date(a.retryOf.CreatedAt)), URL: admin.IDURL(section, a.retryOf.ID)}
 	}
 	for _, e := range f.Files {
 		page.Evidence = append(page.Evidence, evidenceCard{Name: e.Filename, URL: admin.IDURL("evidence", e.ID) + inline(e.IsImage()),

@@ -50,8 +50,8 @@ var (
 	ErrEvidenceRequired = errs.Invalid("evidence_required", "A receipt is required for this payment.")
 	// ErrPaidInFuture means that the payer says that he will have paid.
 	ErrPaidInFuture = errs.Invalid("paid_in_future", "The time of payment lies in the future.")
-	// ErrRetryOf means that retry_of names no refused claim for the same invoice.
-	ErrRetryOf = errs.Invalid("invalid_retry", "retry_of must be a failed, cancelled or expired payment for the same invoice.")
+	// ErrRetryOf means that retry_of names no payment that came to nothing, for the same invoice or without one of the same customer (S0D-03).
+	ErrRetryOf = errs.Invalid("invalid_retry", "retry_of must be a failed, cancelled or expired payment for the same invoice or, without an invoice, of the same customer.")
 	// ErrReasonRequired means that a rejection gives no reason.
 	ErrReasonRequired = errs.Invalid("reason_required", "Say why the payment is rejected: the customer will read it.")
 	// ErrNotDeletable means that the payment has a history and stays (C-11).

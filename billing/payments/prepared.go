@@ -23,7 +23,7 @@ type prepared struct {
 	in      SubmitManualInput
 	terms   [][]byte // by what its details are found
 
-	refused bool // the claim that is tried again was refused
+	refused bool // the payment that is tried again came to nothing
 	// same is the live claim with the same invoice, method and reference; its ID is zero when there is none
 	same      Payment
 	sameFiles map[uuid.UUID][]byte // its evidence: hashes by id
@@ -41,10 +41,7 @@ func newClaimChecks() *claimChecks {
 	return &claimChecks{accounts: map[uuid.UUID]*accounts.Account{}, methods: map[string]paymentmethods.Candidates{}, files: map[uuid.UUID]*evidence.Evidence{}}
 }
 
-const (
-	refusedClaim = `SELECT TRUE FROM payments WHERE tenant_id = $1 AND id = $2 AND invoice_id = $3 AND status IN ('failed', 'cancelled', 'expired')`
-	liveClaim    = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND live_reference = $4 LIMIT 1`
-)
+const liveClaim = `SELECT ` + paymentColumns + ` FROM payments WHERE tenant_id = $1 AND invoice_id = $2 AND method = $3 AND live_reference = $4 LIMIT 1`
 
 // read asks everything that the checks of claims need, behind first and in one round trip, and in further ones for the
 // receipts of claims that may be repeated. Claims that were refused before are nil.
@@ -58,7 +55,7 @@ func (k *claimChecks) read(ctx context.Context, first database.Statement, claims
 		payers, files = append(payers, c.AccountID), append(files, c.in.Evidence...)
 		if c.RetryOf != uuid.Nil {
 			read := func(row database.Row) error { return row.Scan(&c.refused) }
-			ask = append(ask, database.Select("look for the refused claim", refusedClaim, read, c.TenantID, c.RetryOf, c.InvoiceID))
+			ask = append(ask, database.Select("look for the refused payment", refusedAttempt, read, c.followed()...))
 		}
 		if c.invoice.PendingClaims > 0 || c.invoice.PaidMinor > 0 {
 			c.same.TenantID = c.TenantID

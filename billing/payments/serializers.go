@@ -71,13 +71,21 @@ func (req SubmitManualRequest) input(once *idempotency.Once) (SubmitManualInput,
 		}
 		in.Evidence = append(in.Evidence, id)
 	}
-	if req.RetryOf != "" {
-		if in.RetryOf, err = web.ParseID(req.RetryOf); err != nil {
-			fields.Add("retry_of", errs.As(err))
-		}
-	}
+	in.RetryOf = retried(req.RetryOf, &fields)
 	in.Details = details(req.Details, &fields)
 	return in, fields.Err()
+}
+
+// retried reads the payment that another one follows; zero: none.
+func retried(text string, fields *errs.Fields) uuid.UUID {
+	if text == "" {
+		return uuid.Nil
+	}
+	id, err := web.ParseID(text)
+	if err != nil {
+		fields.Add("retry_of", errs.As(err))
+	}
+	return id
 }
 
 func details(form web.FreeForm, fields *errs.Fields) map[string]string {

@@ -27,7 +27,8 @@ type ChargeRequest struct {
 	Prepayment     bool       `json:"prepayment"`
 	Description    string     `json:"description" validate:"max=1000"`
 	Force          bool       `json:"force"`
-	AllowCredit    bool       `json:"allow_credit"` // what is above the invoice's balance is the customer's credit
+	AllowCredit    bool       `json:"allow_credit"`                                 // what is above the invoice's balance is the customer's credit
+	RetryOf        string     `json:"retry_of,omitempty" validate:"omitempty,uuid"` // left out where there is none, so that older keys stand for the same request
 }
 
 func (req ChargeRequest) input(once *idempotency.Once) (ChargeInput, error) {
@@ -41,6 +42,7 @@ func (req ChargeRequest) input(once *idempotency.Once) (ChargeInput, error) {
 	if req.ReturnURL != "" && !gateways.IsReturnURL(req.ReturnURL) {
 		fields.Add("return_url", ErrReturnURL)
 	}
+	in.RetryOf = retried(req.RetryOf, &fields)
 	amount := req.amount()
 	if amount.missing() {
 		fields.Add("amount_cents", web.ErrRequired)

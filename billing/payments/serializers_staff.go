@@ -35,7 +35,8 @@ type CreateRequest struct {
 	PaidAt               string       `json:"paid_at" validate:"max=40"`
 	Prepayment           bool         `json:"prepayment"`
 	Force                bool         `json:"force"`
-	AllowCredit          bool         `json:"allow_credit"` // what is above the invoice's balance is the customer's credit
+	AllowCredit          bool         `json:"allow_credit"`                                 // what is above the invoice's balance is the customer's credit
+	RetryOf              string       `json:"retry_of,omitempty" validate:"omitempty,uuid"` // left out where there is none, so that older keys stand for the same request
 }
 
 // StepRequest is the body of POST payments/{id}/cancel/, release/ and complete/, which may be left out.
@@ -115,6 +116,7 @@ func (req CreateRequest) cash(once *idempotency.Once) (CashInput, error) {
 			fields.Add("paid_at", errs.As(err))
 		}
 	}
+	in.RetryOf = retried(req.RetryOf, &fields)
 	return in, fields.Err()
 }
 
@@ -130,14 +132,14 @@ func (req CreateRequest) manual(once *idempotency.Once) (SubmitManualInput, erro
 		return SubmitManualInput{}, web.ErrRequired.At("invoice_id")
 	}
 	in, err := SubmitManualRequest{InvoiceID: req.InvoiceID, PaymentMethod: cmp.Or(req.PaymentMethod, string(paymentmethods.BankTransfer)), TransactionReference: req.TransactionReference,
-		Reference: req.Reference, Notes: req.Notes, Currency: req.Currency, PaidAt: req.PaidAt, Force: req.Force, Details: req.Details}.input(once)
+		Reference: req.Reference, Notes: req.Notes, Currency: req.Currency, PaidAt: req.PaidAt, RetryOf: req.RetryOf, Force: req.Force, Details: req.Details}.input(once)
 	in.Amount = req.amount().read()
 	return in, err
 }
 
 func (req CreateRequest) charge(gateway string, once *idempotency.Once) (ChargeInput, error) {
 	in, err := ChargeRequest{AmountMinor: req.AmountMinor, AmountCents: req.AmountCents, Quantity: req.Quantity, Amount: req.Amount, Currency: req.Currency, PaymentSource: req.PaymentSource, ReturnURL: req.ReturnURL, Gateway: gateway, Capture: req.Capture,
-		InvoiceID: req.InvoiceID, AccountID: req.AccountID, Prepayment: req.Prepayment, Description: req.Notes, Force: req.Force, AllowCredit: req.AllowCredit}.input(once)
+		InvoiceID: req.InvoiceID, AccountID: req.AccountID, Prepayment: req.Prepayment, Description: req.Notes, Force: req.Force, AllowCredit: req.AllowCredit, RetryOf: req.RetryOf}.input(once)
 	in.Details = req.Details
 	return in, err
 }

@@ -40,6 +40,7 @@ type ChargeInput struct {
 	AllowCredit bool   // what is above the invoice's balance is the customer's credit
 	Description string
 	Details     map[string]any
+	RetryOf     uuid.UUID // the payment that this one follows, which came to nothing; zero: none
 	Once        *idempotency.Once
 
 	saved uuid.UUID // whose saved method Source is; zero: it is a token
@@ -50,7 +51,7 @@ type ChargeInput struct {
 // where the first has ended (C-20). The caller needs billing.create; a member pays for his own account.
 //
 // A payer who is declined is no error but a Reply with a code. Errors: ErrUnsupportedMethod, ErrInvoiceNotFound, what
-// invoices.CheckPayable refuses, ErrPending, ErrOverpayment, the limits', ErrGatewayUnavailable and ErrGatewayMisconfigured, after which the same key
+// invoices.CheckPayable refuses, ErrPending, ErrOverpayment, ErrRetryOf, the limits', ErrGatewayUnavailable and ErrGatewayMisconfigured, after which the same key
 // may be tried again, and those of package idempotency.
 func (s *Service) Charge(ctx context.Context, in ChargeInput) (Reply, error) {
 	begun, err := idempotency.Look[Reply](ctx, s.db, in.Once)
@@ -150,7 +151,7 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 			return err
 		}
 		p := &Payment{TenantID: tenancy.ID(ctx), ID: id, Gateway: a.Gateway.Name(), Method: methodOf(a.Gateway.Name()), Currency: in.Currency, Status: StatusCreated,
-			Notes: in.Description, Prepayment: in.Prepayment}
+			Notes: in.Description, Prepayment: in.Prepayment, RetryOf: in.RetryOf}
 		inv, err := s.address(ctx, tx, p, in.Account, in.Invoice)
 		if err != nil {
 			return err
@@ -164,6 +165,7 @@ func (s *Service) intend(ctx context.Context, in ChargeInput, a gateways.Access,
 		if err := p.fits(ctx, inv, in.AllowCredit); err != nil {
 			return err
 		}
+		p.follow(ctx)
 		if err := s.limit(ctx, tx, p, in.Force); err != nil {
 			return err
 		}
@@ -252,8 +254,8 @@ func (p *Payment) demand(amount func(money.Currency) (*money.Money, error)) erro
 }
 
 const insertOne = `
-INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, notes, paid_at, submitted_by, prepayment, receipt_number, sensitive)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17, $18) RETURNING created_at, updated_at`
+INSERT INTO payments (tenant_id, id, account_id, invoice_id, method, gateway, amount_minor, currency, status, reference, reference_norm, details, notes, paid_at, submitted_by, prepayment, receipt_number, sensitive, retry_of)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17, $18, $19) RETURNING created_at, updated_at`
 
 // insertPayment writes a new payment with what its maker says of it. Its times are the database's.
 func (s *Service) insertPayment(ctx context.Context, p *Payment, details map[string]any) error {
@@ -266,7 +268,8 @@ func (s *Service) insertPayment(ctx context.Context, p *Payment, details map[str
 	paid := sql.NullTime{Time: p.PaidAt, Valid: !p.PaidAt.IsZero()}
 	err = database.Send(ctx, database.Select("insert a payment", insertOne, func(row database.Row) error { return row.Scan(&p.CreatedAt, &p.UpdatedAt) },
 		p.TenantID, p.ID, database.Nullable(p.AccountID), database.Nullable(p.InvoiceID), p.Method, p.Gateway, p.AmountMinor, p.Currency, p.Status, p.Reference, p.ReferenceNorm,
-		p.Details, p.Notes, paid, database.Nullable(p.SubmittedBy), p.Prepayment, sql.NullString{String: p.ReceiptNumber, Valid: p.ReceiptNumber != ""}, p.Sensitive))
+		p.Details, p.Notes, paid, database.Nullable(p.SubmittedBy), p.Prepayment, sql.NullString{String: p.ReceiptNumber, Valid: p.ReceiptNumber != ""}, p.Sensitive,
+		database.Nullable(p.RetryOf)))
 	if database.IsUnique(err, "payments_reference_key", "payments_own_reference_key") {
 		return ErrReferenceCounted.At("reference")
 	}

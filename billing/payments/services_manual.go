@@ -35,7 +35,7 @@ type SubmitManualInput struct {
 	PaidAt   time.Time         // zero: not said
 	Evidence []uuid.UUID       // uploaded before
 	Files    []evidence.Stored // that came with the claim
-	RetryOf  uuid.UUID         // the refused claim that this one repeats; zero: none
+	RetryOf  uuid.UUID         // the payment that this one follows, which came to nothing; zero: none
 	Force    bool              // even if an equal payment was made a moment ago
 	Once     *idempotency.Once
 }

@@ -35,6 +35,7 @@ type CashInput struct {
 	Force      bool
 	// AllowCredit takes what is above the invoice's balance as the customer's credit.
 	AllowCredit bool
+	RetryOf     uuid.UUID // the payment that this one follows, which came to nothing; zero: none
 	Once        *idempotency.Once
 }
 
@@ -59,7 +60,7 @@ func (s *Service) TakeCash(ctx context.Context, in CashInput) (Response, error) 
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		answer, err = idempotency.Do(ctx, tx, in.Once, func() (Response, error) {
 			p := &Payment{TenantID: tenancy.ID(ctx), ID: uuid.Must(uuid.NewV7()), Gateway: string(paymentmethods.GatewayCash), Method: paymentmethods.Cash, Currency: in.Currency,
-				Status: StatusCreated, Reference: in.Reference, ReferenceNorm: norm, Notes: in.Notes, PaidAt: in.PaidAt, Prepayment: in.Prepayment}
+				Status: StatusCreated, Reference: in.Reference, ReferenceNorm: norm, Notes: in.Notes, PaidAt: in.PaidAt, Prepayment: in.Prepayment, RetryOf: in.RetryOf}
 			return s.takeCash(ctx, tx, p, in)
 		})
 		return err
@@ -78,6 +79,7 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 	if err := p.fits(ctx, inv, in.AllowCredit); err != nil {
 		return Response{}, err
 	}
+	p.follow(ctx)
 	if err := s.limit(ctx, tx, p, in.Force); err != nil {
 		return Response{}, err
 	}

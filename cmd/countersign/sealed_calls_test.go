@@ -335,6 +335,16 @@ func references(t *testing.T, e *estate) map[string]reference {
 			body["account_id"] = id
 			return body
 		})},
+		"POST /billing/charges/ retry_of": {id: func(h holding) string { return h.Withdrawn }, do: post("/billing/charges/", func(id string) map[string]any {
+			body := charge("tok_decline") // so that it pays nothing
+			body["invoice_id"], body["retry_of"] = e.First.Free, id
+			return body
+		})},
+		"POST /billing/payments/ retry_of": {id: func(h holding) string { return h.Withdrawn }, do: post("/billing/payments/", func(id string) map[string]any {
+			body := charge("tok_decline")
+			body["gateway"], body["invoice_id"], body["retry_of"] = "sandbox", e.First.Free, id
+			return body
+		})},
 		"POST /billing/payments/ invoice_id": {id: func(h holding) string { return h.Free }, do: post("/billing/payments/", func(id string) map[string]any {
 			body := e.cash(e.First)
 			delete(body, "account_id")
