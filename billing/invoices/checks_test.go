@@ -2,8 +2,6 @@ package invoices_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -248,49 +246,19 @@ func TestCheckPlans(t *testing.T) {
 		t.Fatalf("%d statements were seen, %d of them with plans to rely on", len(sent), guarded)
 	}
 	for _, query := range sent {
-		var raw []string
+		var did testkit.Plan
 		w.Read(func(ctx context.Context, tx bun.Tx) error {
 			if _, err := tx.ExecContext(ctx, joined); err != nil {
 				return err
 			}
-			return tx.NewRaw("EXPLAIN (ANALYZE, FORMAT JSON) "+strings.ReplaceAll(query, "?", "\\?")).Scan(ctx, &raw)
+			did = testkit.Analyze(ctx, t, tx, query)
+			return nil
 		})
-		var plans []struct{ Plan plan }
-		if err := json.Unmarshal([]byte(raw[0]), &plans); err != nil {
-			t.Fatal(err)
-		}
 		// an invoice with its credits has three transactions with seven entries
-		if rows, node := plans[0].Plan.most(); rows > 20*n {
-			t.Errorf("%s\nreads %d rows in %s", query, int(rows), node)
+		if rows, node := did.Most(); rows > 20*n {
+			t.Errorf("%s\nreads %d rows in %s", query, rows, node)
 		}
 	}
-}
-
-// plan is a node of what PostgreSQL explains.
-type plan struct {
-	Type    string      `json:"Node Type"`
-	Table   string      `json:"Relation Name"`
-	Rows    json.Number `json:"Actual Rows"`
-	Removed json.Number `json:"Rows Removed by Filter"`
-	Loops   json.Number `json:"Actual Loops"`
-	Plans   []plan
-}
-
-// most gives the largest number of rows that one node has looked at, and the node.
-func (p plan) most() (int64, string) {
-	number := func(n json.Number) int64 {
-		whole, _, _ := strings.Cut(n.String(), ".")
-		var v int64
-		fmt.Sscan(whole, &v)
-		return v
-	}
-	rows, node := (number(p.Rows)+number(p.Removed))*number(p.Loops), p.Type+" "+p.Table
-	for _, below := range p.Plans {
-		if r, b := below.most(); r > rows {
-			rows, node = r, b
-		}
-	}
-	return rows, node
 }
 
 func TestGifts(t *testing.T) {
