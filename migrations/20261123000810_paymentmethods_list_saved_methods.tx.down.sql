@@ -1,0 +1,1 @@
+DROP INDEX account_payment_methods_created_at_idx;
