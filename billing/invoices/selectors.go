@@ -144,8 +144,8 @@ var statusWords = map[string]Status{
 	"paid": StatusPaid, "void": StatusVoid, "cancelled": StatusVoid, "canceled": StatusVoid, "uncollectible": StatusUncollectible,
 }
 
-// ListSpec is what GET invoices/ understands. Every filter but status and overdue is served by an index; these two
-// walk one in the order of the list.
+// ListSpec is what GET invoices/ understands. Every filter but status, overdue and currency is served by an index;
+// these walk one in the order of the list.
 var ListSpec = &web.ListSpec{
 	Filters: []web.Filter{
 		web.Choice("status", "Where the invoice stands; words of other systems, such as pending or cancelled, are understood.", statusWords),
