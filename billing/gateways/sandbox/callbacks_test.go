@@ -208,6 +208,9 @@ func TestComplete(t *testing.T) {
 				t.Errorf("got %s", got.Raw)
 			}
 			w.As(w.Owner).Post(path, map[string]any{"approve": tt.approve}).Refused(http.StatusConflict, "sandbox_order_not_waiting")
+			if diff := cmp.Diff([]string{"sandbox_order.complete"}, w.Audited("sandbox_order.")); diff != "" {
+				t.Errorf("who has played the payer: %s", diff)
+			}
 			if err := bell.Run(w.System); err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 	"countersign/billing/gateways"
 	"countersign/billing/money"
 	"countersign/internal/apps"
+	"countersign/internal/audit"
 	"countersign/internal/auth"
 	"countersign/internal/errs"
 	"countersign/internal/web"
@@ -22,7 +23,8 @@ import (
 )
 
 // Complete does what the payer does on the provider's page: he approves or declines. What comes of it is told by a
-// callback, as a real provider does. It fails with web.ErrNotFound, gateways.ErrWrongMode or ErrOrderNotWaiting.
+// callback, as a real provider does, and who has played the payer stands in the audit log (S0-15). It fails with
+// web.ErrNotFound, gateways.ErrWrongMode or ErrOrderNotWaiting.
 func (g *Gateway) Complete(ctx context.Context, id uuid.UUID, approve bool) (gateways.Result, error) {
 	var r gateways.Result
 	err := tenancy.InTx(ctx, g.db, func(ctx context.Context, tx bun.Tx) error {
@@ -51,8 +53,12 @@ func (g *Gateway) Complete(ctx context.Context, id uuid.UUID, approve bool) (gat
 		if err := g.queue(ctx, tx, o, []news{{"outcome", outcome, 0}}, 0); err != nil {
 			return err
 		}
+		if err := g.save(ctx, tx, o); err != nil {
+			return err
+		}
 		r = o.result()
-		return g.save(ctx, tx, o)
+		return audit.Write(ctx, audit.Record{Action: "sandbox_order.complete", ObjectType: "sandbox_order", ObjectID: id,
+			Before: map[string]any{"state": gateways.StateAwaitingCustomer}, After: map[string]any{"state": o.State}})
 	})
 	return r, err
 }
