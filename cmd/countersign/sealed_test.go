@@ -294,18 +294,26 @@ func (m *matrix) read(t *testing.T, c *caller, route web.Route, h holding) {
 // make calls a route that changes something.
 func (c *caller) make(t *testing.T, route web.Route, call change) testkit.Answer {
 	t.Helper()
-	client := c.client(t)
+	made := c.prepare(t, route, call)
+	return perform(t, made.client, route, made.id, made.body)
+}
+
+// prepare makes what a call of the route does something to.
+func (c *caller) prepare(t *testing.T, route web.Route, call change) prepared {
+	t.Helper()
+	made := prepared{}
 	if call.live == nil {
-		return perform(t, client, route, c.own.idOr(t, route.Path, c.own.First), call.body)
+		made.id = c.own.idOr(t, route.Path, c.own.First)
+	} else {
+		made = call.live(t, c)
 	}
-	made := call.live(t, c)
-	if made.client != nil {
-		client = made.client
+	if made.client == nil {
+		made.client = c.client(t)
 	}
 	if made.body == nil {
 		made.body = call.body
 	}
-	return perform(t, client, route, made.id, made.body)
+	return made
 }
 
 // idOr is id for paths that have one.
