@@ -12,7 +12,7 @@ import (
 
 // ChargeRequest is the body of POST charges/ (seed 001). amount_cents, amount_minor and quantity are the same; amount is a decimal.
 type ChargeRequest struct {
-	IdempotencyKey string     `json:"idempotency_key" required:"true"` // or the header Idempotency-Key
+	IdempotencyKey string     `json:"idempotency_key" required:"true" description:"The header Idempotency-Key may stand for it."`
 	AmountCents    *int64     `json:"amount_cents"`
 	AmountMinor    *int64     `json:"amount_minor"`
 	Quantity       *int64     `json:"quantity"`

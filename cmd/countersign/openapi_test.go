@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -98,6 +99,7 @@ func (o *witness) testify(r *http.Request, body []byte, rec *httptest.ResponseRe
 	o.mu.Unlock()
 
 	r = r.Clone(context.WithoutCancel(r.Context()))
+	body = keyInBothPlaces(o.t, route.Operation, r.Header, body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
 		AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true,
@@ -115,6 +117,29 @@ func (o *witness) testify(r *http.Request, body []byte, rec *httptest.ResponseRe
 		o.t.Errorf("%s: the document does not say that the answer is %d %.300s: %s", name, rec.Code, rec.Body, faults(err))
 	}
 	o.checkCode(name, route, rec)
+}
+
+// keyInBothPlaces writes the key of a request into both places where the document's words let it stand, of which it requires
+// one: OpenAPI has no keywords for a header or a field.
+func keyInBothPlaces(t *testing.T, op *openapi3.Operation, header http.Header, body []byte) []byte {
+	p := op.Parameters.GetByInAndName("header", "Idempotency-Key")
+	var fields map[string]any
+	if p == nil || !strings.Contains(p.Description, "may stand in the field idempotency_key instead") || json.Unmarshal(body, &fields) != nil {
+		return body
+	}
+	key, inBody := fields["idempotency_key"].(string)
+	switch given := header.Get("Idempotency-Key"); {
+	case inBody && given == "":
+		header.Set("Idempotency-Key", key)
+	case !inBody && given != "":
+		fields["idempotency_key"] = given
+		whole, err := json.Marshal(fields)
+		if err != nil {
+			t.Error(err)
+		}
+		return whole
+	}
+	return body
 }
 
 // faults are the lines of a validation error that name a fault, without the schemas.
@@ -304,13 +329,16 @@ func (e *estate) everyRoute(t *testing.T) {
 	owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}).Refused(http.StatusConflict, "already_reversed")
 
 	ok(member.Post(base+"/charges/", charge("tok_visa")))
-	ok(member.Post(base+"/charges/", charge("tok_async")))
+	headed := charge("tok_async")
+	delete(headed, "idempotency_key")
+	ok(keyed(member).Post(base+"/charges/", headed))
 	member.Post(base+"/charges/", charge("tok_decline")).Refused(http.StatusPaymentRequired, "card_declined")
 	ok(owner.Post(base+"/payments/", e.cash(h)))
 	owner.Post(base+"/payments/", charge("tok_visa")).Expect(http.StatusBadRequest)
 	held := e.held(h)
 	ok(keyed(owner).Post(base+"/payments/"+held+"/capture/", map[string]any{"amount": "4.00"}))
 	keyed(owner).Post(base+"/payments/"+held+"/capture/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
+	ok(owner.Post(base+"/payments/"+e.held(h)+"/capture/", map[string]any{"idempotency_key": uuid.NewString()}))
 	ok(owner.Post(base+"/payments/"+e.held(h)+"/release/", map[string]any{}))
 	owner.Post(base+"/payments/"+held+"/release/", map[string]any{}).Refused(http.StatusConflict, "illegal_transition")
 	ok(owner.Post(base+"/payment-anomalies/"+h.Anomaly+"/resolve/", map[string]any{"note": "The provider has given it back"}))

@@ -101,12 +101,15 @@ func parameters(route Route) any {
 	}
 	if route.Method == http.MethodPost && !route.Public {
 		doc, t := "Repeat a request with the same key and body, and it has one effect and one answer.", reflect.TypeFor[*string]()
-		if hasField(route.Request, "idempotency_key") {
+		field, inBody := fieldOf(route.Request, "idempotency_key")
+		if inBody {
 			doc += " It may stand in the field idempotency_key instead."
+		}
+		if route.NeedsKey || field.Tag.Get("required") == "true" {
+			doc += " Nothing happens without one."
 		}
 		if route.NeedsKey {
 			t = reflect.TypeFor[string]()
-			doc += " Nothing happens without one."
 		}
 		add("header", "Idempotency-Key", doc, t)
 		if t.Kind() == reflect.String {
@@ -119,17 +122,17 @@ func parameters(route Route) any {
 	return reflect.New(reflect.StructOf(fields)).Interface()
 }
 
-// hasField says whether the body of a request has a field.
-func hasField(request any, name string) bool {
+// fieldOf gives the field of a name of the body of a request.
+func fieldOf(request any, name string) (field reflect.StructField, found bool) {
 	if request == nil {
-		return false
+		return field, false
 	}
 	for f := range reflect.TypeOf(request).Fields() {
 		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name {
-			return true
+			return f, true
 		}
 	}
-	return false
+	return field, false
 }
 
 // formOf is the multipart form of a route that takes files beside its other fields.
