@@ -38,7 +38,8 @@ const (
 )
 
 // The points are those of docs/idempotency.md: before "claim" nothing is written; behind it stands 1 claimed; behind
-// "provider" 2 asked, and before "answer" 3 written, which is gone with its process; behind "answer" 4 answered.
+// "provider" 2 asked, and before "answer" 3 written, which is gone with its process; behind "answer" 4 answered. Behind "asked"
+// a refund stands at noted, and before that the provider was only asked what it has given back.
 var (
 	asking  = []string{"claim", "provider", "answer"}
 	resumed = []string{"lease", "provider", "provider", "answer"} // the first looks where the payment stands
