@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
@@ -243,21 +244,84 @@ func TestDatabase(t *testing.T) { // not parallel: TRUNCATE waits for everybody
 	})
 }
 
-// TestSchema holds S1-11 and S1-12: no binary fraction anywhere on disk, and no balance kept as the truth (S1-23).
+// TestSchema holds S1-11 and S1-12, no binary fraction anywhere on disk, and S1-23: an entry has a group, an account, an
+// amount whose sign is its direction, and a currency, and of balances there is only a cache.
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	var columns int
-	var floats []string
-	owner := testkit.OwnerDB(t)
-	if err := owner.NewRaw("SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'").Scan(t.Context(), &columns); err != nil {
-		t.Fatal(err)
+	list := func(query string) (lines []string) {
+		t.Helper()
+		if err := testkit.OwnerDB(t).NewRaw(query).Scan(t.Context(), &lines); err != nil {
+			t.Fatal(err)
+		}
+		return lines
 	}
-	err := owner.NewRaw(`SELECT table_name || '.' || column_name || ' ' || data_type FROM information_schema.columns
-		WHERE table_schema = 'public' AND (data_type IN ('real', 'double precision', 'money') OR udt_name IN ('_float4', '_float8', '_money'))`).Scan(t.Context(), &floats)
-	if err != nil {
-		t.Fatal(err)
+	columns := list("SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'")
+	floats := list(`SELECT table_name || '.' || column_name || ' ' || data_type FROM information_schema.columns
+		WHERE table_schema = 'public' AND (data_type IN ('real', 'double precision', 'money') OR udt_name IN ('_float4', '_float8', '_money'))`)
+	if len(columns) < 100 || len(floats) > 0 {
+		t.Errorf("of %d columns these hold binary fractions: %v", len(columns), floats)
 	}
-	if columns < 100 || len(floats) > 0 {
-		t.Errorf("of %d columns these hold binary fractions: %v", columns, floats)
+	entry := list(`SELECT column_name || ' ' || data_type || CASE is_nullable WHEN 'YES' THEN ' or null' ELSE '' END FROM information_schema.columns
+		WHERE table_schema = 'public' AND table_name = 'ledger_entries' ORDER BY ordinal_position`)
+	want := []string{"tenant_id uuid", "transaction_id uuid", "line smallint", "ledger_account_id uuid", "amount_minor bigint", "currency text", "created_at timestamp with time zone"}
+	if diff := cmp.Diff(want, entry); diff != "" {
+		t.Errorf("the columns of an entry: %s", diff)
+	}
+	// an invoice's balance is what its other columns come to, by a check
+	amounts := list(`SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'
+		AND (column_name LIKE '%balance%' OR table_name LIKE 'ledger%' AND data_type IN ('bigint', 'numeric')) ORDER BY 1`)
+	if diff := cmp.Diff([]string{"invoices.balance_minor", "ledger_balances.amount_minor", "ledger_entries.amount_minor"}, amounts); diff != "" {
+		t.Errorf("the columns that hold balances, and the amounts of the ledger: %s", diff)
+	}
+}
+
+// TestCacheDecidesNothing takes the cached balances away, and makes them false: what is answered and what is locked is the
+// sum of the entries, of which the cache can be made again (S1-23).
+func TestCacheDecidesNothing(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]string{
+		"false": "UPDATE ledger_balances SET amount_minor = amount_minor + 7 WHERE tenant_id = ?",
+		"lost":  "DELETE FROM ledger_balances WHERE tenant_id = ?",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBook(t)
+			customer := b.customer()
+			ref := ledger.Receivable(customer, "USD")
+			b.mustPost(payment(customer, 100), payment(customer, 23))
+			trial := func() (text string) {
+				b.read(func(ctx context.Context, tx bun.Tx) error {
+					found, err := ledger.TrialBalance(ctx, tx, nil)
+					text = fmt.Sprint(found)
+					return err
+				})
+				return text
+			}
+			before := trial()
+			tamper(t, spoil, b.tenant)
+			if got := b.cached(ref); got == -123 {
+				t.Fatal("the cache is as it was")
+			}
+			if got := b.balance(ref); got != -123 {
+				t.Errorf("the balance is %d, want -123", got)
+			}
+			if diff := cmp.Diff(before, trial()); diff != "" {
+				t.Errorf("the trial balance: %s", diff)
+			}
+			err := tenancy.InTx(b.ctx, b.db, func(ctx context.Context, tx bun.Tx) error {
+				locked, err := ledger.Lock(ctx, tx, ref)
+				if locked[ref] != -123 {
+					t.Errorf("the locked balance is %d, want -123", locked[ref])
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tamper(t, spoil, b.tenant)
+			if _, err := ledger.Rebuild(b.ctx, b.db, nil); err != nil || b.cached(ref) != -123 {
+				t.Errorf("the cache is made again as %d, want -123: %v", b.cached(ref), err)
+			}
+		})
 	}
 }
