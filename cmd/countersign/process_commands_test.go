@@ -156,6 +156,11 @@ func testReadiness(t *testing.T, bin program) {
 	ready(http.StatusOK, `"queue":"ok"`)
 	stop(t, pg)
 	ready(http.StatusServiceUnavailable, `"database":"does not answer"`)
+	monitor := anybody
+	monitor.token = metricsToken
+	if shown := monitor.get("/metrics").raw; !strings.Contains(shown, "\ncountersign_database_up 0\n") || strings.Contains(shown, "countersign_payments_undecided ") { // S0D-22
+		t.Errorf("/metrics without a database: %.400s", shown)
+	}
 	login := map[string]string{"email": "owner@shop.test", "password": testPassword}
 	if got := anybody.do(http.StatusServiceUnavailable, "POST", "/auth/token/", login); got.code == "" || strings.Contains(got.raw, "PGSQL") {
 		t.Errorf("without a database: %s", got.raw)
@@ -168,16 +173,15 @@ func testReadiness(t *testing.T, bin program) {
 	anybody.do(http.StatusUnauthorized, "GET", "/metrics", nil)
 	anybody.token = "wrong"
 	anybody.do(http.StatusUnauthorized, "GET", "/metrics", nil)
-	anybody.token = metricsToken
-	shown := anybody.get("/metrics").raw
+	shown := monitor.get("/metrics").raw
 	for _, name := range []string{`countersign_http_request_seconds_count{method="GET",route="/api/v1/billing/payments",status="2xx"}`, "countersign_redis_up 1", "countersign_queue_tasks{", "countersign_queue_oldest_seconds{",
-		"countersign_database_up 1", "countersign_outbox_waiting{", "countersign_outbox_oldest_seconds{", `countersign_integrity_findings{check="ledger.E001"} 0`,
+		"\ncountersign_database_up 1\n", "countersign_outbox_waiting{", "countersign_outbox_oldest_seconds{", `countersign_integrity_findings{check="ledger.E001"} 0`,
 		`countersign_integrity_last_run_timestamp_seconds{check="audit.E001"}`, "countersign_payments_oldest_undecided_age_seconds 0", "countersign_payments_settlement_lag_seconds 0"} {
 		if !strings.Contains(shown, name) {
 			t.Errorf("/metrics has no %s", name)
 		}
 	}
-	if got := anybody.get("/version").raw; !strings.Contains(got, `"name":"countersign"`) {
+	if got := monitor.get("/version").raw; !strings.Contains(got, `"name":"countersign"`) {
 		t.Errorf("/version: %s", got)
 	}
 	p.interrupt()

@@ -29,6 +29,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("run refuses with a sentence", func(t *testing.T) { t.Parallel(); testRefusals(t, bin) })
 	t.Run("each command does what it says", func(t *testing.T) { t.Parallel(); testCommands(t, bin) })
 	t.Run("serve says which part is missing", func(t *testing.T) { t.Parallel(); testReadiness(t, bin) })
+	t.Run("Redis holds what was", func(t *testing.T) { t.Parallel(); testStaleRedis(t, bin) })
 	t.Run("servers and workers come and go", func(t *testing.T) { t.Parallel(); testCluster(t, bin) })
 }
 
