@@ -3,6 +3,7 @@ package payments
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -78,9 +79,7 @@ const (
 func (s *Service) ask(ctx context.Context, a gateways.Access, p *Payment, o *order, first bool) (gateways.Result, string, error) {
 	var doubtful bool
 	if !first && a.Gateway.Capabilities().FetchStatus {
-		said, err := attempt(ctx, func() (gateways.Result, error) {
-			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
-		})
+		said, err := whereItStands(ctx, a, p.ID, o)
 		doubtful = s.beginsAgain(o, said.State)
 		if err != nil || !o.unheard(said.State) && !doubtful {
 			return said, sourceStatus, err
@@ -106,6 +105,18 @@ func (s *Service) ask(ctx context.Context, a gateways.Access, p *Payment, o *ord
 		return gateways.Result{State: gateways.StateUnknown}, sourceStatus, nil
 	}
 	return said, sourceAnswer, err
+}
+
+// whereItStands asks a provider where the order of a payment stands. That it refuses to say is no refusal of anything that it was asked to do: what
+// became of that is not known.
+func whereItStands(ctx context.Context, a gateways.Access, payment uuid.UUID, o *order) (gateways.Result, error) {
+	said, err := attempt(ctx, func() (gateways.Result, error) {
+		return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: payment, Reference: o.ProviderID})
+	})
+	if errors.Is(err, gateways.ErrRefused) || errors.Is(err, gateways.ErrUnsupported) {
+		return said, fmt.Errorf("%w: it does not say where the payment stands: %v", gateways.ErrUnknown, err)
+	}
+	return said, err
 }
 
 // unheard says that the state is as if the operation had never reached the provider.

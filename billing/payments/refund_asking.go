@@ -141,22 +141,19 @@ const keysAreKnown = 20 * time.Hour
 // until then, since somebody may refund in its cabinet as well. Before it is called again it is asked once more, because an earlier call may
 // have arrived (S0-92): it has not when too little is new, and it has when all that we have asked for since is. Between the two, the same key makes
 // sure of it while the provider remembers keys. Afterwards it stays unknown, and is asked again later, rather than paid twice.
+// Only its answer to the call itself can refuse the refund.
 // now is before the provider is asked for anything, on the database's clock. failure is the provider's, and err ours: then it was not asked.
 func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, now time.Time) (said gateways.Result, failure, err error) {
 	var given *int64 // back of the payment; nil: the provider does not say
 	if a.Gateway.Capabilities().FetchStatus {
-		said, failure = attempt(ctx, func() (gateways.Result, error) {
-			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: r.PaymentID, Reference: o.ProviderID})
-		})
+		if said, failure = whereItStands(ctx, a, r.PaymentID, o); failure != nil {
+			return said, r.unasked(failure), nil
+		}
 		if said.Refunded.Currency == r.Currency {
 			given = &said.Refunded.Minor
 		}
 	}
 	switch {
-	case failure != nil && r.AskedAt.IsZero() && !errors.Is(failure, gateways.ErrConfiguration):
-		return said, fmt.Errorf("%w: it was not asked for the refund: %w", gateways.ErrTransient, failure), nil
-	case failure != nil:
-		return said, failure, nil
 	case r.AskedAt.IsZero():
 		if mine, err := r.ask(ctx, s.db, now, given); err != nil || !mine {
 			return said, gateways.ErrUnknown, err
@@ -181,6 +178,15 @@ func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order,
 		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: r.PaymentID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
 	})
 	return said, failure, nil
+}
+
+// unasked is what it means for the refund that its provider did not say where the payment stands. As long as it was never asked for the refund
+// nothing has happened.
+func (r *Refund) unasked(failure error) error {
+	if r.AskedAt.IsZero() && !errors.Is(failure, gateways.ErrConfiguration) {
+		return fmt.Errorf("%w: it was not asked for the refund: %v", gateways.ErrTransient, failure)
+	}
+	return failure
 }
 
 // ask notes that the provider is about to be asked for a refund for the first time, and what it has given back of the payment until then.

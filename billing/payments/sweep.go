@@ -109,9 +109,7 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 	switch {
 	case err != nil:
 	case a.Gateway.Capabilities().FetchStatus:
-		said, err = attempt(ctx, func() (gateways.Result, error) {
-			return a.Gateway.FetchStatus(ctx, a.Credentials, gateways.Query{OrderID: p.ID, Reference: o.ProviderID})
-		})
+		said, err = whereItStands(ctx, a, p.ID, o)
 	default:
 		said, _, err = s.ask(ctx, a, p, o, true)
 	}

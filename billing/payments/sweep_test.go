@@ -226,6 +226,58 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// leaving is a provider whose payer is away, and may come back as the order is given up.
+type leaving struct {
+	gateways.Unsupported
+	state    gateways.State
+	failure  error                          // when it is asked where the order stands
+	looks    func()                         // as it is asked that
+	releases func() (gateways.State, error) // what comes of giving up
+	released int
+}
+
+func (*leaving) Name() string { return "octo" }
+
+func (*leaving) Capabilities() gateways.Capabilities {
+	return gateways.Capabilities{Begin: true, Release: true, FetchStatus: true, Modes: []gateways.Mode{gateways.Test}}
+}
+
+func (g *leaving) Begin(context.Context, gateways.Credentials, gateways.Order) (gateways.Result, error) {
+	return gateways.Result{State: g.state}, nil
+}
+
+func (g *leaving) FetchStatus(context.Context, gateways.Credentials, gateways.Query) (gateways.Result, error) {
+	if g.looks != nil {
+		g.looks()
+	}
+	return gateways.Result{State: g.state}, g.failure
+}
+
+func (g *leaving) Release(context.Context, gateways.Credentials, gateways.Operation) (gateways.Result, error) {
+	g.released++
+	state, err := g.releases()
+	return gateways.Result{State: state}, err
+}
+
+// TestRefusedStatusOfACharge: a provider that refuses to say where an order stands has not refused the order.
+func TestRefusedStatusOfACharge(t *testing.T) {
+	t.Parallel()
+	g := &leaving{state: gateways.StateProcessing}
+	w := billingtest.NewWithProviders(t, g)
+	w.As(w.Owner).Put(base+"/gateways/octo/", body("is_enabled", true)).Expect(http.StatusOK)
+	in := order("tok", "gateway", g.Name())
+	id := idOf(w.As(w.Member).Post(charges, in).Expect(http.StatusAccepted))
+	g.failure = gateways.ErrRefused
+	w.As(w.Member).Post(charges, in).Expect(http.StatusAccepted)
+	later(t, w, 2*time.Minute)
+	status(t, w, id, payments.StatusProcessing)
+	g.state, g.failure = gateways.StatePaid, nil
+	later(t, w, 2*time.Minute)
+	status(t, w, id, payments.StatusSucceeded)
+	w.As(w.Member).Post(charges, in).Expect(http.StatusCreated)
+	w.AssertBooks(t)
+}
+
 // deliver sends what the sandbox has to say, as the worker does.
 func deliver(t *testing.T, w *billingtest.World) {
 	t.Helper()
