@@ -101,43 +101,52 @@ func (s *Service) lookUp(ctx context.Context, id uuid.UUID) error {
 		return err
 	}
 	ctx = gateways.InNameOf(ctx, o.TenantID, o.Name)
-	a, err := s.gateways.Reopen(ctx, o.Name)
-	if err != nil {
-		err = errors.Join(gateways.ErrConfiguration, err)
+	a, failure := s.gateways.Reopen(ctx, o.Name)
+	if failure != nil {
+		failure = errors.Join(gateways.ErrConfiguration, failure)
 	}
 	var said gateways.Result
 	switch {
-	case err != nil:
+	case failure != nil:
 	case a.Gateway.Capabilities().FetchStatus:
-		said, err = whereItStands(ctx, a, p.ID, o)
+		said, failure = whereItStands(ctx, a, p.ID, o)
 	default:
-		said, _, err = s.ask(ctx, a, p, o, true)
+		said, _, failure = s.ask(ctx, a, p, o, true)
 	}
-	if err == nil && p.Status == StatusPending && said.State == gateways.StateAwaitingCustomer && s.overdue(o) && a.Gateway.Capabilities().Release {
-		said, err = s.withdrawOrder(ctx, a, p, o, said)
+	if failure == nil && p.Status == StatusPending && said.State == gateways.StateAwaitingCustomer && s.overdue(o) && a.Gateway.Capabilities().Release {
+		if said, failure, err = s.withdrawOrder(ctx, a, p, o, said); err != nil {
+			return err
+		}
 	}
-	_, err = s.conclude(ctx, o, said, err, sourceSweep)
+	_, err = s.conclude(ctx, o, said, failure, sourceSweep)
 	return inItsTime(err)
 }
 
-// withdrawOrder has a provider give up an order that is about to be given up here: whoever pays it afterwards would have paid for nothing. said
-// is where it stands, and stays so when the provider has done it, or will not; what else it says is news.
-func (s *Service) withdrawOrder(ctx context.Context, a gateways.Access, p *Payment, o *order, said gateways.Result) (gateways.Result, error) {
+// withdrawOrder has a provider give up an order that is about to be given up here: whoever pays it afterwards would have paid for nothing. was
+// is where it stands, and stays so when the provider has done it. When it will not, it is asked once more where the order stands, since the payer
+// may just have paid; what else it says is news. failure is the provider's, and err ours: then it was not asked.
+func (s *Service) withdrawOrder(ctx context.Context, a gateways.Access, p *Payment, o *order, was gateways.Result) (said gateways.Result, failure, err error) {
 	var doubtful bool
-	err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		doubtful, err = doubted(ctx, tx, p)
 		return err
 	})
 	if err != nil || doubtful {
-		return said, err
+		return was, nil, err
 	}
-	released, err := attempt(ctx, func() (gateways.Result, error) {
+	said, failure = attempt(ctx, func() (gateways.Result, error) {
 		return a.Gateway.Release(ctx, a.Credentials, gateways.Operation{Key: "expire-" + p.ID.String(), OrderID: p.ID, Reference: o.ProviderID, Amount: p.Amount()})
 	})
-	if errors.Is(err, gateways.ErrRefused) || errors.Is(err, gateways.ErrUnsupported) || err == nil && released.State == gateways.StateCancelled {
-		return said, nil
+	switch {
+	case failure == nil && said.State == gateways.StateCancelled:
+		return was, nil, nil
+	case errors.Is(failure, gateways.ErrRefused), errors.Is(failure, gateways.ErrUnsupported):
+		said, failure = whereItStands(ctx, a, p.ID, o)
 	}
-	return released, err
+	if failure == nil && said.State == gateways.StateUnknown {
+		failure = gateways.ErrUnknown
+	}
+	return said, failure, nil
 }
 
 // doubted says that something was said of a payment that may mean money: it waits for a person, and is not given up.

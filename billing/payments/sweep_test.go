@@ -13,6 +13,7 @@ import (
 	"countersign/billing/billingtest"
 	"countersign/billing/gateways"
 	"countersign/billing/payments"
+	"countersign/internal/database"
 	"countersign/internal/testkit"
 )
 
@@ -134,7 +135,7 @@ func TestSweep(t *testing.T) {
 		equal(t, "events", events(w), []string{"created", "updated", "expired", "updated"})
 		equal(t, "at the provider", count(t, "SELECT count(*) FROM sandbox_orders WHERE tenant_id = ? AND id = ? AND state = 'cancelled'", w.Tenant.ID, id), 1) // nobody can pay it any more
 	})
-	t.Run("the payer pays while it is given up", func(t *testing.T) {
+	t.Run("the payer has paid, and nobody was told for two days", func(t *testing.T) {
 		t.Parallel()
 		w := charged(t)
 		inv := w.OpenInvoice("10.00")
@@ -257,6 +258,89 @@ func (g *leaving) Release(context.Context, gateways.Credentials, gateways.Operat
 	g.released++
 	state, err := g.releases()
 	return gateways.Result{State: state}, err
+}
+
+// TestPayerWhoComesBack: an order is given up here when the provider has given it up, or when the payer is still away although it has not.
+func TestPayerWhoComesBack(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T) (*billingtest.World, *leaving, uuid.UUID) {
+		g := &leaving{state: gateways.StateAwaitingCustomer}
+		w := billingtest.NewWithProviders(t, g)
+		w.As(w.Owner).Put(base+"/gateways/octo/", body("is_enabled", true)).Expect(http.StatusOK)
+		return w, g, idOf(w.As(w.Member).Post(charges, order("tok", "gateway", g.Name(), "invoice_id", w.OpenInvoice("10.00").ID)).Expect(http.StatusCreated))
+	}
+	for name, tt := range map[string]struct {
+		play      func(g *leaving) (gateways.State, error)
+		want      payments.Status
+		anomalies []string
+	}{
+		"it is given up there": {func(g *leaving) (gateways.State, error) {
+			g.state = gateways.StateCancelled
+			return g.state, nil
+		}, payments.StatusExpired, []string{}},
+		"the payer pays while it is given up": {func(g *leaving) (gateways.State, error) {
+			g.state = gateways.StatePaid
+			return "", gateways.ErrRefused
+		}, payments.StatusSucceeded, []string{}},
+		"the payer pays, and the provider says so": {func(g *leaving) (gateways.State, error) {
+			g.state = gateways.StatePaid
+			return g.state, nil
+		}, payments.StatusSucceeded, []string{}},
+		"it cannot be given up there, and the payer is still away": {func(*leaving) (gateways.State, error) {
+			return "", gateways.ErrRefused
+		}, payments.StatusExpired, []string{}},
+		"there is no such call after all, and the payer is still away": {func(*leaving) (gateways.State, error) {
+			return "", gateways.ErrUnsupported
+		}, payments.StatusExpired, []string{}},
+		"it cannot be given up there, and the provider does not know where it stands": {func(g *leaving) (gateways.State, error) {
+			g.state = gateways.StateUnknown
+			return "", gateways.ErrRefused
+		}, payments.StatusPending, []string{"unanswered"}},
+		"it cannot be given up there, and the provider refuses to say where it stands": {func(g *leaving) (gateways.State, error) {
+			g.failure = gateways.ErrRefused
+			return "", gateways.ErrRefused
+		}, payments.StatusPending, []string{"unanswered"}},
+		"nobody knows whether it is given up there": {func(*leaving) (gateways.State, error) {
+			return gateways.StateUnknown, nil
+		}, payments.StatusPending, []string{"unanswered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, g, id := begin(t)
+			g.releases = func() (gateways.State, error) { return tt.play(g) }
+			later(t, w, 49*time.Hour)
+			equal(t, "released", g.released, 1)
+			status(t, w, id, tt.want)
+			equal(t, "anomalies", notedAnomalies(w, id), tt.anomalies)
+			w.AssertBooks(t)
+		})
+	}
+	t.Run("what was said of it cannot be read: the provider is not asked, and nothing is said of him", func(t *testing.T) {
+		t.Parallel()
+		w, g, id := begin(t)
+		name := "cut-" + uuid.NewString()
+		var cut atomic.Bool
+		db, err := database.Open(database.Config{URL: testkit.OwnerURL() + "&application_name=" + name, Role: database.AppRole, MaxConns: 2, Trace: func(_ context.Context, statements ...string) {
+			if cut.Load() && strings.Contains(strings.Join(statements, ""), `"pa"."tenant_id"`) {
+				force(t, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = ?", name)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		g.looks = func() { cut.Store(true) }
+		w.Clock.Move(49 * time.Hour)
+		if err := w.Replica(db).Payments.AskAgain(w.System); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "released", g.released, 0)
+		status(t, w, id, payments.StatusPending)
+		equal(t, "anomalies", notedAnomalies(w, id), []string{})
+		g.releases = func() (gateways.State, error) { return gateways.StateCancelled, nil }
+		later(t, w, 25*time.Hour)
+		status(t, w, id, payments.StatusExpired)
+	})
 }
 
 // TestRefusedStatusOfACharge: a provider that refuses to say where an order stands has not refused the order.
