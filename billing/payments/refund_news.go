@@ -18,8 +18,8 @@ import (
 // hearOfRefunds compares what a provider says that it has given back with what was asked of it. When only one refund is under
 // way, and it is just that amount, it is booked, with the answer to whoever has asked for it: whether its own answer was
 // lost or comes a moment later, it is booked once (S0-92). Of several, or without an amount, nobody can tell which were paid,
-// so that the worker asks soon. What was asked for, and not told before, is taken off what said holds; the rest is news from elsewhere. The
-// payment is locked, and ctx is the system's.
+// so that the worker asks soon. What was asked for, and not told before, is taken off what said holds, unless more was given back: that is
+// news from elsewhere. The payment is locked, and ctx is the system's.
 func (s *Service) hearOfRefunds(ctx context.Context, tx bun.Tx, p locked, said gateways.Result) (gateways.Result, error) {
 	if p.ReceivedMinor == nil || said.State != gateways.StateRefunded && said.State != gateways.StatePartiallyRefunded {
 		return said, nil
@@ -44,7 +44,8 @@ func (s *Service) hearOfRefunds(ctx context.Context, tx bun.Tx, p locked, said g
 	}
 	switch {
 	case len(asked) == 1 && !untold && news == sum:
-		if err := s.confirmRefund(ctx, tx, p, asked[0], said); err != nil {
+		elsewhere := said.Refunded.Minor - p.RefundedMinor - sum
+		if err := s.confirmRefund(ctx, tx, p, asked[0], said); err != nil || elsewhere > 0 {
 			return said, err
 		}
 	case len(asked) > 0 && untold, len(asked) > 1 && news > 0 && news <= sum:

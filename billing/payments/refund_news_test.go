@@ -301,6 +301,21 @@ func TestProviderTellsOfAnotherRefund(t *testing.T) {
 			w.AssertBooks(t)
 		}
 	})
+	t.Run("before one that is under way, and it is told with that one", func(t *testing.T) {
+		t.Parallel()
+		w := charged(t)
+		p := chargeOf(w, "tok_refund_timeout")
+		cabinet(t, w, p, 300)
+		cabinet(t, w, p, 300) // the answer to the first was lost
+		refundOf(w, w.Owner, p, "amount_minor", 400).Expect(http.StatusAccepted)
+		for range 2 {
+			tellRefunded(t, w, p, 700).Expect(http.StatusOK)
+			equal(t, "refunded", w.Payment(p).RefundedMinor, int64(400))
+			equal(t, "anomalies", notedAnomalies(w, p), []string{"refunded_elsewhere"})
+		}
+		equal(t, "calls", calls(t, w, p, "refund"), 3)
+		w.AssertBooks(t)
+	})
 	t.Run("to a neighbour's payment", func(t *testing.T) {
 		t.Parallel()
 		w, neighbour := charged(t), charged(t)
