@@ -139,9 +139,7 @@ const keysAreKnown = 20 * time.Hour
 
 // askForRefund calls the provider, with the refund's id as the key. Before it is called for the first time it is asked what it has given back
 // until then, since somebody may refund in its cabinet as well. Before it is called again it is asked once more, because an earlier call may
-// have arrived (S0-92): it has not when too little is new, and it has when all that we have asked for since is. Between the two, the same key makes
-// sure of it while the provider remembers keys. Afterwards it stays unknown, and is asked again later, rather than paid twice.
-// Only its answer to the call itself can refuse the refund.
+// have arrived (S0-92). Only its answer to the call itself can refuse the refund.
 // now is before the provider is asked for anything, on the database's clock. failure is the provider's, and err ours: then it was not asked.
 func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order, r *Refund, now time.Time) (said gateways.Result, failure, err error) {
 	var given *int64 // back of the payment; nil: the provider does not say
@@ -153,26 +151,12 @@ func (s *Service) askForRefund(ctx context.Context, a gateways.Access, o *order,
 			given = &said.Refunded.Minor
 		}
 	}
-	switch {
-	case r.AskedAt.IsZero():
+	if r.AskedAt.IsZero() {
 		if mine, err := r.ask(ctx, s.db, now, given); err != nil || !mine {
 			return said, gateways.ErrUnknown, err
 		}
-	case given == nil || r.AskedMinor == nil:
-		if s.now().Sub(r.AskedAt) > keysAreKnown {
-			return said, fmt.Errorf("%w: the provider does not say what it has refunded", gateways.ErrUnknown), nil
-		}
-	case *given >= *r.AskedMinor+r.AmountMinor:
-		since, err := r.askedSince(ctx, s.db)
-		if err != nil {
-			return said, nil, err
-		}
-		if *given >= *r.AskedMinor+r.AmountMinor+since {
-			return said, nil, nil
-		}
-		if s.now().Sub(r.AskedAt) > keysAreKnown {
-			return said, fmt.Errorf("%w: %d are refunded, %d of them before, and %d were asked for since", gateways.ErrUnknown, *given, *r.AskedMinor, r.AmountMinor+since), nil
-		}
+	} else if paid, doubt, err := s.arrived(ctx, r, given); paid || doubt != nil || err != nil {
+		return said, doubt, err
 	}
 	said, failure = attempt(ctx, func() (gateways.Result, error) {
 		return a.Gateway.Refund(ctx, a.Credentials, gateways.Operation{Key: r.ID.String(), OrderID: r.PaymentID, Reference: o.ProviderID, Amount: r.Amount(), Reason: string(r.Reason)})
@@ -187,6 +171,32 @@ func (r *Refund) unasked(failure error) error {
 		return fmt.Errorf("%w: it was not asked for the refund: %v", gateways.ErrTransient, failure)
 	}
 	return failure
+}
+
+// arrived says whether an earlier call for r has, given what its provider has given back of the payment: it has not when too little of that is
+// new, and it has when all that we have asked for since is. Between the two, and when something that was given back has come back meanwhile, which
+// not every provider takes off, the same key makes sure of it while the provider remembers keys. Afterwards there is a doubt: it stays unknown, and is
+// asked again later, rather than paid twice.
+func (s *Service) arrived(ctx context.Context, r *Refund, given *int64) (paid bool, doubt, err error) {
+	forgotten := s.now().Sub(r.AskedAt) > keysAreKnown
+	if given == nil || r.AskedMinor == nil {
+		if forgotten {
+			doubt = fmt.Errorf("%w: the provider does not say what it has refunded", gateways.ErrUnknown)
+		}
+		return false, doubt, nil
+	}
+	since, back, err := r.askedSince(ctx, s.db)
+	if err != nil {
+		return false, nil, err
+	}
+	least := *r.AskedMinor + r.AmountMinor
+	if *given >= least+since {
+		return true, nil, nil
+	}
+	if forgotten && (*given >= least || *given < *r.AskedMinor || back) {
+		doubt = fmt.Errorf("%w: %d are refunded, %d of them before, %d were asked for since, and some have come back: %t", gateways.ErrUnknown, *given, *r.AskedMinor, r.AmountMinor+since, back)
+	}
+	return false, doubt, nil
 }
 
 // ask notes that the provider is about to be asked for a refund for the first time, and what it has given back of the payment until then.
@@ -206,17 +216,20 @@ func (r *Refund) ask(ctx context.Context, db *bun.DB, now time.Time, given *int6
 }
 
 // askedSince sums the other refunds of the payment that its provider may have paid since it was first asked for r: those under way, and those
-// that were booked since.
-func (r *Refund) askedSince(ctx context.Context, db *bun.DB) (sum int64, err error) {
+// that were booked since, also when they were reversed later. back says that one of the payment's was reversed since, or has failed after all.
+func (r *Refund) askedSince(ctx context.Context, db *bun.DB) (sum int64, back bool, err error) {
 	err = tenancy.Read(ctx, db, func(ctx context.Context, tx bun.Tx) error {
-		return tx.NewSelect().Model((*Refund)(nil)).ColumnExpr("coalesce(sum(rf.amount_minor), 0)::bigint").
-			Where("rf.tenant_id = ? AND rf.payment_id = ? AND rf.id <> ? AND rf.mode = ?", r.TenantID, r.PaymentID, r.ID, gateways.RefundByAPI).
-			Where("rf.status = ? AND rf.asked_at IS NOT NULL OR rf.status = ? AND rf.succeeded_at >= ?", RefundPending, RefundSucceeded, r.AskedAt).Scan(ctx, &sum)
+		failed := tx.NewSelect().Model((*Anomaly)(nil)).ColumnExpr("1").Where("pa.tenant_id = ? AND pa.payment_id = ?", r.TenantID, r.PaymentID).
+			Where("pa.kind = ? AND pa.created_at >= ?", anomalyRefundFailed, r.AskedAt)
+		return tx.NewSelect().Model((*Refund)(nil)).
+			ColumnExpr("coalesce(sum(rf.amount_minor) FILTER (WHERE rf.status = ? AND rf.asked_at IS NOT NULL OR rf.succeeded_at >= ?), 0)::bigint", RefundPending, r.AskedAt).
+			ColumnExpr("coalesce(bool_or(rf.reversed_at >= ?), false) OR EXISTS (?)", r.AskedAt, failed).
+			Where("rf.tenant_id = ? AND rf.payment_id = ? AND rf.id <> ? AND rf.mode = ?", r.TenantID, r.PaymentID, r.ID, gateways.RefundByAPI).Scan(ctx, &sum, &back)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("sum the other refunds of payment %s: %w", r.PaymentID, err)
+		return 0, false, fmt.Errorf("sum the other refunds of payment %s: %w", r.PaymentID, err)
 	}
-	return sum, nil
+	return sum, back, nil
 }
 
 // concludeRefund writes what came of asking, with the answer to whoever asked for the refund, in one commit, and gives the

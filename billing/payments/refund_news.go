@@ -18,8 +18,8 @@ import (
 // hearOfRefunds compares what a provider says that it has given back with what was asked of it. When only one refund is under
 // way, and it is just that amount, it is booked, with the answer to whoever has asked for it: whether its own answer was
 // lost or comes a moment later, it is booked once (S0-92). Of several, or without an amount, nobody can tell which were paid,
-// so that the worker asks soon. What was asked for, and not told before, is taken off what said holds, unless more was given back: that is
-// news from elsewhere. The payment is locked, and ctx is the system's.
+// so that the worker asks soon, as it does when the amount may be that of a refund which was reversed. What was asked for, and not told before,
+// is taken off what said holds, unless more was given back: that is news from elsewhere. The payment is locked, and ctx is the system's.
 func (s *Service) hearOfRefunds(ctx context.Context, tx bun.Tx, p locked, said gateways.Result) (gateways.Result, error) {
 	if p.ReceivedMinor == nil || said.State != gateways.StateRefunded && said.State != gateways.StatePartiallyRefunded {
 		return said, nil
@@ -42,13 +42,19 @@ func (s *Service) hearOfRefunds(ctx context.Context, tx bun.Tx, p locked, said g
 			news = min(news, said.Refunded.Minor-*r.AskedMinor)
 		}
 	}
+	only, another := len(asked) == 1 && !untold && news == sum, false
+	if only {
+		if another, err = asked[0].mayBeAnother(ctx, tx); err != nil {
+			return said, err
+		}
+	}
 	switch {
-	case len(asked) == 1 && !untold && news == sum:
+	case only && !another:
 		elsewhere := said.Refunded.Minor - p.RefundedMinor - sum
 		if err := s.confirmRefund(ctx, tx, p, asked[0], said); err != nil || elsewhere > 0 {
 			return said, err
 		}
-	case len(asked) > 0 && untold, len(asked) > 1 && news > 0 && news <= sum:
+	case only, len(asked) > 0 && untold, len(asked) > 1 && news > 0 && news <= sum:
 		for _, r := range asked {
 			r.NextAskAt = s.now()
 			if err := r.keep(ctx, tx); err != nil {
@@ -60,6 +66,21 @@ func (s *Service) hearOfRefunds(ctx context.Context, tx bun.Tx, p locked, said g
 	}
 	said.Refunded = money.New(p.RefundedMinor, p.Currency)
 	return said, nil
+}
+
+// mayBeAnother says whether what a provider has given back since it was asked for r may be another refund, which was reversed because it has failed:
+// not every provider takes that off.
+func (r *Refund) mayBeAnother(ctx context.Context, tx bun.Tx) (bool, error) {
+	q := tx.NewSelect().Model((*Refund)(nil)).Where("rf.tenant_id = ? AND rf.payment_id = ?", r.TenantID, r.PaymentID).
+		Where("rf.status = ? AND rf.mode = ?", RefundReversed, gateways.RefundByAPI)
+	if r.AskedMinor != nil { // which counts the earlier ones
+		q = q.Where("rf.succeeded_at >= ?", r.AskedAt)
+	}
+	reversed, err := q.Exists(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for reversed refunds of payment %s: %w", r.PaymentID, err)
+	}
+	return reversed, nil
 }
 
 // confirmRefund books a refund of which the provider has told by itself that it is paid. What the books do not take waits as
