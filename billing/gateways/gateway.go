@@ -145,6 +145,7 @@ type Result struct {
 	Reference string // the provider's id of the order; kept from the first answer on
 	// Amounts are what the provider says, to be compared with ours before anything is posted. All are of the order's
 	// currency; zero where the state has none. One without a currency was not told, and there is nothing to compare.
+	// Of StateRefundFailed, Refunded is what has come back.
 	Authorised money.Money
 	Captured   money.Money
 	Refunded   money.Money

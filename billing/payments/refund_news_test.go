@@ -38,14 +38,18 @@ func tellRefunded(t *testing.T, w *billingtest.World, payment uuid.UUID, minor i
 	return w.Anonymous().With(sandbox.SignatureHeader, gateways.Sign(a.Credentials.Secrets["webhook_secret"], w.Clock.Now(), []byte(text))).Post(a.CallbackPath(), text)
 }
 
-// tellFailed says that a refund has come back to the sandbox.
-func tellFailed(t *testing.T, w *billingtest.World, payment, refund uuid.UUID) testkit.Answer {
+// tellFailed says that a refund has come back to the sandbox, and how much, unless that is nothing.
+func tellFailed(t *testing.T, w *billingtest.World, payment, refund uuid.UUID, minor int64) testkit.Answer {
 	t.Helper()
 	a, err := w.Gateways.Open(w.System, sandbox.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf(`{"id":"evt_%s","order_id":%q,"state":"refund_failed","refund":"sbr_%s"}`, uuid.New(), payment, refund)
+	amount := ""
+	if minor > 0 {
+		amount = fmt.Sprintf(`"currency":"USD","refunded_minor":%d,`, minor)
+	}
+	text := fmt.Sprintf(`{"id":"evt_%s","order_id":%q,"state":"refund_failed",%s"refund":"sbr_%s"}`, uuid.New(), payment, amount, refund)
 	return w.Anonymous().With(sandbox.SignatureHeader, gateways.Sign(a.Credentials.Secrets["webhook_secret"], w.Clock.Now(), []byte(text))).Post(a.CallbackPath(), text)
 }
 

@@ -24,7 +24,7 @@ type ReverseRefundInput struct {
 }
 
 // ReverseRefund takes a refund back that somebody has booked by hand, and that nobody has paid, or of which the provider says that it has failed
-// after all: then the anomaly that says so is resolved. The refund stays, and the
+// after all: then the anomaly that says so is resolved, if nobody has done that yet. The refund stays, and the
 // inverse of all that it did is posted: the money is where it was, the credit note is undone by another, credit and service
 // credits are the customer's again, and the payment counts less refunded. What the invoice does not owe any more becomes
 // credit. Where a second person had let the refund go on, who had asked for it cannot take it back. It needs
@@ -39,8 +39,10 @@ func (s *Service) ReverseRefund(ctx context.Context, in ReverseRefundInput) (Ref
 			if err != nil {
 				return err
 			}
-			if err := news.resolve(ctx, tx, p.Payment, in.Reason, h); err != nil {
-				return err
+			if news.ResolvedAt.IsZero() {
+				if err := news.resolve(ctx, tx, p.Payment, in.Reason, h); err != nil {
+					return err
+				}
 			}
 		}
 		if !r.ByOne {
@@ -52,13 +54,19 @@ func (s *Service) ReverseRefund(ctx context.Context, in ReverseRefundInput) (Ref
 	})
 }
 
-// failedAfterAll finds the open anomaly by which the provider takes back that it has paid a refund: of the name that it gave it, or of none that we know
-// when its answer was lost. It fails with ErrRefundNotReversible.
+// failedAfterAll finds the anomaly by which the provider takes back that it has paid a refund: the one with the name that it gave it, also when
+// somebody has resolved that already. Of a refund whose name was lost with its answer, it is an open one over just its amount, with a name that no
+// other refund has. It fails with ErrRefundNotReversible.
 func (r *Refund) failedAfterAll(ctx context.Context, tx bun.Tx) (*Anomaly, error) {
 	a := &Anomaly{}
-	err := tx.NewSelect().Model(a).Where("pa.tenant_id = ? AND pa.payment_id = ?", r.TenantID, r.PaymentID).Where("pa.kind = ? AND pa.resolved_at IS NULL", anomalyRefundFailed).
-		Where("pa.details->>'refund' = ? OR ? = '' AND NOT EXISTS (SELECT FROM refunds AS o WHERE o.tenant_id = pa.tenant_id AND o.payment_id = pa.payment_id AND o.provider_reference = pa.details->>'refund')",
-			r.ProviderReference, r.ProviderReference).OrderExpr("pa.created_at, pa.id").Limit(1).Scan(ctx)
+	q := tx.NewSelect().Model(a).Where("pa.tenant_id = ? AND pa.payment_id = ? AND pa.kind = ?", r.TenantID, r.PaymentID, anomalyRefundFailed)
+	if r.ProviderReference != "" {
+		q = q.Where("pa.details->>'refund' = ?", r.ProviderReference)
+	} else {
+		q = q.Where("pa.resolved_at IS NULL AND pa.details->>'refunded' = ?", amountOr(r.Amount())).
+			Where("NOT EXISTS (SELECT FROM refunds AS o WHERE o.tenant_id = pa.tenant_id AND o.payment_id = pa.payment_id AND o.provider_reference = pa.details->>'refund')")
+	}
+	err := q.OrderExpr("pa.resolved_at IS NOT NULL, pa.created_at, pa.id").Limit(1).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrRefundNotReversible
 	}

@@ -298,7 +298,7 @@ func TestRefundThatFailsAfterAll(t *testing.T) {
 	}
 	reverse(w.Owner, first).Refused(http.StatusConflict, "refund_not_reversible")
 	for range 2 {
-		tellFailed(t, w, p, first).Expect(http.StatusOK)
+		tellFailed(t, w, p, first, 0).Expect(http.StatusOK)
 	}
 	equal(t, "anomalies", notedAnomalies(w, p), []string{"refund_failed"})
 	equal(t, "the books, so far", w.Balance(ledger.Clearing("sandbox", "USD")), int64(300))
@@ -322,9 +322,56 @@ func TestRefundThatFailsAfterAll(t *testing.T) {
 	status(t, w, p, payments.StatusPartiallyRefunded)
 	w.AssertBooks(t)
 	refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusCreated)
-	tellFailed(t, w, p, second).Expect(http.StatusOK)
+	tellFailed(t, w, p, second, 0).Expect(http.StatusOK)
 	b.Get("payments/" + p.String() + "/").Shows("Refund failed after all")
 	reverse(w.Owner, second).Expect(http.StatusOK)
 	equal(t, "refunded in the end", w.Payment(p).RefundedMinor, int64(300))
+	w.AssertBooks(t)
+}
+
+// TestReverseAfterTheAnomalyIsResolved: somebody has marked as resolved that a refund has failed before it was taken back.
+func TestReverseAfterTheAnomalyIsResolved(t *testing.T) {
+	t.Parallel()
+	w := charged(t)
+	p := chargeOf(w, "tok_visa")
+	first := idOf(refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusCreated))
+	second := idOf(refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusCreated))
+	tellFailed(t, w, p, first, 300).Expect(http.StatusOK)
+	open := w.As(w.Owner).Get(base + "/payment-anomalies/").Expect(http.StatusOK).Text("results.0.id")
+	w.As(w.Owner).Post(base+"/payment-anomalies/"+open+"/resolve/", body("note", "Seen")).Expect(http.StatusOK)
+	tellFailed(t, w, p, first, 300).Expect(http.StatusOK)
+	equal(t, "open anomalies", w.As(w.Owner).Get(base+"/payment-anomalies/").Expect(http.StatusOK).Int("count"), int64(0))
+	reverseRefund(w, w.Owner, second).Refused(http.StatusConflict, "refund_not_reversible")
+	w.Browse(w.Console(), w.Owner).Get("refunds/" + first.String() + "/").Expect(http.StatusOK).Shows("/refunds/" + first.String() + "/reverse/")
+	reverseRefund(w, w.Owner, first).Expect(http.StatusOK)
+	reverseRefund(w, w.Owner, first).Refused(http.StatusConflict, "refund_not_reversible")
+	equal(t, "refunded", w.Payment(p).RefundedMinor, int64(300))
+	equal(t, "how it was dealt with", count(t, "SELECT count(*) FROM payment_anomalies WHERE tenant_id = ? AND kind = 'refund_failed' AND note = 'Seen'", w.Tenant.ID), 1)
+	w.AssertBooks(t)
+}
+
+// TestReverseARefundWithoutAName: of refunds whose answers were lost, and with them the provider's names, the one is taken back that is over just
+// what has come back.
+func TestReverseARefundWithoutAName(t *testing.T) {
+	t.Parallel()
+	w := charged(t)
+	p := chargeOf(w, "tok_refund_timeout")
+	ids := map[int]uuid.UUID{}
+	for i, minor := range []int{400, 300} {
+		ids[minor] = idOf(refundOf(w, w.Owner, p, "amount_minor", minor).Expect(http.StatusAccepted))
+		tellRefunded(t, w, p, []int64{400, 700}[i]).Expect(http.StatusOK)
+	}
+	status(t, w, p, payments.StatusPartiallyRefunded)
+	tellFailed(t, w, p, ids[300], 0).Expect(http.StatusOK)
+	for _, id := range ids {
+		reverseRefund(w, w.Owner, id).Refused(http.StatusConflict, "refund_not_reversible") // nobody knows which has failed
+	}
+	tellFailed(t, w, p, ids[300], 300).Expect(http.StatusOK)
+	reverseRefund(w, w.Owner, ids[400]).Refused(http.StatusConflict, "refund_not_reversible")
+	reverseRefund(w, w.Owner, ids[300]).Expect(http.StatusOK)
+	equal(t, "refunded", w.Payment(p).RefundedMinor, int64(400))
+	again := idOf(refundOf(w, w.Owner, p, "amount_minor", 300).Expect(http.StatusAccepted))
+	tellRefunded(t, w, p, 1000).Expect(http.StatusOK)
+	reverseRefund(w, w.Owner, again).Refused(http.StatusConflict, "refund_not_reversible") // that was another one
 	w.AssertBooks(t)
 }

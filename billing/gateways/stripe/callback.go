@@ -70,8 +70,12 @@ func (e event) read(m *gateways.Message) error {
 				return "", nil, gateways.Result{}, nil
 			}
 			// money that had left comes back: there is no such step of a payment, so people look at it
-			return intentID(re.PaymentIntent), re.Metadata, gateways.Result{State: gateways.StateRefundFailed, Details: map[string]any{"refund": re.ID, "refund_status": string(re.Status)},
-				Failure: &gateways.Failure{Code: "refund_failed", Reason: string(re.FailureReason)}}, nil
+			r := gateways.Result{State: gateways.StateRefundFailed, Details: map[string]any{"refund": re.ID, "refund_status": string(re.Status)},
+				Failure: &gateways.Failure{Code: "refund_failed", Reason: string(re.FailureReason)}}
+			if back, err := fromWire(re.Amount, string(re.Currency)); err == nil && back.IsPositive() { // they are told in any case
+				r.Refunded = back
+			}
+			return intentID(re.PaymentIntent), re.Metadata, r, nil
 		})
 	}
 	return nil

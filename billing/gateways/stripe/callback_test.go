@@ -85,7 +85,8 @@ func TestEvents(t *testing.T) {
 		{"released", "payment_intent.canceled", intent("pi_1", "canceled", id, 1000, 0), gateways.StateCancelled, 0, 0},
 		{"refunded in part", "charge.refunded", charge("pi_1", id, 1000, 400), gateways.StatePartiallyRefunded, 1000, 400},
 		{"refunded", "charge.refunded", charge("pi_1", id, 1000, 1000), gateways.StateRefunded, 1000, 1000},
-		{"a refund that has failed", "charge.refund.updated", `{"id":"re_1","status":"failed","payment_intent":"pi_1","failure_reason":"expired_or_canceled_card","metadata":{"countersign_payment":"` + id.String() + `"}}`, gateways.StateRefundFailed, 0, 0},
+		{"a refund that has failed", "charge.refund.updated", `{"id":"re_1","amount":300,"currency":"usd","status":"failed","payment_intent":"pi_1","failure_reason":"expired_or_canceled_card","metadata":{"countersign_payment":"` + id.String() + `"}}`, gateways.StateRefundFailed, 0, 300},
+		{"a refund that has failed, in no currency that is known", "refund.failed", `{"id":"re_1","amount":300,"currency":"???","status":"failed","payment_intent":"pi_1","metadata":{"countersign_payment":"` + id.String() + `"}}`, gateways.StateRefundFailed, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
