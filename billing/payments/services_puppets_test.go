@@ -8,6 +8,7 @@ import (
 
 	"countersign/accounts"
 	"countersign/billing/billingtest"
+	"countersign/billing/payments"
 	"countersign/internal/auth"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
@@ -80,5 +81,69 @@ func TestPuppetsWhoBecomeCustomers(t *testing.T) {
 		b.Post(one(id, "approve/"), body("digest", w.Digest(id))).Expect(http.StatusOK)
 		b.becomesCustomer(w.Account)
 		w.As(w.Owner).Post(one(id, "approve/"), body("digest", w.Digest(id))).Refused(http.StatusForbidden, "password_reset_among_deciders")
+	})
+}
+
+// TestWhoCompletesCash: cash that one person may not take alone is completed by a second one: not by who could sign in as the one
+// who took it, and not by who has lost the right meanwhile.
+func TestWhoCompletesCash(t *testing.T) {
+	t.Parallel()
+	complete := func(by *testkit.Client, id uuid.UUID) testkit.Answer { return by.Post(one(id, "complete/"), "") }
+	take := func(w *billingtest.World, by *testkit.Client, amount string) uuid.UUID {
+		a := by.Post(list, cash(w, "amount", amount)).Expect(http.StatusCreated)
+		equal(t, "status", a.Text("data.status"), "pending")
+		return idOf(a)
+	}
+	above := func(t *testing.T) *billingtest.World {
+		w := billingtest.New(t)
+		w.Configure(tenancy.UpdateInput{TwoApprovalThresholdMinor: ptr(int64(999))})
+		return w
+	}
+	t.Run("not who has set the password of who took it", func(t *testing.T) {
+		t.Parallel()
+		w := above(t)
+		for _, amount := range []string{"5000.00", "9.99"} {
+			till := newPuppet(t, w, auth.RoleCashier)
+			id := take(w, till.Client, amount)
+			before := w.Snapshot()
+			complete(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+			unchanged(t, w, before)
+			till.becomesCustomer(w.Account)
+			complete(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+			complete(w.As(w.Approver), id).Expect(http.StatusOK)
+			for _, e := range w.As(w.Viewer).Get(one(id, "events/")).List("data.events")[2:] {
+				equal(t, "who has completed it", e.(map[string]any)["actor"], any(w.Approver.Email))
+			}
+		}
+		w.AssertBooks(t)
+	})
+	t.Run("nor whose password was set by who took it", func(t *testing.T) {
+		t.Parallel()
+		w := above(t)
+		id := take(w, w.As(w.Owner), "5000.00")
+		for _, role := range []string{auth.RoleAdmin, auth.RoleFinance} {
+			complete(newPuppet(t, w, role).Client, id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		}
+		first, second := newPuppet(t, w, auth.RoleCashier), newPuppet(t, w, auth.RoleFinance)
+		complete(second.Client, take(w, first.Client, "5000.00")).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		status(t, w, id, payments.StatusPending)
+		complete(w.As(w.Finance), id).Expect(http.StatusOK)
+	})
+	t.Run("nor who was dismissed, or is something else, since his request began", func(t *testing.T) {
+		t.Parallel()
+		w := above(t)
+		large, small := take(w, w.As(w.Owner), "5000.00"), take(w, w.As(w.Join("till", auth.RoleCashier, nil)), "9.99")
+		for name, change := range map[string]map[string]any{"gone": body("is_active", false), "moved": body("role", auth.RoleViewer)} {
+			approver, cashier := w.Join(name, auth.RoleAdmin, nil), w.Join(name+"cashier", auth.RoleCashier, nil)
+			for _, p := range []*billingtest.Person{approver, cashier} {
+				w.As(w.Owner).Patch(billingtest.Base+"/users/"+p.ID.String()+"/", change).Expect(http.StatusOK)
+				for _, id := range []uuid.UUID{large, small} {
+					_, err := w.Payments.Complete(p.Ctx, payments.StepInput{ID: id})
+					refusal(t, err, auth.ErrForbidden)
+				}
+			}
+		}
+		complete(w.As(w.Join("drawer", auth.RoleCashier, nil)), small).Expect(http.StatusOK)
+		w.AssertBooks(t)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/accounts"
 	"countersign/billing/decisions"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
@@ -16,6 +17,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/internal/auth"
 	"countersign/internal/carddata"
+	"countersign/internal/database"
 	"countersign/internal/idempotency"
 	"countersign/internal/web"
 	"countersign/tenancy"
@@ -99,10 +101,11 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 	var h history
 	h.created(p, "payment.take_cash")
 	taken := locked{Payment: p, at: p.CreatedAt, fresh: true}
-	need, err := required(ctx, tx, t, p)
+	ladder, err := decisions.Ladder(ctx, tx, decisions.SubjectPayment)
 	if err != nil {
 		return Response{}, err
 	}
+	need := required(ladder, t, p)
 	if by, _ := auth.From(ctx); by.Can(need.Permission) && need.Approvals < 2 {
 		err = s.collect(ctx, tx, taken, ledger.Cash(p.Currency), p.AmountMinor, "take_cash", &h)
 	} else {
@@ -125,18 +128,14 @@ func (s *Service) takeCash(ctx context.Context, tx bun.Tx, p *Payment, in CashIn
 }
 
 // required is what the ladder of claims asks for cash: nobody is exempt by paying in notes.
-func required(ctx context.Context, tx bun.Tx, t *tenancy.Tenant, p *Payment) (decisions.Requirement, error) {
-	ladder, err := decisions.Ladder(ctx, tx, decisions.SubjectPayment)
-	if err != nil {
-		return decisions.Requirement{}, err
-	}
+func required(ladder []decisions.Policy, t *tenancy.Tenant, p *Payment) decisions.Requirement {
 	above := decisions.Threshold{Above: t.TwoApprovalThresholdMinor, Currency: t.DefaultCurrency}
-	return decisions.Require(ladder, above, decisions.Claim{PaymentMethod: string(p.Method), Amount: p.Amount()}), nil
+	return decisions.Require(ladder, above, decisions.Claim{PaymentMethod: string(p.Method), Amount: p.Amount()})
 }
 
 // Complete says that cash which somebody else has taken is there, and posts it (S0-10, S0-89). The caller is staff who may
 // approve, or a cashier where a claim would need one person, and has not taken it himself: four eyes. Errors: ErrNotFound, ErrFourEyes,
-// ErrIllegalTransition.
+// ErrPasswordReset, ErrIllegalTransition.
 func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) {
 	by, _ := auth.From(ctx)
 	if !by.Can(auth.BillingApprove) && by.Role != auth.RoleCashier {
@@ -149,16 +148,8 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 		if p.SubmittedBy == by.UserID {
 			return ErrFourEyes
 		}
-		t, err := tenancy.Current(ctx, tx)
-		if err != nil {
+		if err := s.checkCompleter(ctx, by.UserID, p.Payment); err != nil {
 			return err
-		}
-		need, err := required(ctx, tx, t, p.Payment)
-		if err != nil {
-			return err
-		}
-		if (need.Approvals > 1 || need.Permission != auth.BillingApprove) && !by.Can(need.Permission) {
-			return auth.ErrForbidden.With("permission", need.Permission)
 		}
 		var h history
 		if err := s.collect(ctx, tx, p, ledger.Cash(p.Currency), p.AmountMinor, "complete", &h); err != nil {
@@ -170,6 +161,32 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 		return h.write(ctx, s.outbox)
 	})
 	return answer, s.traced(ctx, in.ID, StatusSucceeded, err)
+}
+
+// checkCompleter refuses who may not say that cash is there: whose role, as it is by now, does not do for what the ladder asks,
+// and who may be the same person as the one who took it.
+func (s *Service) checkCompleter(ctx context.Context, id uuid.UUID, p *Payment) error {
+	var t tenancy.Tenant
+	var ladder []decisions.Policy
+	people := map[uuid.UUID]*accounts.Person{}
+	err := database.Send(ctx, tenancy.SelectCurrent(ctx, &t), decisions.SelectLadder(ctx, &ladder, decisions.SubjectPayment),
+		accounts.SelectPeopleByIDs(ctx, people, id, p.SubmittedBy))
+	if err != nil {
+		return err
+	}
+	need, who := required(ladder, &t, p), people[id]
+	alone := need.Approvals < 2 && need.Permission == auth.BillingApprove // would be enough for a claim
+	if who == nil || !who.IsActive || !slices.Contains(auth.PermissionsOf(who.Role), need.Permission) && !(alone && who.Role == auth.RoleCashier) {
+		return auth.ErrForbidden.With("permission", need.Permission)
+	}
+	shared, err := accounts.ShareLogin(ctx, people, s.now(), id, p.SubmittedBy)
+	if err != nil {
+		return err
+	}
+	if shared {
+		return ErrPasswordReset
+	}
+	return nil
 }
 
 // freeDetails are the gateways whose payments take any JSON object with them (S0-44); others have none of the sender's.

@@ -61,7 +61,7 @@ func (v *Views) urls() []web.Route {
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/cancel/", Permission: auth.BillingCreate, Handler: v.cancel,
 			Tag: tag, Summary: "Take back a payment that has not taken money", Request: StepRequest{}, Optional: true, Response: Response{}, Errors: append([]*errs.Error{ErrNotPending, ErrNotSubmitter, ErrIllegalTransition, ErrOperationPending}, charging...)},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/complete/", Staff: true, Permission: auth.BillingCreate, Handler: v.complete,
-			Tag: tag, Summary: "Say that cash which somebody else has taken is there", Request: StepRequest{}, Optional: true, Response: Response{}, Errors: []*errs.Error{ErrFourEyes, ErrIllegalTransition}},
+			Tag: tag, Summary: "Say that cash which somebody else has taken is there", Request: StepRequest{}, Optional: true, Response: Response{}, Errors: []*errs.Error{ErrFourEyes, ErrPasswordReset, ErrIllegalTransition}},
 		{Method: http.MethodPost, Path: "/billing/payments/{id}/resume/", Staff: true, Permission: auth.BillingJobsManage, Handler: v.resume,
 			Tag: tag, Summary: "Give a payment that was set aside back to the worker", Response: Response{}, Errors: []*errs.Error{ErrNotSetAside}},
 		{Method: http.MethodGet, Path: "/billing/invoices/{id}/payments/", Permission: auth.BillingView, Handler: v.ofInvoice,
