@@ -13,4 +13,6 @@ var (
 	ErrUnknownPermission = errs.Invalid("unknown_permission", "There is no such permission. Ask for the list of permissions.")
 	// ErrBandCrossed means that a rule's band ends before it begins.
 	ErrBandCrossed = errs.Invalid("band_crossed", "The band must not end below its beginning.")
+	// ErrNotUsed means that a rule for a gateway's payments asks for something that nobody would look at.
+	ErrNotUsed = errs.Invalid("not_used_by_gateway", "The gateway {{.gateway}} does not use this. Leave it out.")
 )

@@ -13,8 +13,9 @@ import (
 
 // FuzzLadder: the body of an approval ladder is refused with what to mend, or every rung of it can be stored.
 func FuzzLadder(f *testing.F) {
-	for _, seed := range []string{`{"rules":[{"rank":1,"payment_method":"cash","currency":"USD","from_amount":"10.00","to_amount":"20.00","signal":"same_receipt","approvals":2,"permission":"billing.approve"}]}`,
-		`{"rules":[]}`, `{}`, `{"rules":[{"approvals":3}]}`, `{"rules":[{"approvals":1,"from_amount":1e3}]}`, `{"rules":[{"approvals":1,"currency":"JPY","to_amount":1.5}]}`} {
+	for _, seed := range []string{`{"rules":[{"rank":1,"payment_method":"local_wallet","currency":"USD","from_amount":"10.00","to_amount":"20.00","signal":"same_receipt","approvals":2,"permission":"billing.approve"}]}`,
+		`{"rules":[]}`, `{}`, `{"rules":[{"approvals":3}]}`, `{"rules":[{"approvals":1,"from_amount":1e3}]}`, `{"rules":[{"approvals":1,"currency":"JPY","to_amount":1.5}]}`,
+		`{"rules":[{"approvals":1,"payment_method":"cash"},{"approvals":1,"payment_method":"cash","signal":"x"}]}`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -38,6 +39,9 @@ func FuzzLadder(f *testing.F) {
 			}
 			if (p.FromAmountMinor != nil || p.ToAmountMinor != nil) && p.Currency == "" {
 				t.Fatalf("%q has an amount without a currency: %+v", text, p)
+			}
+			if p.PaymentMethod == cash && (p.Signal != "" || p.RequiresEvidence) {
+				t.Fatalf("%q asks cash for what it has not: %+v", text, p)
 			}
 		}
 	})

@@ -55,9 +55,9 @@ type Policy struct {
 	Currency         money.Currency `bun:"currency,nullzero"`       // empty: any
 	FromAmountMinor  *int64         `bun:"from_amount_minor"`       // inclusive
 	ToAmountMinor    *int64         `bun:"to_amount_minor"`         // exclusive
-	Signal           string         `bun:"signal,nullzero"`         // empty: with or without signals
+	Signal           string         `bun:"signal,nullzero"`         // empty: with or without signals, which only claims have
 	Approvals        int            `bun:"approvals"`
-	RequiresEvidence bool           `bun:"requires_evidence"`
+	RequiresEvidence bool           `bun:"requires_evidence"` // of claims
 	Permission       string         `bun:"permission"`
 	CreatedAt        time.Time      `bun:"created_at,nullzero"`
 }

@@ -29,6 +29,9 @@ type PolicyRequest struct {
 	Permission       string     `json:"permission" validate:"max=60"`
 }
 
+// cash is the method without receipts and signals: whoever takes it has it in his hand.
+const cash = "cash"
+
 func (req LadderRequest) input() ([]Policy, error) {
 	var fields errs.Fields
 	rungs := make([]Policy, len(req.Rules))
@@ -47,6 +50,12 @@ func (req LadderRequest) input() ([]Policy, error) {
 				fields.Add(at("currency"), money.ErrUnknownCurrency)
 			}
 			p.Currency = currency
+		}
+		if r.PaymentMethod == cash && r.RequiresEvidence {
+			fields.Add(at("requires_evidence"), ErrNotUsed.With("gateway", cash))
+		}
+		if r.PaymentMethod == cash && r.Signal != "" {
+			fields.Add(at("signal"), ErrNotUsed.With("gateway", cash))
 		}
 		p.FromAmountMinor = amount(r.FromAmount, p.Currency, at("from_amount"), &fields)
 		p.ToAmountMinor = amount(r.ToAmount, p.Currency, at("to_amount"), &fields)

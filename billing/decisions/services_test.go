@@ -80,6 +80,8 @@ func TestLadder(t *testing.T) {
 			"a band that ends before it begins": {rules(object{"rank": 1, "approvals": 1, "currency": "USD", "from_amount": "2", "to_amount": "1"}), 400, "validation_failed", "rules.0.to_amount"},
 			"a band below zero":                 {rules(object{"rank": 1, "approvals": 1, "currency": "USD", "from_amount": "-2"}), 400, "validation_failed", "rules.0.from_amount"},
 			"a permission nobody has":           {rules(object{"rank": 1, "approvals": 1, "permission": "billing.everything"}), 400, "validation_failed", "rules.0.permission"},
+			"a receipt for cash":                {rules(object{"rank": 1, "approvals": 1, "payment_method": "cash", "requires_evidence": true}), 400, "validation_failed", "rules.0.requires_evidence"},
+			"a signal of cash":                  {rules(object{"rank": 1, "approvals": 2}, object{"rank": 2, "approvals": 2, "payment_method": "cash", "signal": "no_evidence"}), 400, "validation_failed", "rules.1.signal"},
 			"more digits than dollars have":     {rules(object{"rank": 1, "approvals": 1, "currency": "USD", "to_amount": "1.001"}), 400, "validation_failed", "rules.0.to_amount"},
 		} {
 			a := owner.Put(path, c.body)
