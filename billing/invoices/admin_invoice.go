@@ -235,7 +235,7 @@ func buttons(ctx context.Context, s sheet) []admin.Button {
 	if !p.Can(auth.BillingInvoicesManage) {
 		return list
 	}
-	if inv.Status.CanBecome(StatusVoid) && inv.PaidMinor == 0 && !inv.adjusted() {
+	if inv.Status.CanBecome(StatusVoid) && inv.PaidMinor == 0 && !inv.adjusted() && mayVoid(p, inv.Status) {
 		list = append(list, admin.Button{Title: "Void the invoice", URL: admin.IDURL(section, inv.ID, "void"), Danger: true})
 	}
 	list = append(list, adjustButtons(p, inv, s.adjustments, s.credit)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -13,8 +14,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"countersign/billing/billingtest"
 	"countersign/billing/invoices"
 	"countersign/billing/ledger"
+	"countersign/internal/auth"
 	"countersign/internal/database"
 	"countersign/internal/testkit"
 	"countersign/tenancy"
@@ -227,6 +230,30 @@ func TestVoid(t *testing.T) {
 		if diff := cmp.Diff([]int64{0, 0, 0, 0}, s.book()); diff != "" {
 			t.Error(diff)
 		}
+	})
+	t.Run("takes who may refund, unless it is a draft", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		cashier, site := w.Join("cashier", auth.RoleCashier, nil), w.Console()
+		b, f := w.Browse(site, cashier), w.Browse(site, w.Finance)
+		open, draft := w.OpenInvoice("100.00").ID, w.DraftInvoice("5.00").ID
+		first, second := "invoices/"+open.String()+"/", "invoices/"+draft.String()+"/"
+		cashier.Token()
+		before := w.Snapshot()
+		w.As(cashier).Post(routes+open.String()+"/void/", map[string]any{"reason": "x"}).Refused(http.StatusForbidden, "permission_denied")
+		b.Get(first).Shows("/write-off/").Hides("/void/")
+		b.Post(first+"void/", url.Values{"reason": {"x"}}).Expect(http.StatusForbidden)
+		if diff := cmp.Diff(before, w.Snapshot()); diff != "" {
+			t.Errorf("something was changed (-before +after):\n%s", diff)
+		}
+		b.Get(second).Shows("/void/")
+		b.Follow(b.Post(second+"void/", url.Values{"reason": {"Typed twice"}})).Shows("The invoice is void.")
+		w.As(cashier).Post(routes+w.DraftInvoice("5.00").ID.String()+"/void/", map[string]any{"reason": "x"}).Expect(http.StatusOK)
+		f.Follow(f.Post(first+"void/", url.Values{"reason": {"Issued twice"}})).Shows("The invoice is void.")
+		if _, err := w.Invoices.Void(w.System, invoices.VoidInput{Invoice: w.OpenInvoice("7.00").ID.String(), Reason: "x"}); err != nil {
+			t.Errorf("a program voids: %v", err)
+		}
+		w.AssertBooks(t)
 	})
 	t.Run("refuses while a payment is pending, and once money came in", func(t *testing.T) {
 		t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/billing/ledger"
+	"countersign/internal/auth"
 	"countersign/internal/idempotency"
 	"countersign/tenancy"
 )
@@ -19,7 +20,7 @@ type VoidInput struct {
 }
 
 // Void cancels a draft, or an open invoice that nobody has paid or claims to have paid. What finalising posted is
-// reversed; the number stays used. It needs billing.invoices.manage.
+// reversed; the number stays used. It needs billing.invoices.manage, and for an open invoice billing.refund as well.
 func (s *Service) Void(ctx context.Context, in VoidInput) (Response, error) {
 	var answer Response
 	err := tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -35,6 +36,9 @@ func (s *Service) void(ctx context.Context, tx bun.Tx, in VoidInput) (Response, 
 		return Response{}, err
 	}
 	if err := inv.checkVoidable(); err != nil {
+		return Response{}, err
+	}
+	if err := checkVoider(ctx, inv); err != nil {
 		return Response{}, err
 	}
 	tenant, err := tenancy.Current(ctx, tx)
@@ -75,6 +79,16 @@ func (inv *Invoice) checkVoidable() error {
 	default:
 		return nil
 	}
+}
+
+// checkVoider asks for the permission to refund where somebody owes the invoice: who takes cash for it does not make the debt
+// vanish. Programs do what they were made for.
+func checkVoider(ctx context.Context, inv *Invoice) error {
+	if p, _ := auth.From(ctx); inv.FinalizedAt.IsZero() || p.Kind == auth.KindSystem {
+		return nil
+	}
+	_, err := auth.Require(ctx, auth.BillingRefund)
+	return err
 }
 
 // reversePosting takes back what finalising posted; a draft has posted nothing.

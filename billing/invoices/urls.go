@@ -31,7 +31,7 @@ func (v *views) urls() []web.Route {
 			Tag: "Invoices", Summary: "Give a draft its number and make it due", Response: Response{},
 			Errors: []*errs.Error{ErrNotFound, ErrNotDraft, ledger.ErrBalanceTooLarge, accounts.ErrAccountInactive, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodPost, Path: "/billing/invoices/{id}/void/", Staff: true, Permission: auth.BillingInvoicesManage, Handler: v.void,
-			Tag: "Invoices", Summary: "Cancel an unpaid invoice", Request: VoidRequest{}, Response: Response{},
+			Tag: "Invoices", Summary: "Cancel a draft, or with billing.refund an unpaid invoice", Request: VoidRequest{}, Response: Response{},
 			Errors: []*errs.Error{ErrNotFound, ErrNotOpen, ErrHasPayments, ErrAdjusted, ErrPaymentPending, idempotency.ErrReused, idempotency.ErrInProgress}},
 		{Method: http.MethodGet, Path: "/billing/invoices/{id}/balance/", Permission: auth.BillingView, Handler: v.balance,
 			Tag: "Invoices", Summary: "What is left to pay", Response: BalanceResponse{}, Errors: []*errs.Error{ErrNotFound}},
