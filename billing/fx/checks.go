@@ -31,7 +31,7 @@ SELECT c.id AS object, CASE WHEN v.conversion_id IS NULL THEN 'it stands' ELSE '
 FROM fx_conversions c
 LEFT JOIN fx_reversals v ON v.tenant_id = ?0 AND v.conversion_id = c.id
 LEFT JOIN ledger_transactions t ON t.tenant_id = ?0 AND t.cause = 'fx:' || c.id || ':convert'
-LEFT JOIN ledger_transactions r ON r.tenant_id = ?0 AND r.corrects = t.id
+LEFT JOIN ` + ledger.Undone + ` r ON r.id = t.id
 WHERE c.tenant_id = ?0 AND (v.conversion_id IS NULL) <> (r.id IS NULL)
 ORDER BY 1`},
 	{ID: "fx.E003", What: "a conversion was posted that does not exist",

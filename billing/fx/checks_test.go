@@ -1,6 +1,7 @@
 package fx_test
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -8,8 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"countersign/billing/billingtest"
+	"countersign/billing/ledger"
+	"countersign/tenancy"
 )
 
 // TestProofs breaks what conversions and the ledger say of each other, past all guards, and sees that it is found.
@@ -57,5 +61,36 @@ func TestProofs(t *testing.T) {
 				t.Errorf("%s says %+v", tt.want[0], f)
 			}
 		})
+	}
+}
+
+// TestMendedReversals: who reverses something by mistake reverses the reversal, and what was there before stands again, for every proof.
+func TestMendedReversals(t *testing.T) {
+	t.Parallel()
+	w := euros(t)
+	standing, reversed := converted(t, w, 1000), converted(t, w, 2000)
+	if err := reverse(w, reversed); err != nil {
+		t.Fatal(err)
+	}
+	undo := func(cause, as string) {
+		t.Helper()
+		err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
+			posted, err := ledger.TransactionOf(ctx, tx, cause)
+			if err != nil {
+				return err
+			}
+			return ledger.Reverse(ctx, tx, posted.ID, as, "x")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, cause := range []string{"fx:" + standing.String() + ":convert", "fx:" + reversed.String() + ":reverse"} {
+		undo(cause, cause+", by mistake")
+		if w.Verify()["fx.E002"] == nil {
+			t.Errorf("fx.E002 does not find that %s was reversed", cause)
+		}
+		undo(cause+", by mistake", cause+", mended")
+		w.AssertBooks(t)
 	}
 }

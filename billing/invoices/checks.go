@@ -16,7 +16,7 @@ LEFT JOIN (
     coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'receivable'), 0) AS receivable, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'discounts'), 0) AS discounts,
     coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'revenue'), 0) AS revenue, coalesce(sum(e.amount_minor) FILTER (WHERE a.code = 'tax_payable'), 0) AS tax
   FROM ledger_transactions t
-  LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
+  LEFT JOIN ` + ledger.Origins + ` o ON o.id = t.id
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
   WHERE t.tenant_id = ?0 AND t.invoice_id IS NOT NULL AND 'invoice_finalized' IN (t.kind, o.kind)
@@ -60,7 +60,7 @@ FROM invoices i
 LEFT JOIN (
   SELECT t.invoice_id AS id, -sum(e.amount_minor) AS granted, array_agg(DISTINCT a.customer_id) AS accounts
   FROM ledger_transactions t
-  LEFT JOIN ledger_transactions o ON o.tenant_id = ?0 AND o.id = t.corrects
+  LEFT JOIN ` + ledger.Origins + ` o ON o.id = t.id
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id AND a.code = 'credits'
   WHERE t.tenant_id = ?0 AND t.invoice_id IS NOT NULL AND coalesce(o.kind, t.kind) IN ('credits_granted', 'credits_returned')

@@ -36,6 +36,21 @@ func forget(w *billingtest.World, cause string) {
 		DELETE FROM ledger_entries e USING t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id`, cause)
 }
 
+// reverse takes back what was posted under a cause.
+func reverse(t *testing.T, w *billingtest.World, cause, as string) {
+	t.Helper()
+	err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
+		posted, err := ledger.TransactionOf(ctx, tx, cause)
+		if err != nil {
+			return err
+		}
+		return ledger.Reverse(ctx, tx, posted.ID, as, "x")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // lowered credits a tenth of the open invoice.
 func lowered(t *testing.T, w *billingtest.World, open *invoices.Invoice) invoices.CreditNoteResponse {
 	t.Helper()
@@ -98,16 +113,7 @@ func TestChecks(t *testing.T) {
 			}},
 		{"credits that were bought and whose grant was reversed", "invoices.E004", "ledger.E008", "paid with 40 credits, 0 granted to 1 accounts",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
-				err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
-					granted, err := ledger.TransactionOf(ctx, tx, "invoice:"+paid.ID.String()+":credits")
-					if err != nil {
-						return err
-					}
-					return ledger.Reverse(ctx, tx, granted.ID, "x", "x")
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
+				reverse(t, w, "invoice:"+paid.ID.String()+":credits", "x")
 			}},
 		{"entries for an invoice that does not exist", "invoices.E005", "ledger.E008", "credits_granted for invoice 01900000-0000-7000-8000-000000000000",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
@@ -200,6 +206,44 @@ func TestChecks(t *testing.T) {
 			if f := found[tt.check]; !strings.Contains(f.What, "("+tt.what+")") || !strings.HasSuffix(f.Hint, ".") {
 				t.Errorf("it says %+v", f)
 			}
+		})
+	}
+}
+
+// TestMendedReversals: who reverses something by mistake reverses the reversal, and what was there before stands again, for every proof.
+func TestMendedReversals(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, check string
+		cause       func(paid, void uuid.UUID) string
+	}{
+		{"of an invoice", "invoices.E001", func(paid, _ uuid.UUID) string { return "invoice:" + paid.String() + ":finalize" }},
+		{"of an invoice that is void", "invoices.E001", func(_, void uuid.UUID) string { return "invoice:" + void.String() + ":void" }},
+		{"of service credits", "invoices.E004", func(paid, _ uuid.UUID) string { return "invoice:" + paid.String() + ":credits" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := billingtest.New(t)
+			paid, void := w.OpenInvoice("20.00", granting(40)).ID, w.OpenInvoice("30.00").ID
+			w.Pay(paid)
+			if _, err := w.Invoices.Void(w.Owner.Ctx, invoices.VoidInput{Invoice: void.String(), Reason: "x"}); err != nil {
+				t.Fatal(err)
+			}
+			w.AssertBooks(t)
+			finds := func(want bool, when string) {
+				t.Helper()
+				if found := w.Verify()[tt.check]; (found != nil) != want {
+					t.Errorf("%s finds %+v once %s", tt.check, found, when)
+				}
+			}
+			reverse(t, w, tt.cause(paid, void), "mistaken")
+			finds(true, "it was reversed")
+			reverse(t, w, "mistaken", "mended")
+			w.AssertBooks(t)
+			reverse(t, w, "mended", "mistaken again")
+			finds(true, "its mending was reversed")
+			reverse(t, w, "mistaken again", "mended at last")
+			finds(false, "that was mended as well")
 		})
 	}
 }

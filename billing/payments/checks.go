@@ -16,7 +16,7 @@ FROM payments p
 LEFT JOIN (
   SELECT s.payment_id AS id, count(*) AS n
   FROM ledger_transactions s
-  LEFT JOIN ledger_transactions c ON c.tenant_id = ?0 AND c.corrects = s.id AND c.corrects IS NOT NULL
+  LEFT JOIN ` + ledger.Undone + ` c ON c.id = s.id
   WHERE s.tenant_id = ?0 AND s.payment_id IS NOT NULL AND s.kind = 'payment_settled' AND c.id IS NULL -- what was reversed stands no longer
   GROUP BY s.payment_id
 ) t ON t.id = p.id
@@ -36,7 +36,7 @@ JOIN (
   FROM ledger_transactions t
   JOIN ledger_entries e ON e.tenant_id = ?0 AND e.transaction_id = t.id
   JOIN ledger_accounts a ON a.tenant_id = ?0 AND a.id = e.ledger_account_id
-  LEFT JOIN ledger_transactions c ON c.tenant_id = ?0 AND c.corrects = t.id AND c.corrects IS NOT NULL
+  LEFT JOIN ` + ledger.Undone + ` c ON c.id = t.id
   WHERE t.tenant_id = ?0 AND t.payment_id IS NOT NULL AND t.kind = 'payment_settled' AND c.id IS NULL
   GROUP BY t.payment_id, t.id
 ) s ON s.id = p.id

@@ -74,7 +74,7 @@ ORDER BY 1`},
 SELECT r.id AS object, r.status || ' over ' || r.amount_minor || ' ' || r.currency || ', reversed ' || coalesce(b.n, 0) || ' times, ' || coalesce(m.moved, 0) || ' moved to credit' AS detail
 FROM refunds r
 LEFT JOIN (
-  SELECT o.cause, count(*) AS n FROM ledger_transactions o JOIN ledger_transactions c ON c.tenant_id = ?0 AND c.corrects = o.id
+  SELECT o.cause, count(*) AS n FROM ledger_transactions o JOIN ` + ledger.Undone + ` c ON c.id = o.id
   WHERE o.tenant_id = ?0 AND o.kind = 'payment_refunded' GROUP BY o.cause
 ) b ON b.cause = 'refund:' || r.id
 LEFT JOIN (

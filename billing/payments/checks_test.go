@@ -3,6 +3,7 @@ package payments_test
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -19,20 +20,22 @@ import (
 	"countersign/tenancy"
 )
 
-// reverseSettlement takes back in the ledger what a payment has brought.
-func reverseSettlement(t *testing.T, w *billingtest.World, payment uuid.UUID) {
+// reverse takes back in the ledger what was posted under a cause.
+func reverse(t *testing.T, w *billingtest.World, cause, as string) {
 	t.Helper()
 	err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
-		settled, err := ledger.TransactionOf(ctx, tx, "payment:"+payment.String()+":settle")
+		posted, err := ledger.TransactionOf(ctx, tx, cause)
 		if err != nil {
 			return err
 		}
-		return ledger.Reverse(ctx, tx, settled.ID, "by hand", "x")
+		return ledger.Reverse(ctx, tx, posted.ID, as, "x")
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
+
+func settlementOf(payment uuid.UUID) string { return "payment:" + payment.String() + ":settle" }
 
 // TestChecks holds S1-08: no change of money without entries, and no entries without a change of money.
 func TestChecks(t *testing.T) {
@@ -72,7 +75,7 @@ func TestChecks(t *testing.T) {
 			}},
 		{"a settlement that was reversed", "payments.E001", "invoices.E002 invoices.E003 ledger.E008", "succeeded over 5500 USD, posted 0 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
-				reverseSettlement(t, w, settled.ID)
+				reverse(t, w, settlementOf(settled.ID), "by hand")
 			}},
 		{"a settlement without an invoice that was reversed", "payments.E001", "ledger.E008", "succeeded over 700 USD, posted 0 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
@@ -82,7 +85,7 @@ func TestChecks(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.AssertBooks(t)
-				reverseSettlement(t, w, uuid.MustParse(paid.ID))
+				reverse(t, w, settlementOf(uuid.MustParse(paid.ID)), "by hand")
 			}},
 		{"money that came into another account", "payments.E002", "", "received 5500 USD on clearing:bank_transfer, 5000 applied, 0 earned and 500 too much; entries say 5500 on discounts:, 5000, 0 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
@@ -185,6 +188,49 @@ func TestChecks(t *testing.T) {
 			if f := found[tt.check]; !strings.Contains(f.What, "("+tt.what+")") || !strings.HasSuffix(f.Hint, ".") {
 				t.Errorf("it says %+v", f)
 			}
+		})
+	}
+}
+
+// TestMendedReversals: who reverses something by mistake reverses the reversal, and what was there before stands again, for every proof.
+func TestMendedReversals(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, check string
+		cause       func(paid, refund, back uuid.UUID) string
+	}{
+		{"of a settlement", "payments.E001", func(paid, _, _ uuid.UUID) string { return settlementOf(paid) }},
+		{"of a refund", "payments.E011", func(_, refund, _ uuid.UUID) string { return "refund:" + refund.String() }},
+		{"of a refund that was taken back", "payments.E011", func(_, _, back uuid.UUID) string { return "refund:" + back.String() + ":reverse" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := billingtest.New(t)
+			paid, given := w.Pay(w.OpenInvoice("50.00").ID).ID, w.Pay(w.OpenInvoice("100.00").ID).ID
+			refund := idOf(refundOf(w, w.Owner, given, "amount_minor", 1000, "payout_reference", "X"))
+			back := idOf(refundOf(w, w.Owner, given, "amount_minor", 500, "payout_reference", "Y"))
+			reverseRefund(w, w.Owner, back).Expect(http.StatusOK)
+			w.AssertBooks(t)
+			cause := tt.cause(paid, refund, back)
+			finds := func(check string, want bool, when string) {
+				t.Helper()
+				if found := w.Verify()[check]; (found != nil) != want {
+					t.Errorf("%s finds %+v once %s", check, found, when)
+				}
+			}
+			reverse(t, w, cause, "mistaken")
+			finds(tt.check, true, "it was reversed")
+			reverse(t, w, "mistaken", "mended")
+			w.AssertBooks(t)
+			reverse(t, w, "mended", "mistaken again")
+			finds(tt.check, true, "its mending was reversed")
+			reverse(t, w, "mistaken again", "mended at last")
+			finds(tt.check, false, "that was mended as well")
+
+			w.Tamper("UPDATE payments SET amount_minor = amount_minor + 1, received_minor = received_minor + 1, excess_minor = excess_minor + 1 WHERE tenant_id = ? AND id = ?", paid)
+			finds("payments.E002", true, "the amount of a settlement that stands was changed")
+			w.Tamper("UPDATE ledger_transactions SET corrects = (SELECT r.id FROM ledger_transactions r WHERE r.tenant_id = ?0 AND r.cause = 'mended at last') WHERE tenant_id = ?0 AND cause = ?1", cause)
+			finds("ledger.E008", true, "everything reverses something")
 		})
 	}
 }
