@@ -330,5 +330,5 @@ func (x *walk) rule() {
 		tolerance: draw(x, "tolerance", []int64{0, 300}), parallel: x.chance("parallel", 50), automatic: x.chance("automatic", 30)}
 	x.w.Configure(tenancy.UpdateInput{TwoApprovalThresholdMinor: &r.twoAbove, TwoRefundApprovalsAboveMinor: &r.twoRefundAbove, WriteOffToleranceMinor: &r.tolerance,
 		AllowParallelClaims: &r.parallel, ApplyCreditAutomatically: &r.automatic})
-	x.m.rules, x.m.happened = r, true
+	x.m.rules, x.m.happened = r, r != x.m.rules
 }

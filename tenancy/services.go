@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/biter777/countries"
@@ -120,7 +121,7 @@ type UpdateInput struct {
 }
 
 // Update changes the settings of the caller's tenant. It needs tenant.manage. With another currency it wants the limits that there are anew,
-// since they are amounts of it: web.ErrRequired.
+// since they are amounts of it: web.ErrRequired. An update that changes nothing leaves no trace: proofs ask since when the settings are as they are.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (*Tenant, error) {
 	var t *Tenant
 	err := InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
@@ -132,6 +133,10 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (*Tenant, error) {
 		if err := in.apply(t); err != nil {
 			return err
 		}
+		after := settings(t)
+		if reflect.DeepEqual(before, after) {
+			return nil
+		}
 		err := tx.NewUpdate().Model(t).
 			Column("name", "country", "default_currency", "timezone", "locale", "invoice_prefix", "payment_terms_days",
 				"two_approval_threshold_minor", "allow_parallel_claims", "apply_credit_automatically", "refund_window_days", "two_refund_approvals_above_minor",
@@ -140,7 +145,7 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (*Tenant, error) {
 		if err != nil {
 			return fmt.Errorf("update tenant: %w", err)
 		}
-		return audit.Write(ctx, audit.Record{Action: "tenant.update", ObjectType: "tenant", ObjectID: t.ID, Before: before, After: settings(t)})
+		return audit.Write(ctx, audit.Record{Action: "tenant.update", ObjectType: "tenant", ObjectID: t.ID, Before: before, After: after})
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"countersign/billing/billingtest"
+	"countersign/internal/testkit"
 )
 
 // TestUpdate_limits sets every limit and takes it away again, by null as by zero.
@@ -61,5 +62,38 @@ func TestUpdate_currency(t *testing.T) {
 	owner.Patch(path, limits).Expect(http.StatusOK)
 	if got := owner.Get(path); got.Text("data.payment_limit") != "50" || got.At("data.two_approval_threshold") != nil {
 		t.Errorf("in yen: %s", got.Raw)
+	}
+}
+
+// TestUpdate_nothing: who saves the settings as they are changes nothing, and leaves no trace.
+func TestUpdate_nothing(t *testing.T) {
+	t.Parallel()
+	w := billingtest.New(t)
+	owner := w.As(w.Owner)
+	const path = billingtest.Base + "/tenant/"
+	same := map[string]any{"name": "As it is", "payment_limit": 50, "hourly_payments": 5, "refund_window_days": 7, "two_refund_approvals_above": nil, "allow_parallel_claims": true}
+	owner.Patch(path, same).Expect(http.StatusOK)
+	changed := func() (at string) {
+		t.Helper()
+		if err := testkit.OwnerDB(t).NewRaw("SELECT updated_at::text FROM tenants WHERE id = ?", w.Tenant.ID).Scan(t.Context(), &at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	before, audited := changed(), len(w.Audited())
+	for _, body := range []map[string]any{{}, same, {"payment_limit": "50.00"}, {"two_refund_approvals_above": 0}} {
+		if got := owner.Patch(path, body).Expect(http.StatusOK).Text("data.payment_limit"); got != "50.00" {
+			t.Errorf("%v answers %s", body, got)
+		}
+	}
+	if after := changed(); after != before || len(w.Audited()) != audited {
+		t.Errorf("changed at %s, and then at %s with %d more records", before, after, len(w.Audited())-audited)
+	}
+	for _, body := range []map[string]any{{"payment_limit": 51}, {"hourly_payments": 0}, {"two_refund_approvals_above": 1}} {
+		last := changed()
+		owner.Patch(path, body).Expect(http.StatusOK)
+		if changed() == last {
+			t.Errorf("%v has changed nothing", body)
+		}
 	}
 }

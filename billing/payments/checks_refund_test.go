@@ -3,6 +3,7 @@ package payments_test
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +59,12 @@ func TestChecksOfRefunds(t *testing.T) {
 		{"refunds that are above the limit together", "payments.E010", "", "pending over 500 USD, by one person, when 1500 of the payment went back and the limit is 1000 USD", func(w *billingtest.World, _ uuid.UUID) {
 			twoRefund(w, 1000)
 			w.Tamper(`UPDATE tenants SET updated_at = updated_at - interval '1 hour' WHERE id = ?`)
+		}},
+		{"refunds that are above the limit together, though somebody has saved the settings as they are", "payments.E010", "", "pending over 500 USD, by one person, when 1500 of the payment went back and the limit is 1000 USD", func(w *billingtest.World, _ uuid.UUID) {
+			twoRefund(w, 1000)
+			w.Tamper(`UPDATE tenants SET updated_at = updated_at - interval '1 hour' WHERE id = ?`)
+			w.As(w.Owner).Patch(billingtest.Base+"/tenant/", body()).Expect(http.StatusOK)
+			twoRefund(w, 1000)
 		}},
 		{"a refund that left another account than its payment came into", "payments.E007", "", "succeeded over 1000 USD, entries say 1000 off cash:, 1000 and 0 of tax returned and 0 of credit", func(w *billingtest.World, id uuid.UUID) {
 			w.GiveCredit(w.Account.ID, money.New(1, "USD")) // makes the account
