@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"countersign/billing/billingtest"
@@ -126,6 +127,34 @@ func TestGivenUp(t *testing.T) {
 			w.AssertBooks(t)
 		})
 	}
+	t.Run("is told by the payment that closes it, unless it was told before", func(t *testing.T) {
+		t.Parallel()
+		w := billingtest.New(t)
+		news := func(id uuid.UUID) (told []string) {
+			t.Helper()
+			err := testkit.OwnerDB(t).NewRaw(`SELECT type || ', ' || (payload::jsonb->>'status') || ', ' || (payload::jsonb->>'balance_amount_minor') || ' left' FROM events WHERE tenant_id = ? AND object_id = ?
+				AND type IN ('invoice.partially_paid', 'invoice.paid', 'invoice.uncollectible') ORDER BY id`, w.Tenant.ID, id).Scan(t.Context(), &told)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return told
+		}
+		first, second := w.OpenInvoice("100.00").ID, w.OpenInvoice("100.00").ID
+		letGo(w, first, "50.00")
+		w.Pay(first, paying(2000))
+		w.Pay(first)
+		if diff := cmp.Diff([]string{"invoice.partially_paid, partially_paid, 3000 left", "invoice.uncollectible, uncollectible, 0 left"}, news(first)); diff != "" {
+			t.Error(diff)
+		}
+		letGo(w, second, "50.00")
+		post(w, second.String()+"/mark_uncollectible/", body{"reason": "x"})
+		w.Pay(second)
+		stands(t, w, second, "uncollectible: 5000 paid, 0 credited, 0 by credit, 5000 written off, 0 left")
+		if diff := cmp.Diff([]string{"invoice.uncollectible, uncollectible, 5000 left"}, news(second)); diff != "" {
+			t.Error(diff)
+		}
+		w.AssertBooks(t)
+	})
 	t.Run("not when it was within the tolerance, or is all taken back", func(t *testing.T) {
 		t.Parallel()
 		w := billingtest.New(t)

@@ -97,13 +97,13 @@ type Outcome struct {
 func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Owing, apps []Application, record uuid.UUID, now time.Time) (Outcome, error) {
 	change, out := newAppliedRows(len(apps)), Outcome{}
 	paid, part := settlementNews(EventPaid, record), settlementNews(EventPartiallyPaid, record)
-	granted := settlementNews(EventCreditsGranted, record)
+	granted, givenUp := settlementNews(EventCreditsGranted, record), settlementNews(EventUncollectible, record)
 	for _, app := range apps {
 		inv, ok := read[app.InvoiceID]
 		if !ok {
 			return out, fmt.Errorf("apply a payment to invoice %s: it was not read", app.InvoiceID)
 		}
-		first := inv.PaidAt.IsZero()
+		first, before := inv.PaidAt.IsZero(), inv.Status
 		if err := inv.apply(app, now); err != nil {
 			return out, fmt.Errorf("apply a payment to invoice %s: %w", inv.ID, err)
 		}
@@ -111,8 +111,13 @@ func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Owing, 
 		if app.AppliedMinor == 0 {
 			continue
 		}
-		if inv.Status != StatusPaid {
+		switch {
+		case inv.Status == StatusPartiallyPaid:
 			part.Add(inv.ID, inv.AccountID, newEvent(EventPartiallyPaid, &inv.Invoice).Payload)
+		case inv.Status == StatusUncollectible && before != StatusUncollectible: // else it was told
+			givenUp.Add(inv.ID, inv.AccountID, newEvent(EventUncollectible, &inv.Invoice).Payload)
+		}
+		if inv.Status != StatusPaid {
 			continue
 		}
 		paid.Add(inv.ID, inv.AccountID, newEvent(EventPaid, &inv.Invoice).Payload)
@@ -121,7 +126,7 @@ func (s *Service) ApplyPayments(ctx context.Context, read map[uuid.UUID]*Owing, 
 			granted.Add(inv.ID, inv.AccountID, newCreditsEvent(&inv.Invoice).Payload)
 		}
 	}
-	for _, news := range []outbox.Many{part, paid, granted} {
+	for _, news := range []outbox.Many{part, paid, granted, givenUp} {
 		if err := s.outbox.EmitMany(ctx, news); err != nil {
 			return out, err
 		}
