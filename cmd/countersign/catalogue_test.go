@@ -115,6 +115,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 		t.Parallel()
 		want := []string{
 			"audit_unsealed: id tenant_id",
+			"inbound_events: redo_at tenant_id",
 			"integrity_results: check_id found ran_at tenant_id",
 			"outbox: created_at dead_at done_at id next_at task tenant_id",
 			"payment_orders: next_ask_at tenant_id",

@@ -300,7 +300,7 @@ var changed = map[string]map[string]string{
 	"refunds":                 {"payment_id": "k.id"},
 	"payment_anomalies":       {"payment_id": "k.id"},
 	"outbox":                  {"done_at": "r.created_at", "dead_at": "NULL"}, // so that nobody does it
-	"inbound_events":          {"status": "'processed'", "processed_at": "r.received_at"},
+	"inbound_events":          {"status": "'processed'", "processed_at": "r.received_at", "redo_at": "NULL::timestamptz"},
 	"write_offs":              {"status": "'posted'", "decided_at": "r.created_at"}, // one may be pending
 	"account_payment_methods": {"is_default": "false"},
 	"payment_method_configs":  {"country_code": "chr(65 + k.n % 26) || chr(65 + k.n / 26 % 26)", "payment_method": "(ARRAY['cash', 'card', 'mobile_banking', 'voucher', 'bank_transfer', 'local_wallet', 'paypal', 'other'])[1 + k.n / 676 % 8]"},

@@ -79,7 +79,12 @@ The exit code is 0 when everything is ` + "`ok`" + `, else 1. The same checks ru
 
 Nothing is ever mended by an UPDATE: entries, transactions and the audit log cannot be changed. A mistake is corrected by a posting that says
 so, a cached balance by ` + "`countersign ledger rebuild`" + `, and what was lost past the program comes from a backup. A transaction that nothing
-has caused is mended by its reversal; the two are no finding any more, unless somebody takes the reversal back.
+has caused is mended by its reversal; the two are no finding any more, unless somebody takes the reversal back:
+
+    countersign ledger repair --tenant=shop --transaction=<object> --reason="posted by a script"
+
+reverses what ` + "`ledger.E008`" + ` names and nothing else. What stands for something that has happened is taken back where it happened: a refund, an
+invoice, a credit note, a conversion.
 
 An object is the id of what the check is about: a transaction, a ledger account, an invoice, a payment, a record of the audit log. The list is
 made from the source by ` + "`go test ./cmd/countersign -run TestDeepChecks -update`" + `.
