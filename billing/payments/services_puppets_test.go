@@ -102,19 +102,23 @@ func TestWhoCompletesCash(t *testing.T) {
 	t.Run("not who has set the password of who took it", func(t *testing.T) {
 		t.Parallel()
 		w := above(t)
-		for _, amount := range []string{"5000.00", "9.99"} {
-			till := newPuppet(t, w, auth.RoleCashier)
-			id := take(w, till.Client, amount)
-			before := w.Snapshot()
-			complete(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
-			unchanged(t, w, before)
-			till.becomesCustomer(w.Account)
-			complete(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
-			complete(w.As(w.Approver), id).Expect(http.StatusOK)
-			for _, e := range w.As(w.Viewer).Get(one(id, "events/")).List("data.events")[2:] {
-				equal(t, "who has completed it", e.(map[string]any)["actor"], any(w.Approver.Email))
-			}
+		till := newPuppet(t, w, auth.RoleCashier)
+		id := take(w, till.Client, "5000.00")
+		before := w.Snapshot()
+		complete(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		unchanged(t, w, before)
+		till.becomesCustomer(w.Account)
+		complete(w.As(w.Owner), id).Refused(http.StatusForbidden, "password_reset_among_deciders")
+		complete(w.As(w.Approver), id).Expect(http.StatusOK)
+		for _, e := range w.As(w.Viewer).Get(one(id, "events/")).List("data.events")[2:] {
+			equal(t, "who has completed it", e.(map[string]any)["actor"], any(w.Approver.Email))
 		}
+		w.AssertBooks(t)
+	})
+	t.Run("but for an amount that he could take alone, whoever may approve", func(t *testing.T) {
+		t.Parallel()
+		w := above(t)
+		complete(w.As(w.Owner), take(w, newPuppet(t, w, auth.RoleCashier).Client, "9.99")).Expect(http.StatusOK)
 		w.AssertBooks(t)
 	})
 	t.Run("nor whose password was set by who took it", func(t *testing.T) {

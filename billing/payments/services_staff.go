@@ -164,7 +164,7 @@ func (s *Service) Complete(ctx context.Context, in StepInput) (Response, error) 
 }
 
 // checkCompleter refuses who may not say that cash is there: whose role, as it is by now, does not do for what the ladder asks,
-// and who may be the same person as the one who took it.
+// and where it asks for two people, who may be the same person as the one who took it.
 func (s *Service) checkCompleter(ctx context.Context, id uuid.UUID, p *Payment) error {
 	var t tenancy.Tenant
 	var ladder []decisions.Policy
@@ -178,6 +178,9 @@ func (s *Service) checkCompleter(ctx context.Context, id uuid.UUID, p *Payment) 
 	alone := need.Approvals < 2 && need.Permission == auth.BillingApprove // would be enough for a claim
 	if who == nil || !who.IsActive || !slices.Contains(auth.PermissionsOf(who.Role), need.Permission) && !(alone && who.Role == auth.RoleCashier) {
 		return auth.ErrForbidden.With("permission", need.Permission)
+	}
+	if need.Approvals < 2 { // who could have taken the money alone needs nobody beside him
+		return nil
 	}
 	shared, err := accounts.ShareLogin(ctx, people, s.now(), id, p.SubmittedBy)
 	if err != nil {
