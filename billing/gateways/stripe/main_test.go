@@ -59,12 +59,16 @@ func runMock(ctx context.Context) (*exec.Cmd, string, error) {
 		return nil, "", errNoMock
 	}
 	var addresses [2]string
+	var open [2]net.Listener
 	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", "127.0.0.2:0") // where nobody else's connections begin before it is taken
 		if err != nil {
 			return nil, "", err
 		}
 		addresses[i] = l.Addr().String()
+		open[i] = l
+	}
+	for _, l := range open {
 		l.Close()
 	}
 	cmd := exec.CommandContext(ctx, path, "-http-addr", addresses[0], "-https-addr", addresses[1], "-strict-version-check")
