@@ -15,6 +15,7 @@ import (
 	"countersign/billing/payments"
 	"countersign/internal/apps"
 	"countersign/internal/testkit"
+	"countersign/tenancy"
 )
 
 // Events gives the names of the tenant's events in the order in which they happened, those that begin with one of the
@@ -80,6 +81,18 @@ func (w *World) Posted(id uuid.UUID) []ledger.Transaction {
 		return nil
 	})
 	return list
+}
+
+// Reverse takes back in the ledger alone what was posted under a cause, as nobody does through the application.
+func (w *World) Reverse(cause, as string) {
+	w.t.Helper()
+	w.must(tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
+		posted, err := ledger.TransactionOf(ctx, tx, cause)
+		if err != nil {
+			return err
+		}
+		return ledger.Reverse(ctx, tx, posted.ID, as, "a test")
+	}))
 }
 
 // GiveCredit takes cash for nothing yet, which the tenant owes to a customer from then on.

@@ -1,7 +1,6 @@
 package fx_test
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -9,11 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"countersign/billing/billingtest"
-	"countersign/billing/ledger"
-	"countersign/tenancy"
 )
 
 // TestProofs breaks what conversions and the ledger say of each other, past all guards, and sees that it is found.
@@ -72,25 +68,12 @@ func TestMendedReversals(t *testing.T) {
 	if err := reverse(w, reversed); err != nil {
 		t.Fatal(err)
 	}
-	undo := func(cause, as string) {
-		t.Helper()
-		err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
-			posted, err := ledger.TransactionOf(ctx, tx, cause)
-			if err != nil {
-				return err
-			}
-			return ledger.Reverse(ctx, tx, posted.ID, as, "x")
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	for _, cause := range []string{"fx:" + standing.String() + ":convert", "fx:" + reversed.String() + ":reverse"} {
-		undo(cause, cause+", by mistake")
+		w.Reverse(cause, cause+", by mistake")
 		if w.Verify()["fx.E002"] == nil {
 			t.Errorf("fx.E002 does not find that %s was reversed", cause)
 		}
-		undo(cause+", by mistake", cause+", mended")
+		w.Reverse(cause+", by mistake", cause+", mended")
 		w.AssertBooks(t)
 	}
 }

@@ -36,21 +36,6 @@ func forget(w *billingtest.World, cause string) {
 		DELETE FROM ledger_entries e USING t WHERE e.tenant_id = ?0 AND e.transaction_id = t.id`, cause)
 }
 
-// reverse takes back what was posted under a cause.
-func reverse(t *testing.T, w *billingtest.World, cause, as string) {
-	t.Helper()
-	err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
-		posted, err := ledger.TransactionOf(ctx, tx, cause)
-		if err != nil {
-			return err
-		}
-		return ledger.Reverse(ctx, tx, posted.ID, as, "x")
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // lowered credits a tenth of the open invoice.
 func lowered(t *testing.T, w *billingtest.World, open *invoices.Invoice) invoices.CreditNoteResponse {
 	t.Helper()
@@ -113,7 +98,7 @@ func TestChecks(t *testing.T) {
 			}},
 		{"credits that were bought and whose grant was reversed", "invoices.E004", "ledger.E008", "paid with 40 credits, 0 granted to 1 accounts",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
-				reverse(t, w, "invoice:"+paid.ID.String()+":credits", "x")
+				w.Reverse("invoice:"+paid.ID.String()+":credits", "x")
 			}},
 		{"entries for an invoice that does not exist", "invoices.E005", "ledger.E008", "credits_granted for invoice 01900000-0000-7000-8000-000000000000",
 			func(t *testing.T, w *billingtest.World, open, paid *invoices.Invoice) {
@@ -236,13 +221,13 @@ func TestMendedReversals(t *testing.T) {
 					t.Errorf("%s finds %+v once %s", tt.check, found, when)
 				}
 			}
-			reverse(t, w, tt.cause(paid, void), "mistaken")
+			w.Reverse(tt.cause(paid, void), "mistaken")
 			finds(true, "it was reversed")
-			reverse(t, w, "mistaken", "mended")
+			w.Reverse("mistaken", "mended")
 			w.AssertBooks(t)
-			reverse(t, w, "mended", "mistaken again")
+			w.Reverse("mended", "mistaken again")
 			finds(true, "its mending was reversed")
-			reverse(t, w, "mistaken again", "mended at last")
+			w.Reverse("mistaken again", "mended at last")
 			finds(false, "that was mended as well")
 		})
 	}

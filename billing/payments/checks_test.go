@@ -20,21 +20,6 @@ import (
 	"countersign/tenancy"
 )
 
-// reverse takes back in the ledger what was posted under a cause.
-func reverse(t *testing.T, w *billingtest.World, cause, as string) {
-	t.Helper()
-	err := tenancy.InTx(w.System, w.DB, func(ctx context.Context, tx bun.Tx) error {
-		posted, err := ledger.TransactionOf(ctx, tx, cause)
-		if err != nil {
-			return err
-		}
-		return ledger.Reverse(ctx, tx, posted.ID, as, "x")
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func settlementOf(payment uuid.UUID) string { return "payment:" + payment.String() + ":settle" }
 
 // TestChecks holds S1-08: no change of money without entries, and no entries without a change of money.
@@ -75,7 +60,7 @@ func TestChecks(t *testing.T) {
 			}},
 		{"a settlement that was reversed", "payments.E001", "invoices.E002 invoices.E003 ledger.E008", "succeeded over 5500 USD, posted 0 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
-				reverse(t, w, settlementOf(settled.ID), "by hand")
+				w.Reverse(settlementOf(settled.ID), "by hand")
 			}},
 		{"a settlement without an invoice that was reversed", "payments.E001", "ledger.E008", "succeeded over 700 USD, posted 0 times",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
@@ -85,7 +70,7 @@ func TestChecks(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.AssertBooks(t)
-				reverse(t, w, settlementOf(uuid.MustParse(paid.ID)), "by hand")
+				w.Reverse(settlementOf(uuid.MustParse(paid.ID)), "by hand")
 			}},
 		{"money that came into another account", "payments.E002", "", "received 5500 USD on clearing:bank_transfer, 5000 applied, 0 earned and 500 too much; entries say 5500 on discounts:, 5000, 0 and 500",
 			func(t *testing.T, w *billingtest.World, settled, waiting *payments.Payment) {
@@ -218,13 +203,13 @@ func TestMendedReversals(t *testing.T) {
 					t.Errorf("%s finds %+v once %s", check, found, when)
 				}
 			}
-			reverse(t, w, cause, "mistaken")
+			w.Reverse(cause, "mistaken")
 			finds(tt.check, true, "it was reversed")
-			reverse(t, w, "mistaken", "mended")
+			w.Reverse("mistaken", "mended")
 			w.AssertBooks(t)
-			reverse(t, w, "mended", "mistaken again")
+			w.Reverse("mended", "mistaken again")
 			finds(tt.check, true, "its mending was reversed")
-			reverse(t, w, "mistaken again", "mended at last")
+			w.Reverse("mistaken again", "mended at last")
 			finds(tt.check, false, "that was mended as well")
 
 			w.Tamper("UPDATE payments SET amount_minor = amount_minor + 1, received_minor = received_minor + 1, excess_minor = excess_minor + 1 WHERE tenant_id = ? AND id = ?", paid)
