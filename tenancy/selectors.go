@@ -58,6 +58,20 @@ func AllEver(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
 	return ids, nil
 }
 
+// Due makes a query for the tenants that are switched on and have rows in a table whose time, in a column that the observer sees,
+// has come by the database's clock. It runs as the observer, once a second, so the column wants an index behind the tenant.
+func Due(table, column string) func(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+	return func(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
+		var ids []uuid.UUID
+		err := tx.NewRaw("SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (SELECT FROM ? AS d WHERE d.tenant_id = t.id AND d.? <= now())",
+			bun.Ident(table), bun.Ident(column)).Scan(ctx, &ids)
+		if err != nil {
+			return nil, fmt.Errorf("look for tenants with due %s: %w", table, err)
+		}
+		return ids, nil
+	}
+}
+
 // BySlug finds a tenant by its short name, for the operator's commands. It runs as the observer.
 func BySlug(ctx context.Context, tx bun.Tx, slug string) (uuid.UUID, error) {
 	var id uuid.UUID

@@ -211,15 +211,7 @@ func (s *Service) Fail(ctx context.Context, id uuid.UUID, why error) error {
 }
 
 // TenantsToRedo gives the tenants with messages that are due to be done again. It runs as the observer.
-func TenantsToRedo(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
-	var tenants []uuid.UUID
-	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
-		SELECT FROM inbound_events AS ie WHERE ie.tenant_id = t.id AND ie.redo_at <= now())`).Scan(ctx, &tenants)
-	if err != nil {
-		return nil, fmt.Errorf("look for callbacks without an effect: %w", err)
-	}
-	return tenants, nil
-}
+var TenantsToRedo = tenancy.Due("inbound_events", "redo_at")
 
 // ToRedo gives messages of the tenant of ctx that are due to be done again, the oldest first and at most limit of them.
 func (s *Service) ToRedo(ctx context.Context, limit int64) (due []*Inbound, err error) {

@@ -23,18 +23,7 @@ import (
 
 // refundDoorbell has providers asked for refunds that somebody has approved, and for those whose outcome is not known.
 func (s *Service) refundDoorbell() apps.Doorbell {
-	return apps.Doorbell{Name: "payments.refund", On: []string{EventRefundApproved}, Timeout: 5 * time.Minute, Waiting: tenantsRefunding, Run: s.ResumeRefunds}
-}
-
-// tenantsRefunding gives the tenants with refunds that are due. It runs as the observer, once a second.
-func tenantsRefunding(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
-	var tenants []uuid.UUID
-	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
-		SELECT FROM refunds AS r WHERE r.tenant_id = t.id AND r.next_ask_at <= now())`).Scan(ctx, &tenants)
-	if err != nil {
-		return nil, fmt.Errorf("look for refunds at providers: %w", err)
-	}
-	return tenants, nil
+	return apps.Doorbell{Name: "payments.refund", On: []string{EventRefundApproved}, Timeout: 5 * time.Minute, Waiting: tenancy.Due("refunds", "next_ask_at"), Run: s.ResumeRefunds}
 }
 
 // ResumeRefunds asks providers for what is due in the tenant of ctx, which is a program's, until nothing is: what was

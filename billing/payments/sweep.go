@@ -20,18 +20,7 @@ const sweepSize = 50
 
 // askDoorbell asks providers where orders stand that have not come to their end (S0D-21).
 func (s *Service) askDoorbell() apps.Doorbell {
-	return apps.Doorbell{Name: "payments.ask", Timeout: 5 * time.Minute, Waiting: tenantsAsking, Run: s.AskAgain}
-}
-
-// tenantsAsking gives the tenants with orders that are due. It runs as the observer, once a second.
-func tenantsAsking(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
-	var tenants []uuid.UUID
-	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
-		SELECT FROM payment_orders AS o WHERE o.tenant_id = t.id AND o.next_ask_at <= now())`).Scan(ctx, &tenants)
-	if err != nil {
-		return nil, fmt.Errorf("look for payments at providers: %w", err)
-	}
-	return tenants, nil
+	return apps.Doorbell{Name: "payments.ask", Timeout: 5 * time.Minute, Waiting: tenancy.Due("payment_orders", "next_ask_at"), Run: s.AskAgain}
 }
 
 // AskAgain looks up what is due in the tenant of ctx, one order after the other, until nothing is: each minute in an order's

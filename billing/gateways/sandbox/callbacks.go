@@ -98,7 +98,7 @@ type Receiver func(ctx context.Context, gateway, endpoint string, in gateways.Ca
 
 // Deliveries is the background work that sends what is queued. open gives the tenant's sandbox as it is configured.
 func (g *Gateway) Deliveries(open func(ctx context.Context, name string) (gateways.Access, error), receive Receiver) apps.Doorbell {
-	return apps.Doorbell{Name: "sandbox.deliver", Waiting: tenantsWaiting, Run: func(ctx context.Context) error {
+	return apps.Doorbell{Name: "sandbox.deliver", Waiting: tenancy.Due("sandbox_callbacks", "next_at"), Run: func(ctx context.Context) error {
 		for {
 			n, err := g.deliver(ctx, open, receive)
 			if err != nil || n < deliverBatch {
@@ -106,17 +106,6 @@ func (g *Gateway) Deliveries(open func(ctx context.Context, name string) (gatewa
 			}
 		}
 	}}
-}
-
-// tenantsWaiting gives the tenants with callbacks to send. It runs as the observer.
-func tenantsWaiting(ctx context.Context, tx bun.Tx) ([]uuid.UUID, error) {
-	var tenants []uuid.UUID
-	err := tx.NewRaw(`SELECT t.id FROM tenants AS t WHERE t.is_active AND EXISTS (
-		SELECT FROM sandbox_callbacks AS c WHERE c.tenant_id = t.id AND c.next_at <= now())`).Scan(ctx, &tenants)
-	if err != nil {
-		return nil, fmt.Errorf("look for callbacks of the sandbox: %w", err)
-	}
-	return tenants, nil
 }
 
 // deliver sends what is due in the tenant of ctx, one after the other, and gives how many it has taken.
