@@ -35,6 +35,7 @@ type cli struct {
 	Verify        verifyCommand        `cmd:"" help:"Prove the books: ledger sums, balances against replay, audit chain."`
 	Ledger        ledgerCommand        `cmd:"" help:"Look after the ledger."`
 	Keys          keysCommand          `cmd:"" help:"Say which keys seal what is stored encrypted, and change them."`
+	Call          callCommand          `cmd:"" help:"Make one call of the API without a server, as the owner of the token in COUNTERSIGN_TOKEN."`
 	Jobs          jobsCommand          `cmd:"" help:"List background tasks, run one, restart dead ones."`
 	OpenAPI       openAPICommand       `cmd:"" name:"openapi" help:"Print the OpenAPI document of what is served."`
 	FetchPostgres fetchPostgresCommand `cmd:"" name:"fetch-postgres" help:"Find a PostgreSQL on this machine, or fetch a private copy."`

@@ -31,6 +31,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("serve says which part is missing", func(t *testing.T) { t.Parallel(); testReadiness(t, bin) })
 	t.Run("Redis holds what was", func(t *testing.T) { t.Parallel(); testStaleRedis(t, bin) })
 	t.Run("servers and workers come and go", func(t *testing.T) { t.Parallel(); testCluster(t, bin) })
+	t.Run("the same command gives the same by whatever way it comes", func(t *testing.T) { t.Parallel(); testPaths(t, bin) })
 }
 
 // demoLogin opens the demo's log-ins; run prints it on purpose.
