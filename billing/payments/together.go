@@ -14,8 +14,8 @@ import (
 // Requests that come at the same time share a transaction where they can: the commit, and most of the work before it, is
 // the same for one and for many. Whoever is refused holds back no other.
 
-// maxTogether is how many requests are one transaction. A second transaction goes beside the first when so many wait: for
-// one that writes two dozen statements it takes more to pay than for one that reads.
+// maxTogether is how many requests are one transaction. A second transaction goes beside the first when so many wait, or as many as
+// are in it: for one that writes two dozen statements it takes more to pay than for one that reads.
 const (
 	maxTogether  = 100
 	enoughReads  = 8

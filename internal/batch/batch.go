@@ -24,7 +24,8 @@ type Group[K comparable, In, Out any] struct {
 
 // queue holds who waits while others run.
 type queue[In, Out any] struct {
-	running int
+	running int // runs
+	within  int // callers in them
 	waiting []*call[In, Out]
 }
 
@@ -37,7 +38,8 @@ type call[In, Out any] struct {
 }
 
 // NewGroup gives a group whose runs take at most limit callers, and of which a second one goes beside the first when enough
-// wait: so many that what each run costs by itself is little among them. run gives an answer for each of in, in their order, or
+// wait: so many that what each run costs by itself is little among them. When more are in the first, as many must wait, up to
+// twice enough: two runs of a size cost less than a large one and a small one. run gives an answer for each of in, in their order, or
 // an error that all of them get. Its context is the first caller's, and does not end when that caller goes away.
 func NewGroup[K comparable, In, Out any](limit, enough int, run func(ctx context.Context, key K, in []In) ([]Out, error)) *Group[K, In, Out] {
 	return &Group[K, In, Out]{run: run, limit: limit, enough: enough, queues: map[K]*queue[In, Out]{}}
@@ -54,7 +56,7 @@ func (g *Group[K, In, Out]) Do(ctx context.Context, key K, in In) (Out, error) {
 		g.queues[key] = q
 	}
 	q.waiting = append(q.waiting, c)
-	if q.running == 0 || q.running == 1 && len(q.waiting) >= g.enough {
+	if q.running == 0 || q.running == 1 && g.enoughWait(q) {
 		q.running++
 		g.next(q)
 	}
@@ -71,6 +73,11 @@ func (g *Group[K, In, Out]) Do(ctx context.Context, key K, in In) (Out, error) {
 		return none, ctx.Err()
 	}
 	return c.out, c.err
+}
+
+// enoughWait says whether a second run is worth it beside the first.
+func (g *Group[K, In, Out]) enoughWait(q *queue[In, Out]) bool {
+	return len(q.waiting) >= min(max(g.enough, q.within), 2*g.enough)
 }
 
 // leave takes a caller out whose context has ended, unless his turn has come: then others rely on him.
@@ -108,7 +115,8 @@ func (g *Group[K, In, Out]) lead(ctx context.Context, key K, q *queue[In, Out], 
 		for _, c := range calls[1:] {
 			c.turn <- nil
 		}
-		if len(q.waiting) >= g.enough || len(q.waiting) > 0 && q.running == 1 {
+		q.within -= len(calls)
+		if len(q.waiting) > 0 && q.running == 1 || g.enoughWait(q) {
 			g.next(q)
 		} else if q.running--; q.running == 0 {
 			delete(g.queues, key)
@@ -132,5 +140,6 @@ func (g *Group[K, In, Out]) next(q *queue[In, Out]) {
 	n := min(len(q.waiting), g.limit)
 	calls := slices.Clone(q.waiting[:n])
 	q.waiting = slices.Delete(q.waiting, 0, n)
+	q.within += n
 	calls[0].turn <- calls
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"countersign/internal/batch"
@@ -205,6 +206,58 @@ func TestGroup(t *testing.T) {
 		if panics.Load() != 1 || errs.Load() != 2 {
 			t.Errorf("%d panics and %d errors, want 1 and 2", panics.Load(), errs.Load())
 		}
+	})
+	t.Run("a second run goes beside the first when enough wait, and as many as run, or twice enough", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			type run struct {
+				size int
+				end  chan struct{}
+			}
+			var began []run
+			group := batch.NewGroup(10, 2, func(_ context.Context, _ string, in []int) ([]int, error) {
+				r := run{len(in), make(chan struct{})}
+				began = append(began, r)
+				<-r.end
+				return in, nil
+			})
+			come := func(n int) {
+				for range n {
+					go group.Do(t.Context(), "key", 0)
+					synctest.Wait()
+				}
+			}
+			want := func(when string, sizes ...int) {
+				t.Helper()
+				synctest.Wait()
+				var got []int
+				for _, r := range began {
+					got = append(got, r.size)
+				}
+				if !slices.Equal(got, sizes) {
+					t.Errorf("%s: runs of %v, want %v", when, got, sizes)
+				}
+			}
+			come(2)
+			want("who comes second waits", 1)
+			come(1)
+			want("two are enough beside one", 1, 2)
+			come(5)
+			want("there is no third run", 1, 2)
+			close(began[0].end)
+			want("when the first ends, more wait than run", 1, 2, 5)
+			close(began[1].end)
+			come(3)
+			want("beside five three are not enough", 1, 2, 5)
+			come(1)
+			want("twice enough are, whatever runs", 1, 2, 5, 4)
+			come(1)
+			close(began[2].end)
+			want("one waits for the other run's end", 1, 2, 5, 4)
+			close(began[3].end)
+			want("and then runs alone", 1, 2, 5, 4, 1)
+			close(began[4].end)
+		})
 	})
 	t.Run("under load everybody gets the answer that is his", func(t *testing.T) {
 		t.Parallel()
