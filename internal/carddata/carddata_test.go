@@ -226,6 +226,26 @@ func TestFind_ids(t *testing.T) {
 	})
 }
 
+// No digest is taken for a card either, although hex digits spell a word before card numbers and an ending behind them. An approval is bound to
+// a digest, so one that was refused could not be given.
+func TestFind_digests(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		start := rapid.SampledFrom([]string{"", "cc", "a", "5cc"}).Draw(rt, "before") + cards.Draw(rt, "card") + rapid.SampledFrom([]string{"da5", "da", "d", "f"}).Draw(rt, "behind")
+		rest := 64 - len(start)
+		text := start + rapid.StringOfN(rapid.RuneFrom([]rune("0123456789abcdef")), rest, rest, rest).Draw(rt, "rest")
+		if carddata.Holds(text) {
+			rt.Fatalf("%q is taken for a card", text)
+		}
+	})
+	for text, want := range map[string]bool{"8600123456789012da5": false, "4111111111111111da": true, "4111111111111111dan": true, "4111111111111111da 5 000": true, "4111111111111111exp1227": true,
+		"4111111111111111cvv123": true} {
+		if carddata.Holds(text) != want {
+			t.Errorf("%q holds a card: %t", text, !want)
+		}
+	}
+}
+
 // The price of the wall: what share of random numbers looks like a card by chance. Nobody can tell these from cards, so
 // a bank whose references are 16 bare digits sees some of them refused; with a letter before them none is. The figures
 // are in docs/security.md.

@@ -253,11 +253,12 @@ func (l line) hide(from, to int) {
 	}
 }
 
-// Words that people write without a blank before or behind a card number. Any other makes the digits part of a longer
+// Words and endings that people write without a blank before or behind a card number. Any other makes the digits part of a longer
 // name, as the references of banks are.
 var (
 	wordsBefore = []string{"CARD", "KARTA", "VISA", "MASTERCARD", "MASTER", "MC", "AMEX", "MIR", "HUMO", "UZCARD", "MAESTRO", "JCB", "PAN", "CC", "NO", "NR", "NUMBER"}
-	wordsBehind = []string{"EXP", "CVV", "CVC", "VALID", "GA", "DAN", "DA", "NI", "NING"} // the last are endings of Uzbek
+	wordsBehind = []string{"EXP", "CVV", "CVC", "VALID"}
+	endings     = []string{"GA", "DAN", "DA", "NI", "NING"} // of Uzbek
 )
 
 // gluedBefore says whether the digits from i on touch the letters of a word before them.
@@ -283,7 +284,13 @@ func (l line) gluedBehind(i int) bool {
 	for to < len(l.marks) && isLatin(l.marks[to]) {
 		to++
 	}
-	return to > i && !among(wordsBehind, l.marks[i:to])
+	switch {
+	case to == i || among(wordsBehind, l.marks[i:to]):
+		return false
+	case to < len(l.marks) && isDigit(l.marks[to]):
+		return true // of a digest, da is a part like any other
+	}
+	return !among(endings, l.marks[i:to])
 }
 
 func among(words []string, word []byte) bool {
