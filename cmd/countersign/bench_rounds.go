@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -64,11 +65,14 @@ func (b *bench) measure(ctx context.Context) error {
 
 // anchored runs a part between two anchors and tells when they differ.
 func (b *bench) anchored(ctx context.Context, run func() error) error {
+	if err := b.tidy(ctx); err != nil {
+		return err
+	}
 	before, err := b.anchor(ctx, "set", 2, 500)
 	if err != nil {
 		return err
 	}
-	if err := run(); err != nil {
+	if err := errors.Join(run(), b.tidy(ctx)); err != nil {
 		return err
 	}
 	after, err := b.anchor(ctx, "set", 2, 500)
@@ -81,6 +85,11 @@ func (b *bench) anchored(ctx context.Context, run func() error) error {
 	}
 	fmt.Printf("  A3 before and after: %.0f and %.0f a second: %s.\n", before.perSecond, after.perSecond, word)
 	return nil
+}
+
+// tidy does what a part leaves for autovacuum, which would otherwise do it beside the anchor that comes next.
+func (b *bench) tidy(ctx context.Context) error {
+	return b.asOwner(ctx, "VACUUM ANALYZE", "CHECKPOINT")
 }
 
 // wants says whether something is to be measured.
@@ -148,8 +157,7 @@ func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
 		return f, nil
 	}
 	runAnchors := func(round int) error {
-		// what a minute of approvals leaves for autovacuum would otherwise be done beside the anchor that comes after it
-		if err := b.asOwner(ctx, "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
+		if err := b.tidy(ctx); err != nil {
 			return err
 		}
 		for _, s := range anchors {
