@@ -136,8 +136,6 @@ func refundPage(_ context.Context, r admin.Reader, f RefundResponse) (admin.Deta
 		note(admin.ToneWait, "Somebody must pay this by hand, and then give the reference of the payout.")
 	case f.Status == RefundPending && f.FailureCode != nil:
 		note(admin.ToneBad, "The provider has paid this, and the books do not take it: the customer has spent his credit meanwhile. The worker tries again.")
-	case f.Closable:
-		note(admin.ToneWait, "It is not known whether the provider has paid this. Look for it there, and say here that it is paid, or cancel it.")
 	case f.Status == RefundPending:
 		note(admin.ToneWait, "The provider is asked. It is not known yet whether the money has left.")
 	case f.Status == RefundFailed && f.FailureReason != nil:
@@ -195,13 +193,9 @@ func (c *console) refundSteps() []admin.Action[RefundResponse] {
 			}},
 		{Name: "complete", Title: "It is paid", Permission: auth.BillingRefund, Primary: true, Subject: RefundResponse.subject, Facts: refundFactsOf,
 			Consequence: "The refund is posted.",
-			Allowed:     func(_ auth.Principal, f RefundResponse) bool { return byHand(f) || f.Closable },
-			Fields: func(_ context.Context, f RefundResponse) ([]admin.Field, error) {
-				label := "Reference of the payout"
-				if f.Closable {
-					label = "The provider's name of the refund"
-				}
-				return []admin.Field{{Name: "payout_reference", Label: label, Kind: "text", Required: true}}, nil
+			Allowed:     func(_ auth.Principal, f RefundResponse) bool { return byHand(f) },
+			Fields: func(context.Context, RefundResponse) ([]admin.Field, error) {
+				return []admin.Field{{Name: "payout_reference", Label: "Reference of the payout", Kind: "text", Required: true}}, nil
 			},
 			Run: func(ctx context.Context, f RefundResponse, form url.Values) (string, error) {
 				var req CompleteRefundRequest
@@ -225,7 +219,7 @@ func (c *console) refundSteps() []admin.Action[RefundResponse] {
 		{Name: "cancel", Title: "Cancel the refund", Permission: auth.BillingRefund, Danger: true, Subject: RefundResponse.subject, Facts: refundFactsOf,
 			Consequence: "Nothing goes back.",
 			Allowed: func(p auth.Principal, f RefundResponse) bool {
-				return byHand(f) || f.Closable || f.Status == RefundPendingApproval && p.UserID.String() == textOf(f.RequestedBy)
+				return byHand(f) || f.Status == RefundPendingApproval && p.UserID.String() == textOf(f.RequestedBy)
 			},
 			Run: func(ctx context.Context, f RefundResponse, _ url.Values) (string, error) {
 				_, err := c.service.CancelRefund(ctx, uuid.MustParse(f.ID), nil)

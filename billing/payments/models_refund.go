@@ -122,13 +122,6 @@ func (r *Refund) Amount() money.Money { return money.New(r.AmountMinor, r.Curren
 // cause makes the refund be posted once.
 func (r *Refund) cause() string { return "refund:" + r.ID.String() }
 
-// closable says whether staff may say what has become of a refund that a provider was to pay: it was not asked yet, or so long ago that it may not
-// know the key any more, and nobody is asking it just now. When it has paid what the books do not take, that is known, and waits for them.
-func (r *Refund) closable(now time.Time) bool {
-	return r.Status == RefundPending && r.Mode == gateways.RefundByAPI && r.FailureCode == "" && !r.BusyUntil.After(now) &&
-		(r.AskedAt.IsZero() || now.Sub(r.AskedAt) > keysAreKnown)
-}
-
 // schedule says when the worker asks the provider next. What is not known is asked for until it is: money may have moved.
 func (r *Refund) schedule(now time.Time) {
 	age := now.Sub(r.CreatedAt)

@@ -161,11 +161,8 @@ func (s *Service) LookAtRefund(ctx context.Context, id uuid.UUID) (RefundRespons
 		if err != nil {
 			return err
 		}
-		if answer, err = newRefundResponse(facts[0]); err != nil {
+		if answer, err = newRefundResponse(facts[0]); err != nil || r.Status != RefundSucceeded {
 			return err
-		}
-		if answer.Closable = r.closable(s.now()); r.Status != RefundSucceeded {
-			return nil
 		}
 		answer.Reversible = r.Mode == gateways.RefundByHand
 		if !answer.Reversible {

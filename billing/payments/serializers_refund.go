@@ -129,7 +129,6 @@ type RefundResponse struct {
 	MovedAmountMinor    *int64              `json:"to_credit_amount_minor"`
 
 	Reversible bool `json:"-"` // it can be taken back; only LookAtRefund says so
-	Closable   bool `json:"-"` // staff may say what has become of it; only LookAtRefund says so
 }
 
 func newRefundResponse(f *refundFacts) (RefundResponse, error) {

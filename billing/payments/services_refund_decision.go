@@ -119,16 +119,16 @@ func (s *Service) checkRefundDecider(ctx context.Context, r *Refund) error {
 	return nil
 }
 
-// CancelRefund takes back a refund that nobody has paid: who has asked for it while it is undecided, and anybody with
-// billing.refund while it waits to be paid by hand, or when he has seen at the provider that it did not arrive and nobody here can find out
-// (closable). Its amount is free again. Errors: ErrRefundNotFound, ErrNotRefunder, ErrRefundUnderWay.
+// CancelRefund takes back a refund that nobody can have paid: who has asked for it while it is undecided, and anybody with
+// billing.refund while it waits to be paid by hand. Its amount is free again. Errors: ErrRefundNotFound, ErrNotRefunder,
+// ErrRefundUnderWay.
 func (s *Service) CancelRefund(ctx context.Context, id uuid.UUID, once *idempotency.Once) (RefundResponse, error) {
 	return s.changeRefund(ctx, id, once, func(ctx context.Context, tx bun.Tx, r *Refund, p locked, h *history) error {
 		by, _ := auth.From(ctx)
 		switch {
 		case r.Status == RefundPendingApproval && r.RequestedBy != by.UserID:
 			return ErrNotRefunder
-		case r.Status == RefundPendingApproval, r.Status == RefundPending && r.Mode == gateways.RefundByHand, r.closable(s.now()):
+		case r.Status == RefundPendingApproval, r.Status == RefundPending && r.Mode == gateways.RefundByHand:
 		default:
 			return ErrRefundUnderWay
 		}
@@ -136,43 +136,29 @@ func (s *Service) CancelRefund(ctx context.Context, id uuid.UUID, once *idempote
 			return err
 		}
 		h.refund(EventRefundCancelled, "refund.cancel", r, p.Payment, "")
-		if r.Mode == gateways.RefundByHand {
-			return nil
-		}
-		_, err := replyOfRefund(ctx, tx, r, p.Payment) // to who has asked, and was told to wait
-		return err
+		return nil
 	})
 }
 
-// CompleteRefundInput says that a refund is paid.
+// CompleteRefundInput says that a refund was paid by hand.
 type CompleteRefundInput struct {
 	ID              uuid.UUID
-	PayoutReference string // of what was paid by hand, or the provider's name of the refund
+	PayoutReference string
 	Once            *idempotency.Once
 }
 
-// CompleteRefund books a refund that somebody has paid by hand, or seen at the provider when nobody here can find out (closable). It needs
-// billing.refund. Errors: ErrRefundNotFound, ErrRefundUnderWay, ErrPayoutReferenceRequired, ledger.ErrCreditExceeded,
-// invoices.ErrServiceCreditsSpent.
+// CompleteRefund books a refund that somebody has paid by hand. It needs billing.refund. Errors: ErrRefundNotFound,
+// ErrRefundUnderWay, ErrPayoutReferenceRequired, ledger.ErrCreditExceeded, invoices.ErrServiceCreditsSpent.
 func (s *Service) CompleteRefund(ctx context.Context, in CompleteRefundInput) (RefundResponse, error) {
 	if in.PayoutReference == "" {
 		return RefundResponse{}, ErrPayoutReferenceRequired.At("payout_reference")
 	}
 	return s.changeRefund(ctx, in.ID, in.Once, func(ctx context.Context, tx bun.Tx, r *Refund, p locked, h *history) error {
-		switch {
-		case r.Status == RefundPending && r.Mode == gateways.RefundByHand:
-			r.PayoutReference = in.PayoutReference
-			return s.bookRefund(ctx, tx, p, r, h)
-		case r.closable(s.now()):
-			r.ProviderReference = in.PayoutReference
-			if err := s.bookRefund(ctx, tx, p, r, h); err != nil {
-				return err
-			}
-			_, err := replyOfRefund(ctx, tx, r, p.Payment) // to who has asked, and was told to wait
-			return err
-		default:
+		if r.Status != RefundPending || r.Mode != gateways.RefundByHand {
 			return ErrRefundUnderWay
 		}
+		r.PayoutReference = in.PayoutReference
+		return s.bookRefund(ctx, tx, p, r, h)
 	})
 }
 

@@ -191,6 +191,7 @@ func TestRefundOfTheWorker(t *testing.T) {
 	approve := w.As(w.Owner).Post(refundPath(id, "approve/"), body("digest", a.Text("data.digest"))).Expect(http.StatusOK)
 	equal(t, "approved", approve.At("data.status"), any("pending"))
 	equal(t, "calls", calls(t, w, p, "refund"), 0)
+	w.As(w.Finance).Post(refundPath(id, "cancel/"), body()).Refused(http.StatusConflict, "refund_state")
 	if err := w.Payments.ResumeRefunds(w.System); err != nil {
 		t.Fatal(err)
 	}
