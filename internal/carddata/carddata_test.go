@@ -238,10 +238,10 @@ func TestFind_digests(t *testing.T) {
 			rt.Fatalf("%q is taken for a card", text)
 		}
 	})
-	for text, want := range map[string]bool{"8600123456789012da5": false, "4111111111111111da": true, "4111111111111111dan": true, "4111111111111111da 5 000": true, "4111111111111111exp1227": true,
-		"4111111111111111cvv123": true} {
-		if carddata.Holds(text) != want {
-			t.Errorf("%q holds a card: %t", text, !want)
+	for _, text := range []string{"4111111111111111da", "4111111111111111da5000", "4111111111111111ga50000", "4111111111111111dan5000", "4111111111111111ni1", "4111111111111111ning1",
+		"4111111111111111da4111111111111111", "4111111111111111exp1227", "4111111111111111cvv123", "4111111111111111da" + strings.Repeat("5f", 24)} {
+		if !carddata.Holds(text) {
+			t.Errorf("%q passes", text)
 		}
 	}
 }

@@ -253,12 +253,11 @@ func (l line) hide(from, to int) {
 	}
 }
 
-// Words and endings that people write without a blank before or behind a card number. Any other makes the digits part of a longer
+// Words that people write without a blank before or behind a card number. Any other makes the digits part of a longer
 // name, as the references of banks are.
 var (
 	wordsBefore = []string{"CARD", "KARTA", "VISA", "MASTERCARD", "MASTER", "MC", "AMEX", "MIR", "HUMO", "UZCARD", "MAESTRO", "JCB", "PAN", "CC", "NO", "NR", "NUMBER"}
-	wordsBehind = []string{"EXP", "CVV", "CVC", "VALID"}
-	endings     = []string{"GA", "DAN", "DA", "NI", "NING"} // of Uzbek
+	wordsBehind = []string{"EXP", "CVV", "CVC", "VALID", "GA", "DAN", "DA", "NI", "NING"} // the last are endings of Uzbek
 )
 
 // gluedBefore says whether the digits from i on touch the letters of a word before them.
@@ -284,13 +283,20 @@ func (l line) gluedBehind(i int) bool {
 	for to < len(l.marks) && isLatin(l.marks[to]) {
 		to++
 	}
-	switch {
-	case to == i || among(wordsBehind, l.marks[i:to]):
-		return false
-	case to < len(l.marks) && isDigit(l.marks[to]):
-		return true // of a digest, da is a part like any other
+	return to > i && (!among(wordsBehind, l.marks[i:to]) || l.inDigest(i)) // of a digest, da is a part like any other
+}
+
+// inDigest says whether the word around i is a SHA-256 in hex, as those are to which approvals are bound.
+func (l line) inDigest(i int) bool {
+	const length = 64
+	from, to := i, i
+	for from > 0 && isWord(l.marks[from-1]) {
+		from--
 	}
-	return !among(endings, l.marks[i:to])
+	for to < len(l.marks) && isWord(l.marks[to]) {
+		to++
+	}
+	return to-from == length && isHex(l.marks[from:to])
 }
 
 func among(words []string, word []byte) bool {
