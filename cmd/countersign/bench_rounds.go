@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -65,14 +64,11 @@ func (b *bench) measure(ctx context.Context) error {
 
 // anchored runs a part between two anchors and tells when they differ.
 func (b *bench) anchored(ctx context.Context, run func() error) error {
-	if err := b.tidy(ctx); err != nil {
-		return err
-	}
 	before, err := b.anchor(ctx, "set", 2, 500)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(run(), b.tidy(ctx)); err != nil {
+	if err := run(); err != nil {
 		return err
 	}
 	after, err := b.anchor(ctx, "set", 2, 500)
@@ -85,11 +81,6 @@ func (b *bench) anchored(ctx context.Context, run func() error) error {
 	}
 	fmt.Printf("  A3 before and after: %.0f and %.0f a second: %s.\n", before.perSecond, after.perSecond, word)
 	return nil
-}
-
-// tidy does what a part leaves for autovacuum, which would otherwise do it beside the anchor that comes next.
-func (b *bench) tidy(ctx context.Context) error {
-	return b.asOwner(ctx, "VACUUM ANALYZE", "CHECKPOINT")
 }
 
 // wants says whether something is to be measured.
@@ -157,9 +148,6 @@ func (b *bench) rounds(ctx context.Context, many, one []*benchTenant) error {
 		return f, nil
 	}
 	runAnchors := func(round int) error {
-		if err := b.tidy(ctx); err != nil {
-			return err
-		}
 		for _, s := range anchors {
 			f, err := run(round, s)
 			if err != nil {
