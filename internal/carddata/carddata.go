@@ -79,6 +79,7 @@ type piece struct {
 func findAll(text string, limit int) (found []place) {
 	l := normalize(text)
 	l.hideIDs()
+	l.hideDigests()
 	l.hideAccounts()
 	var chain []piece
 	for i := 0; i < len(l.marks) && len(found) != limit; {

@@ -199,6 +199,23 @@ func (l line) hideIDs() {
 	}
 }
 
+// hideDigests takes words out that are a SHA-256 in hex, to which approvals are bound: rarely, but for ever, da stands behind digits
+// that are a card's by chance, as an ending of Uzbek does.
+func (l line) hideDigests() {
+	const length = 64
+	m := l.marks
+	for from := 0; from < len(m); from++ {
+		to := from
+		for to < len(m) && isWord(m[to]) {
+			to++
+		}
+		if to-from == length && isHex(m[from:to]) {
+			l.hide(from, to)
+		}
+		from = to
+	}
+}
+
 // hideAccounts takes bank accounts out whose check digits are right by ISO 7064: as a number, with letters from 10 on
 // and its start at the end, an IBAN leaves 1 modulo 97.
 func (l line) hideAccounts() {
@@ -283,20 +300,7 @@ func (l line) gluedBehind(i int) bool {
 	for to < len(l.marks) && isLatin(l.marks[to]) {
 		to++
 	}
-	return to > i && (!among(wordsBehind, l.marks[i:to]) || l.inDigest(i)) // of a digest, da is a part like any other
-}
-
-// inDigest says whether the word around i is a SHA-256 in hex, as those are to which approvals are bound.
-func (l line) inDigest(i int) bool {
-	const length = 64
-	from, to := i, i
-	for from > 0 && isWord(l.marks[from-1]) {
-		from--
-	}
-	for to < len(l.marks) && isWord(l.marks[to]) {
-		to++
-	}
-	return to-from == length && isHex(l.marks[from:to])
+	return to > i && !among(wordsBehind, l.marks[i:to])
 }
 
 func among(words []string, word []byte) bool {
