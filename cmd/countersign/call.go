@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-
-	"countersign/internal/settings"
 )
 
 // callCommand makes one call of the API where no server runs, or is to be asked. What the call may do, does and answers is
@@ -28,33 +26,25 @@ const callToken = "COUNTERSIGN_TOKEN"
 
 // Run is called by kong. The answer goes to standard output; one with a status of 400 or more is an error too.
 func (c callCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	setUpLog(s)
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	listener, err := listen("127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return p.serve(ctx, listener, func(addr string) {
-			group.Go(func() error {
-				defer stop()
-				return c.send(ctx, "http://"+addr)
+	return withProject(ctx, func(p *project) error {
+		listener, err := listen("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error {
+			return p.serve(ctx, listener, func(addr string) {
+				group.Go(func() error {
+					defer stop()
+					return c.send(ctx, "http://"+addr)
+				})
 			})
 		})
+		return group.Wait()
 	})
-	return group.Wait()
 }
 
 // send makes the call at a server and prints its answer.

@@ -16,32 +16,25 @@ type checkCommand struct{}
 
 // Run is called by kong.
 func (checkCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	found := 0
-	for _, c := range append(deployChecks(s, p.db), p.checks(false)...) {
-		f, err := c.Run(ctx)
-		if err != nil {
-			return fmt.Errorf("check %s: %w", c.ID, err)
+	return withProject(ctx, func(p *project) error {
+		found := 0
+		for _, c := range append(deployChecks(p.settings, p.db), p.checks(false)...) {
+			f, err := c.Run(ctx)
+			if err != nil {
+				return fmt.Errorf("check %s: %w", c.ID, err)
+			}
+			if f == nil {
+				continue
+			}
+			fmt.Printf("%s %s\n    %s\n", c.ID, f.What, f.Hint)
+			found++
 		}
-		if f == nil {
-			continue
+		if found > 0 {
+			return fmt.Errorf("%d findings", found)
 		}
-		fmt.Printf("%s %s\n    %s\n", c.ID, f.What, f.Hint)
-		found++
-	}
-	if found > 0 {
-		return fmt.Errorf("%d findings", found)
-	}
-	fmt.Println("No findings.")
-	return nil
+		fmt.Println("No findings.")
+		return nil
+	})
 }
 
 // checks gives the apps' checks: those of the configuration, or the deep ones that read a tenant's books.

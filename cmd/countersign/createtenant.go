@@ -9,7 +9,6 @@ import (
 
 	"countersign/accounts"
 	"countersign/internal/auth"
-	"countersign/internal/settings"
 	"countersign/tenancy"
 )
 
@@ -29,33 +28,26 @@ type createTenantCommand struct {
 
 // Run is called by kong.
 func (c createTenantCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	if c.DryRun {
-		fmt.Printf("Would create tenant %s with owner %s.\n", c.Slug, c.OwnerEmail)
+	return withProject(ctx, func(p *project) error {
+		if c.DryRun {
+			fmt.Printf("Would create tenant %s with owner %s.\n", c.Slug, c.OwnerEmail)
+			return nil
+		}
+		password, err := readPassword(c.OwnerEmail)
+		if err != nil {
+			return err
+		}
+		t, err := p.tenancy.Create(ctx, "command createtenant", tenancy.CreateInput{Slug: c.Slug, Name: c.Name, Country: c.Country, DefaultCurrency: c.Currency, Timezone: c.Timezone, Locale: c.Locale, TestMode: c.Test})
+		if err != nil {
+			return err
+		}
+		system := tenancy.AsSystem(ctx, t.ID, "command createtenant")
+		if _, err := p.accounts.CreateUser(system, accounts.CreateUserInput{Email: c.OwnerEmail, Name: c.OwnerName, Password: password, Role: auth.RoleOwner}); err != nil {
+			return fmt.Errorf("tenant %s is made, its owner is not; try `countersign createuser`: %w", t.Slug, err)
+		}
+		fmt.Printf("Created tenant %s (%s) with owner %s.\n", t.Slug, t.ID, c.OwnerEmail)
 		return nil
-	}
-	password, err := readPassword(c.OwnerEmail)
-	if err != nil {
-		return err
-	}
-	t, err := p.tenancy.Create(ctx, "command createtenant", tenancy.CreateInput{Slug: c.Slug, Name: c.Name, Country: c.Country, DefaultCurrency: c.Currency, Timezone: c.Timezone, Locale: c.Locale, TestMode: c.Test})
-	if err != nil {
-		return err
-	}
-	system := tenancy.AsSystem(ctx, t.ID, "command createtenant")
-	if _, err := p.accounts.CreateUser(system, accounts.CreateUserInput{Email: c.OwnerEmail, Name: c.OwnerName, Password: password, Role: auth.RoleOwner}); err != nil {
-		return fmt.Errorf("tenant %s is made, its owner is not; try `countersign createuser`: %w", t.Slug, err)
-	}
-	fmt.Printf("Created tenant %s (%s) with owner %s.\n", t.Slug, t.ID, c.OwnerEmail)
-	return nil
+	})
 }
 
 // readPassword asks for a password, or takes it from the environment for scripts; never from a flag, which every user

@@ -8,7 +8,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/accounts"
-	"countersign/internal/settings"
 	"countersign/tenancy"
 )
 
@@ -26,39 +25,32 @@ type createUserCommand struct {
 
 // Run is called by kong.
 func (c createUserCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	tenant, err := p.tenantBySlug(ctx, c.Tenant)
-	if err != nil {
-		return err
-	}
-	system := tenancy.AsSystem(ctx, tenant, "command createuser")
-	password, err := readPassword(c.Email)
-	if err != nil {
-		return err
-	}
-	if c.Attach {
-		if password == "" {
-			return fmt.Errorf("the new password is empty")
-		}
-		if _, err := p.accounts.Attach(system, accounts.AttachInput{Email: c.Email, Role: c.Role, Account: c.Account, Password: password}); err != nil {
+	return withProject(ctx, func(p *project) error {
+		tenant, err := p.tenantBySlug(ctx, c.Tenant)
+		if err != nil {
 			return err
 		}
-		fmt.Printf("%s is now %s of %s, with the new password, and signed out everywhere.\n", c.Email, c.Role, c.Tenant)
+		system := tenancy.AsSystem(ctx, tenant, "command createuser")
+		password, err := readPassword(c.Email)
+		if err != nil {
+			return err
+		}
+		if c.Attach {
+			if password == "" {
+				return fmt.Errorf("the new password is empty")
+			}
+			if _, err := p.accounts.Attach(system, accounts.AttachInput{Email: c.Email, Role: c.Role, Account: c.Account, Password: password}); err != nil {
+				return err
+			}
+			fmt.Printf("%s is now %s of %s, with the new password, and signed out everywhere.\n", c.Email, c.Role, c.Tenant)
+			return nil
+		}
+		if _, err := p.accounts.CreateUser(system, accounts.CreateUserInput{Email: c.Email, Name: c.Name, Password: password, Role: c.Role, Account: c.Account}); err != nil {
+			return err
+		}
+		fmt.Printf("Created %s as %s of %s.\n", c.Email, c.Role, c.Tenant)
 		return nil
-	}
-	if _, err := p.accounts.CreateUser(system, accounts.CreateUserInput{Email: c.Email, Name: c.Name, Password: password, Role: c.Role, Account: c.Account}); err != nil {
-		return err
-	}
-	fmt.Printf("Created %s as %s of %s.\n", c.Email, c.Role, c.Tenant)
-	return nil
+	})
 }
 
 // tenantBySlug finds a tenant for a command, as the observer.

@@ -11,7 +11,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/internal/outbox"
-	"countersign/internal/settings"
 	"countersign/tenancy"
 )
 
@@ -86,18 +85,11 @@ func (c jobsRestartCommand) Run(ctx context.Context) error {
 
 // inTenant connects and acts in one tenant under a name.
 func inTenant(ctx context.Context, slug, name string, do func(ctx context.Context, p *project) error) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	tenant, err := p.tenantBySlug(ctx, slug)
-	if err != nil {
-		return err
-	}
-	return do(tenancy.AsSystem(ctx, tenant, name), p)
+	return withProject(ctx, func(p *project) error {
+		tenant, err := p.tenantBySlug(ctx, slug)
+		if err != nil {
+			return err
+		}
+		return do(tenancy.AsSystem(ctx, tenant, name), p)
+	})
 }

@@ -14,7 +14,6 @@ import (
 	"countersign/internal/apps"
 	"countersign/internal/audit"
 	"countersign/internal/keyring"
-	"countersign/internal/settings"
 	"countersign/tenancy"
 )
 
@@ -93,19 +92,6 @@ func (keysRotateCommand) Run(ctx context.Context) error {
 		fmt.Printf("Sealed %d values with key %s.\n", resealed, p.keys.Current())
 		return err
 	})
-}
-
-func withProject(ctx context.Context, do func(p *project) error) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	return do(p)
 }
 
 // sealed lists the sealed columns of all apps.

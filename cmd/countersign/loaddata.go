@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"countersign/internal/settings"
 	"countersign/tenancy"
 )
 
@@ -17,26 +16,19 @@ type loadDataCommand struct {
 
 // Run is called by kong.
 func (c loadDataCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	tenant, err := p.tenantBySlug(ctx, c.Tenant)
-	if err != nil {
-		return err
-	}
-	if c.DryRun {
-		fmt.Println("Would load the payment methods of", c.Countries)
+	return withProject(ctx, func(p *project) error {
+		tenant, err := p.tenantBySlug(ctx, c.Tenant)
+		if err != nil {
+			return err
+		}
+		if c.DryRun {
+			fmt.Println("Would load the payment methods of", c.Countries)
+			return nil
+		}
+		if err := p.billing.Methods.LoadFixtures(tenancy.AsSystem(ctx, tenant, "command loaddata"), c.Countries...); err != nil {
+			return err
+		}
+		fmt.Println("Loaded the payment methods of", c.Countries)
 		return nil
-	}
-	if err := p.billing.Methods.LoadFixtures(tenancy.AsSystem(ctx, tenant, "command loaddata"), c.Countries...); err != nil {
-		return err
-	}
-	fmt.Println("Loaded the payment methods of", c.Countries)
-	return nil
+	})
 }

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"countersign/internal/settings"
 )
 
 // serveCommand serves HTTP. Any number of these may run on one database.
@@ -20,22 +18,14 @@ type serveCommand struct{}
 
 // Run is called by kong.
 func (serveCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	setUpLog(s)
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	listener, err := listen(s.Addr)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
-	return p.serve(ctx, listener, func(addr string) { slog.Info("serving", "address", addr, "version", version) })
+	return withProject(ctx, func(p *project) error {
+		listener, err := listen(p.settings.Addr)
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		return p.serve(ctx, listener, func(addr string) { slog.Info("serving", "address", addr, "version", version) })
+	})
 }
 
 // listen takes the address where HTTP will be served. Port 0 is any free one.

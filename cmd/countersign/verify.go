@@ -14,7 +14,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"countersign/internal/apps"
-	"countersign/internal/settings"
 	"countersign/tenancy"
 )
 
@@ -27,25 +26,18 @@ type verifyCommand struct {
 
 // Run is called by kong.
 func (c verifyCommand) Run(ctx context.Context) error {
-	s, err := settings.Load()
-	if err != nil {
-		return err
-	}
-	p, err := connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	proof, err := p.prove(ctx, c.Tenant, p.checks(true))
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		err = json.NewEncoder(os.Stdout).Encode(proof)
-	} else {
-		err = proof.print(os.Stdout)
-	}
-	return errors.Join(err, proof.verdict())
+	return withProject(ctx, func(p *project) error {
+		proof, err := p.prove(ctx, c.Tenant, p.checks(true))
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			err = json.NewEncoder(os.Stdout).Encode(proof)
+		} else {
+			err = proof.print(os.Stdout)
+		}
+		return errors.Join(err, proof.verdict())
+	})
 }
 
 // proof is what the deep checks have found.

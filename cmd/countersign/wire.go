@@ -111,6 +111,21 @@ func connect(ctx context.Context, s settings.Settings) (*project, error) {
 	return p, nil
 }
 
+// withProject reads the settings, sets up the log, connects, and acts: what every command on a running installation begins with.
+func withProject(ctx context.Context, do func(p *project) error) error {
+	s, err := settings.Load()
+	if err != nil {
+		return err
+	}
+	setUpLog(s)
+	p, err := connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return do(p)
+}
+
 // close gives connections back.
 func (p *project) close() {
 	if p.queue != nil {
