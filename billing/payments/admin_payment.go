@@ -113,6 +113,7 @@ func (c *console) paymentPage(r *http.Request) (page paymentPage, err error) {
 	if err != nil {
 		return page, err
 	}
+	admin.Under(r, parent(f))
 	principal, _ := auth.From(r.Context())
 	return newPaymentPage(admin.ReaderOf(r), principal, f, a), nil
 }

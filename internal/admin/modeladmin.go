@@ -342,7 +342,11 @@ func (m ModelAdmin[T]) object(r *http.Request) (T, error) {
 		var none T
 		return none, err
 	}
-	return m.Get(r.Context(), id)
+	object, err := m.Get(r.Context(), id)
+	if err == nil && m.Parent != nil {
+		Under(r, m.Parent(object))
+	}
+	return object, err
 }
 
 // crumbs lead from the pages of an object, or of none, back to its list.

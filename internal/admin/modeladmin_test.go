@@ -167,6 +167,22 @@ func TestModelAdmin(t *testing.T) {
 			t.Error("the button of a form that needs another permission is shown")
 		}
 	})
+	t.Run("marks the list that an object leads back to", func(t *testing.T) {
+		t.Parallel()
+		s := newShelf()
+		a := s.admin()
+		a.Parent = func(thing) admin.Link { return admin.Link{Text: "Others", URL: admin.URL("others")} }
+		a.Actions[0].Allowed = nil
+		others := admin.Section{Name: "others", Title: "Others", Icon: "inbox", Group: admin.GroupMoney, Permission: "billing.view"}
+		site, one := newSite(t, as(approver()), a.Section(), others), admin.IDURL("things", s.things[0].ID)
+		for path, list := range map[string]string{admin.URL("things"): "things", one: "others", one + "void/": "others"} {
+			body := get(site, path).Body.String()
+			contains(t, body, `href="`+admin.URL(list)+`" aria-current="page"`)
+			if n := strings.Count(body, "aria-current"); n != 1 {
+				t.Errorf("%s marks %d lists", path, n)
+			}
+		}
+	})
 	t.Run("hides the button of an action that makes no sense any more", func(t *testing.T) {
 		t.Parallel()
 		s, site, one := open(t)

@@ -118,7 +118,7 @@ func ReaderOf(r *http.Request) Reader {
 
 // frame gathers what stands around a page. What cannot be read is left out: a page that says why something failed
 // must not fail for the same reason.
-func (s *Site) frame(w http.ResponseWriter, r *http.Request, v visit) frame {
+func (s *Site) frame(w http.ResponseWriter, r *http.Request, v *visit) frame {
 	f := frame{Preferences: PreferencesOf(r), Flash: takeFlash(w, r)}
 	p, ok := auth.From(r.Context())
 	if !ok || p.IsMember() || strings.HasPrefix(r.URL.Path, URL("login")) {
@@ -142,7 +142,7 @@ func (s *Site) frame(w http.ResponseWriter, r *http.Request, v visit) frame {
 			if section.Group != group || section.Hidden || section.Permission != "" && !p.Can(section.Permission) {
 				continue
 			}
-			g.Links = append(g.Links, s.link(r, section))
+			g.Links = append(g.Links, s.link(r, v.place, section))
 		}
 		if len(g.Links) > 0 {
 			f.Groups = append(f.Groups, g)
@@ -158,9 +158,16 @@ func (s *Site) frame(w http.ResponseWriter, r *http.Request, v visit) frame {
 	return f
 }
 
-func (s *Site) link(r *http.Request, section Section) navLink {
+// Under has the navigation mark the list that a page leads back to, where that is not the list of the page's own section.
+func Under(r *http.Request, list Link) {
+	if v, err := visitOf(r); err == nil {
+		v.place = list.URL
+	}
+}
+
+func (s *Site) link(r *http.Request, place string, section Section) navLink {
 	link := navLink{Title: section.Title, URL: URL(section.Name), Icon: section.Icon}
-	link.Current = strings.HasPrefix(r.URL.Path, link.URL)
+	link.Current = strings.HasPrefix(place, link.URL)
 	if section.Count != nil {
 		n, err := section.Count(r.Context())
 		if err != nil {

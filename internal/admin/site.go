@@ -182,13 +182,14 @@ type visitKey struct{}
 type visit struct {
 	site   *Site
 	tenant func() (Tenant, error)
+	place  string // the address that the navigation marks by; the request's own, or the list that an object stands in
 }
 
 // prepare puts the visit and the reader's language into the context.
 func (s *Site) prepare(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		v := visit{site: s, tenant: sync.OnceValues(func() (Tenant, error) {
+		v := &visit{site: s, place: r.URL.Path, tenant: sync.OnceValues(func() (Tenant, error) {
 			if _, ok := auth.From(ctx); !ok {
 				return Tenant{}, nil
 			}
@@ -199,10 +200,10 @@ func (s *Site) prepare(next http.Handler) http.Handler {
 	})
 }
 
-func visitOf(r *http.Request) (visit, error) {
-	v, ok := r.Context().Value(visitKey{}).(visit)
+func visitOf(r *http.Request) (*visit, error) {
+	v, ok := r.Context().Value(visitKey{}).(*visit)
 	if !ok {
-		return v, ErrNoSite
+		return nil, ErrNoSite
 	}
 	return v, nil
 }
