@@ -239,10 +239,15 @@ func (l *looker) look(by *billingtest.Person, route web.Route, filter, address s
 		}
 		l.seen[query] = true
 		err := tenancy.Read(by.Ctx, l.estate.DB, func(ctx context.Context, tx bun.Tx) error {
-			plan := testkit.Explain(ctx, l.t, tx, query)
 			prepared := strings.Contains(query, "$1") // for any values, which are not known here
+			if prepared {                             // few rows may be sorted; it is asked whether many can be read in order
+				if _, err := tx.ExecContext(ctx, "SET LOCAL enable_sort = off"); err != nil {
+					return err
+				}
+			}
+			plan := testkit.Explain(ctx, l.t, tx, query)
 			if strings.Contains(plan, "Seq Scan") || prepared && page && sorted.MatchString(plan) && !slices.Contains(few, route.Path) {
-				l.t.Errorf("%s for %s: no index has the order, or none is used\n%s\n%s", address, by.Role, query, plan)
+				l.t.Errorf("%s for %s: no index has the order, or all is read\n%s\n%s", address, by.Role, query, plan)
 			}
 			if prepared {
 				return nil
