@@ -209,9 +209,9 @@ func (b *bench) approvals(ctx context.Context, tenants []*benchTenant, n int) (n
 	return next, keep, nil
 }
 
-// approve has clients approve over real HTTP, each its next payment, with the worker running or not.
-func (b *bench) approve(ctx context.Context, tenants []*benchTenant, clients int, settling bool) (figure, error) {
-	next, keep, err := b.approvals(ctx, tenants, int(b.Seconds.Seconds()+1)*7000)
+// approve has clients approve over real HTTP, each its next payment of n, with the worker running or not.
+func (b *bench) approve(ctx context.Context, tenants []*benchTenant, n, clients int, settling bool) (figure, error) {
+	next, keep, err := b.approvals(ctx, tenants, n)
 	if err != nil {
 		return figure{}, err
 	}
@@ -262,14 +262,14 @@ func (t target) approval() sending {
 	return sending{http.MethodPost, "/api/v1/billing/payments/" + t.id + "/approve/", t.tenant.token, body, "bench-" + t.id}
 }
 
-// submit has customers claim over real HTTP that they have paid, each his own invoices.
-func (b *bench) submit(ctx context.Context, t *benchTenant) (figure, error) {
+// submit has customers claim over real HTTP that they have paid, each his own invoices, n in all.
+func (b *bench) submit(ctx context.Context, t *benchTenant, n int) (figure, error) {
 	const clients = 32
 	customers, err := b.customers(ctx, t, clients)
 	if err != nil {
 		return figure{}, err
 	}
-	each := int(b.Seconds.Seconds()+1) * 7000 / clients
+	each := n / clients
 	invoices := make([][]uuid.UUID, clients)
 	for c := range customers {
 		if invoices[c], err = b.unpaid(ctx, t, c+1, each); err != nil {
@@ -285,11 +285,11 @@ func (b *bench) submit(ctx context.Context, t *benchTenant) (figure, error) {
 	}
 	defer server.Close()
 	return b.load(ctx, server, clients, func(i int) (sending, bool) {
-		c, n := i%clients, i/clients
-		if n >= each {
+		c, nth := i%clients, i/clients
+		if nth >= each {
 			return sending{}, false
 		}
-		invoice := invoices[c][n].String()
+		invoice := invoices[c][nth].String()
 		body, _ := json.Marshal(map[string]string{"invoice_id": invoice, "payment_method": "bank_transfer", "transaction_reference": "TRX-" + invoice})
 		return sending{http.MethodPost, "/api/v1/billing/payments/manual/", customers[c], body, "bench-" + invoice}, true
 	})
