@@ -37,7 +37,8 @@ func (r *register) harvest(req *http.Request, sent []byte, status int, answer []
 	default:
 		r.body(sent)
 	}
-	for _, text := range []string{string(sent), req.URL.Path, req.URL.RawQuery} {
+	narrow := strings.ReplaceAll(string(sent), "\x00", "") // in UTF-16 an id comes in single digits, and may look like a card's
+	for _, text := range []string{narrow, req.URL.Path, req.URL.RawQuery} {
 		for start, end, ok := carddata.Find(text); ok; start, end, ok = carddata.Find(text) {
 			r.secret(SecretCard, text[start:end])
 			text = text[end:]

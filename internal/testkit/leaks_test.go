@@ -8,6 +8,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -110,5 +111,21 @@ func TestLeaks(t *testing.T) {
 		"a credential is in the answers of errors": true, "a credential is in the log": true, "a payer's number is in the queue": true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestHarvestedCards: a card is registered however the request is encoded, and an id whose digits could be a card's in none.
+func TestHarvestedCards(t *testing.T) {
+	t.Parallel()
+	const id, card = "01a20a56-ce04-7770-9201-315352338b20", "4242424242424242"
+	for name, encode := range map[string]func(string) string{"UTF-8": func(text string) string { return text }, "UTF-16": func(text string) string {
+		return "\xff\xfe" + strings.Join(strings.Split(text, ""), "\x00") + "\x00"
+	}} {
+		r := newRegister()
+		sent := encode(`{"account_id":"` + id + `","note":"` + card + `"}`)
+		r.harvest(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), []byte(sent), http.StatusOK, nil)
+		if diff := cmp.Diff(map[string]bool{SecretCard + card: true}, r.known); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
