@@ -20,6 +20,7 @@ import (
 	"countersign/billing/paymentmethods"
 	"countersign/billing/payments"
 	"countersign/billing/statements"
+	"countersign/billing/subscriptions"
 	"countersign/internal/apps"
 	"countersign/internal/keyring"
 	"countersign/internal/outbox"
@@ -44,17 +45,18 @@ func Providers(now func() time.Time) []gateways.Gateway {
 
 // Billing holds the services of the billing apps.
 type Billing struct {
-	Methods    *paymentmethods.Service
-	Gateways   *gateways.Service
-	Sandbox    *sandbox.Gateway
-	Evidence   *evidence.Service
-	Decisions  *decisions.Service
-	Invoices   *invoices.Service
-	Payments   *payments.Service
-	FX         *fx.Service
-	ledger     apps.App
-	credits    apps.App
-	statements apps.App
+	Methods       *paymentmethods.Service
+	Gateways      *gateways.Service
+	Sandbox       *sandbox.Gateway
+	Evidence      *evidence.Service
+	Decisions     *decisions.Service
+	Invoices      *invoices.Service
+	Payments      *payments.Service
+	FX            *fx.Service
+	Subscriptions *subscriptions.Service
+	ledger        apps.App
+	credits       apps.App
+	statements    apps.App
 }
 
 // New builds the services, the lowest first.
@@ -71,6 +73,7 @@ func New(d Deps) *Billing {
 	b.Invoices = invoices.New(invoices.Deps{DB: d.DB, Outbox: d.Outbox, Now: d.Now, Payments: payments.OfInvoice})
 	b.Payments = payments.New(payments.Deps{DB: d.DB, Outbox: d.Outbox, Invoices: b.Invoices, Evidence: b.Evidence, Gateways: b.Gateways, Methods: b.Methods, Secret: d.Secret, Keys: d.Keys, Now: d.Now})
 	b.FX = fx.New(d.DB, d.Outbox, d.Now)
+	b.Subscriptions = subscriptions.New(subscriptions.Deps{DB: d.DB, Outbox: d.Outbox, Methods: b.Methods, Invoices: b.Invoices, Payments: b.Payments, Now: d.Now})
 	b.ledger = ledger.App(d.DB, Kinds())
 	b.credits = credits.App(d.DB)
 	b.statements = statements.App(d.DB, d.Now)
@@ -83,5 +86,5 @@ func Kinds() []ledger.Kind { return slices.Concat(invoices.Kinds(), fx.Kinds(), 
 // Apps lists what the billing apps bring along.
 func (b *Billing) Apps() []apps.App {
 	return []apps.App{b.ledger, b.credits, b.Gateways.App(), b.Sandbox.App(b.Sandbox.Deliveries(b.Gateways.Open, b.Payments.Callback)), b.Methods.App(), b.Evidence.App(), b.Decisions.App(), b.Invoices.App(), b.FX.App(),
-		b.Payments.App(), b.statements}
+		b.Payments.App(), b.Subscriptions.App(), b.statements}
 }

@@ -88,6 +88,26 @@ func compute(currency money.Currency, lines []LineInput, claimed Claimed) (draft
 	return d, fields.Err()
 }
 
+// PriceLine gives a line as an invoice of it alone would have it. Everything wrong with it is reported at the line's own fields.
+func PriceLine(currency money.Currency, in LineInput) (LineItem, error) {
+	var fields errs.Fields
+	p := parser{currency: currency, fields: &fields}
+	price := in.price(&p)
+	if p.failed {
+		return LineItem{}, fields.Err()
+	}
+	totals, err := price.Line()
+	if err != nil {
+		p.blame("discount_amount", "unit_price", err)
+		return LineItem{}, fields.Err()
+	}
+	d := draft{lines: []LineItem{in.item(1, price, totals)}}
+	if err := d.sum(currency, []LineTotals{totals}); err != nil {
+		p.add("unit_price", errs.As(err))
+	}
+	return d.lines[0], fields.Err()
+}
+
 // maxMinor is the largest amount of an invoice, in minor units, as of a payment: a sum of thousands of them is still an
 // amount. What is larger is a slip of the keyboard, and what is posted cannot be taken back.
 const maxMinor = 1_000_000_000_000_000

@@ -34,6 +34,16 @@ func (s *Service) Finalize(ctx context.Context, in FinalizeInput) (Response, err
 	return answer, err
 }
 
+// Bill makes an invoice and finalises it, in the transaction of the program that bills. It locks like Finalize. Errors: those of Create
+// and Finalize.
+func (s *Service) Bill(ctx context.Context, tx bun.Tx, in CreateInput) (Response, error) {
+	made, err := s.create(ctx, tx, in)
+	if err != nil {
+		return Response{}, err
+	}
+	return s.finalize(ctx, tx, made.ID)
+}
+
 func (s *Service) finalize(ctx context.Context, tx bun.Tx, ref string) (Response, error) {
 	inv, err := find(ctx, tx, ref, true)
 	if err != nil {

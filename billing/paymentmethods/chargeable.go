@@ -53,3 +53,24 @@ func (s *Service) Chargeable(ctx context.Context, db bun.IDB, id uuid.UUID) (Cha
 	gateway, _ := m.Details[GatewayKey].(string)
 	return Chargeable{AccountID: m.AccountID, Token: sealed[TokenKey], Customer: customer, Gateway: gateway}, nil
 }
+
+// Chargeables gives the newest saved methods that a provider can be asked for, of the caller's account where he is a member, of at
+// most limit that have anything sealed.
+func (s *Service) Chargeables(ctx context.Context, db bun.IDB, limit int64) ([]*Saved, error) {
+	var list []*Saved
+	err := saved(ctx, db).Where("apm.sensitive IS NOT NULL").OrderExpr("apm.id DESC").Limit(limit).Scan(ctx, &list)
+	if err != nil {
+		return nil, fmt.Errorf("read saved methods: %w", err)
+	}
+	var chargeable []*Saved
+	for _, m := range list {
+		sealed, err := s.open(m)
+		if err != nil {
+			return nil, err
+		}
+		if sealed[TokenKey] != "" && m.Method.isCharged() {
+			chargeable = append(chargeable, m)
+		}
+	}
+	return chargeable, nil
+}

@@ -185,6 +185,12 @@ var soundRequests = map[string]func(*testing.T, *estate) sound{
 	"POST /billing/fx/conversions/{id}/reverse/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), e.converted(e.First), map[string]any{"reason": "A mistake"}}
 	},
+	"POST /billing/subscriptions/": func(_ *testing.T, e *estate) sound {
+		return sound{keyed(e.As(e.Owner)), "", e.First.monthly()}
+	},
+	"POST /billing/subscriptions/{id}/cancel/": func(_ *testing.T, e *estate) sound {
+		return sound{e.As(e.Owner), e.subscribed(e.First), map[string]any{}}
+	},
 	"PUT /billing/approval-policies/": func(_ *testing.T, e *estate) sound {
 		return sound{e.As(e.Owner), "", map[string]any{"rules": []any{map[string]any{"approvals": 1}}}}
 	},

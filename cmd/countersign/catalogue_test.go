@@ -123,6 +123,8 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND a.atttypid IN
 			"refunds: next_ask_at tenant_id",
 			"sandbox_callbacks: next_at tenant_id",
 			"settlement_queue: approved_at tenant_id",
+			"subscription_months: charge_at tenant_id",
+			"subscriptions: renew_at tenant_id",
 			"tenants: created_at id is_active slug",
 		}
 		got := ask(t, `SELECT table_name || ': ' || string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.role_column_grants

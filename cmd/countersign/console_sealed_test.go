@@ -71,6 +71,7 @@ var pageKinds = []struct {
 	{"payments/", func(_ *estate, h holding) string { return h.Undecided }},
 	{"refunds/", func(_ *estate, h holding) string { return h.Refund }},
 	{"statements/", func(_ *estate, h holding) string { return h.Account }},
+	{"subscriptions/", func(_ *estate, h holding) string { return h.Subscription }},
 	{"users/", func(_ *estate, h holding) string { return h.User }},
 	{"write-offs/", func(_ *estate, h holding) string { return h.WriteOff }},
 }

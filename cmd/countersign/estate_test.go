@@ -51,6 +51,7 @@ type holding struct {
 	Lowered, Adjustment, Note               string // an invoice that was lowered, by credit and by a credit note
 	WriteOff                                string // of it, which waits for a second person
 	Refund                                  string // of Settled, which is still to be paid
+	Card, Subscription                      string // a saved card, and what is charged to it each month
 }
 
 // newEstate makes one. Each of around sees all of its requests, on their way to the program.
@@ -71,6 +72,11 @@ func newEstate(t *testing.T, around ...func(http.Handler) http.Handler) *estate 
 	}
 	e.till = e.Join("till", auth.RoleCashier, nil)
 	e.First, e.Second = e.furnish(t, w.Account, w.Member), e.furnish(t, w.Other, w.OtherMember)
+	for _, due := range []func(context.Context) error{e.Subscriptions.Renew, e.Subscriptions.Charge} {
+		if err := due(e.System); err != nil {
+			t.Fatal(err)
+		}
+	}
 	e.SettleAll()
 	e.lower(&e.First)
 	e.lower(&e.Second)
@@ -150,6 +156,9 @@ func (e *estate) furnish(t *testing.T, account *accounts.Account, member *billin
 		"password": "correct horse battery", "role": "member", "account_id": h.Account}).Expect(http.StatusCreated).Text("data.id")
 	h.Method = customer.Post(base+"/payment-methods/", map[string]any{"payment_method": "bank_transfer", "display_name": "Mine"}).
 		Expect(http.StatusCreated).Text("data.id")
+	h.Card = customer.With("Idempotency-Key", "card").Post(base+"/payment-methods/", map[string]any{"payment_method": "card", "display_name": "My card", "details": map[string]any{"token": "tok_visa"}}).
+		Expect(http.StatusCreated).Text("data.id")
+	h.Subscription = e.subscribed(h)
 	h.Evidence = customer.PostFile(base+"/evidence/", "file", "receipt.png", picture(t), nil).Expect(http.StatusCreated).Text("data.id")
 	h.Sandbox = e.sandboxOrder(t)
 	h.Odd = e.As(member).Post(base+"/charges/", charge("tok_wrong_amount")).Expect(http.StatusAccepted).Text("data.id")
@@ -225,6 +234,16 @@ func (e *estate) converted(h holding) string {
 // keyed is the client with an idempotency key of its own.
 func keyed(client *testkit.Client) *testkit.Client {
 	return client.With("Idempotency-Key", uuid.NewString())
+}
+
+// monthly is the body of a subscription of the customer's.
+func (h holding) monthly() map[string]any {
+	return map[string]any{"account_id": h.Account, "description": "Hosting", "unit_price": "12.00", "payment_source": h.Card}
+}
+
+// subscribed is a subscription of the customer's that nobody else uses.
+func (e *estate) subscribed(h holding) string {
+	return keyed(e.As(e.Owner)).Post(base+"/subscriptions/", h.monthly()).Expect(http.StatusCreated).Text("data.id")
 }
 
 // lower makes one more invoice, and lowers it in every way.
@@ -355,6 +374,7 @@ var kinds = []struct {
 	{"/billing/ledger/accounts/", func(_ *estate, h holding) string { return h.Ledger }},
 	{"/billing/fx/rates/", func(_ *estate, h holding) string { return h.Rate }},
 	{"/billing/fx/conversions/", func(_ *estate, h holding) string { return h.Conversion }},
+	{"/billing/subscriptions/", func(_ *estate, h holding) string { return h.Subscription }},
 	{"/billing/jobs/", func(e *estate, _ holding) string { return e.Job }},
 }
 
@@ -390,6 +410,7 @@ func (h holding) ids() []string {
 		h.Rate, h.Conversion, h.Reversed,
 		h.Lowered, h.Adjustment, h.Note, h.WriteOff, h.Refund,
 		h.Odd, h.Anomaly,
+		h.Card, h.Subscription,
 	}
 }
 

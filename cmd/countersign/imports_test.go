@@ -17,9 +17,10 @@ import (
 var layers = map[string]int{
 	"cmd/countersign": 100,
 	"billing":         90, "workers": 90,
-	"billing/payments":   60,
-	"billing/statements": 55,
-	"billing/invoices":   50, "billing/credits": 50, "billing/fx": 50,
+	"billing/subscriptions": 70,
+	"billing/payments":      60,
+	"billing/statements":    55,
+	"billing/invoices":      50, "billing/credits": 50, "billing/fx": 50,
 	"billing/gateways/offline": 41, "billing/gateways/integrator": 41, "billing/gateways/sandbox": 41, "billing/gateways/stripe": 41, // an adapter imports the contract that it is adapted to
 	"billing/gateways": 40, "billing/ledger": 40, "billing/paymentmethods": 40, "billing/evidence": 40, "billing/decisions": 40,
 	"accounts":           30,
@@ -114,6 +115,7 @@ var writers = map[string]string{
 	"sandbox_orders": "billing/gateways/sandbox", "sandbox_requests": "billing/gateways/sandbox", "sandbox_callbacks": "billing/gateways/sandbox",
 	"evidence": "billing/evidence", "invoices": "billing/invoices", "line_items": "billing/invoices", "invoice_adjustments": "billing/invoices", "credit_notes": "billing/invoices", "write_offs": "billing/invoices",
 	"fx_rates": "billing/fx", "fx_conversions": "billing/fx", "fx_reversals": "billing/fx",
+	"subscriptions": "billing/subscriptions", "subscription_months": "billing/subscriptions",
 	"approval_policies": "billing/decisions", "decisions": "billing/decisions",
 	"settlement_queue": "billing/payments", "payments": "billing/payments", "payment_evidence": "billing/payments", "payment_orders": "billing/payments", "payment_terms": "billing/payments", "payment_anomalies": "billing/payments", "reference_sightings": "billing/payments", "refunds": "billing/payments",
 }

@@ -28,6 +28,7 @@ var walls = map[string]string{
 	"payment_evidence": "account_id", "payment_orders": "account_id", "payment_terms": "account_id", "payment_anomalies": "none", "settlement_queue": "account_id", "evidence": "account_id", "account_payment_methods": "account_id", "events": "account_id",
 	"idempotency_keys": "owner_id", "ledger_accounts": "customer_id", "ledger_transactions": "customer_id", "ledger_balances": "customer_id",
 	"fx_rates": "none", "fx_conversions": "account_id", "fx_reversals": "account_id",
+	"subscriptions": "account_id", "subscription_months": "account_id",
 	"ledger_entries": "none of others", // by the ledger account it is posted to
 	"number_series":  "none", "audit_log": "none", "audit_unsealed": "none", "audit_heads": "none", "outbox": "none", "decisions": "none", "approval_policies": "none", "integrity_results": "none", "write_offs": "none", "refunds": "none",
 	"gateway_configs": "none", "inbound_events": "none", "sandbox_orders": "none", "sandbox_requests": "none", "sandbox_callbacks": "none", "password_resets": "none", "credentials": "tenant", "payment_method_configs": "tenant",

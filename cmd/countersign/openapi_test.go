@@ -328,6 +328,11 @@ func (e *estate) everyRoute(t *testing.T) {
 	ok(owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}))
 	owner.Post(base+"/fx/conversions/"+h.Conversion+"/reverse/", map[string]any{"reason": "A mistake"}).Refused(http.StatusConflict, "already_reversed")
 
+	ok(keyed(owner).Post(base+"/subscriptions/", h.monthly()))
+	owner.Post(base+"/subscriptions/", h.monthly()).Refused(http.StatusBadRequest, "idempotency_key_required")
+	ok(owner.Post(base+"/subscriptions/"+h.Subscription+"/cancel/", map[string]any{"reason": "He has moved"}))
+	owner.Post(base+"/subscriptions/"+h.Subscription+"/cancel/", map[string]any{}).Refused(http.StatusConflict, "subscription_cancelled")
+
 	ok(member.Post(base+"/charges/", charge("tok_visa")))
 	headed := charge("tok_async")
 	delete(headed, "idempotency_key")

@@ -202,6 +202,13 @@ var calls = map[string]change{
 		return prepared{id: c.own.converted(c.own.First)}
 	}},
 
+	"POST /billing/subscriptions/": {status: http.StatusCreated, live: func(t *testing.T, c *caller) prepared {
+		return prepared{client: keyed(c.client(t)), body: c.own.First.monthly()}
+	}},
+	"POST /billing/subscriptions/{id}/cancel/": {status: http.StatusOK, live: func(_ *testing.T, c *caller) prepared {
+		return prepared{id: c.own.subscribed(c.own.First)}
+	}},
+
 	"POST /billing/ledger/rebuild/":        {status: http.StatusOK},
 	"POST /billing/jobs/tasks/{name}/run/": {status: http.StatusAccepted},
 	"POST /billing/jobs/{id}/restart/":     {status: http.StatusOK, live: func(t *testing.T, c *caller) prepared { return prepared{id: c.own.deadJob(t)} }},
@@ -328,6 +335,13 @@ func references(t *testing.T, e *estate) map[string]reference {
 			return keyed(client).Post(base+"/fx/conversions/", body)
 		}
 	}
+	subscribe := func(key string) func(*testkit.Client, string) testkit.Answer {
+		return func(client *testkit.Client, id string) testkit.Answer {
+			body := e.First.monthly()
+			body[key] = id
+			return keyed(client).Post(base+"/subscriptions/", body)
+		}
+	}
 	return map[string]reference{
 		"POST /billing/charges/ invoice_id": {id: func(h holding) string { return h.Free }, do: post("/billing/charges/", func(id string) map[string]any {
 			body := charge("tok_visa")
@@ -375,8 +389,10 @@ func references(t *testing.T, e *estate) map[string]reference {
 		"POST /billing/invoices/ account_id": {id: account, do: post("/billing/invoices/", func(id string) map[string]any {
 			return map[string]any{"account_id": id, "line_items": []any{map[string]any{"description": "Work", "quantity": "1", "unit_price": "1"}}}
 		})},
-		"POST /billing/fx/conversions/ account_id": {id: account, do: convert("account_id")},
-		"POST /billing/fx/conversions/ rate_id":    {id: func(h holding) string { return h.Rate }, do: convert("rate_id")},
+		"POST /billing/subscriptions/ account_id":     {id: account, do: subscribe("account_id")},
+		"POST /billing/subscriptions/ payment_source": {id: func(h holding) string { return h.Card }, do: subscribe("payment_source")},
+		"POST /billing/fx/conversions/ account_id":    {id: account, do: convert("account_id")},
+		"POST /billing/fx/conversions/ rate_id":       {id: func(h holding) string { return h.Rate }, do: convert("rate_id")},
 		"POST /billing/invoices/{id}/unapply_credit/ adjustment_id": {id: func(h holding) string { return h.Adjustment }, do: func(client *testkit.Client, id string) testkit.Answer {
 			return client.Post(base+"/invoices/"+e.First.Lowered+"/unapply_credit/", map[string]any{"adjustment_id": id, "reason": "Theirs"})
 		}},

@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"countersign/internal/carddata"
 )
 
@@ -87,9 +85,6 @@ func (r *register) walk(node any, kind string) {
 			r.walk(below, kind)
 		}
 	case string:
-		if _, err := uuid.Parse(node); err == nil && kind == SecretSource { // a saved method's, and no token
-			return
-		}
 		r.secret(kind, node)
 	case json.Number:
 		r.secret(kind, node.String())

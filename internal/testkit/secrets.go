@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/google/uuid"
 )
 
 // Kinds of secrets that the kit knows by itself. They say what was found where nothing may be.
@@ -67,6 +69,9 @@ func (r *register) secret(kind string, values ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, value := range values {
+		if _, err := uuid.Parse(value); err == nil && kind == SecretSource { // a saved method's, and no token
+			continue
+		}
 		text := bare(value)
 		if r.known[kind+value] || strings.Contains(value, "•") || // masked: as it was shown
 			len(text) < shortestSecret || len(text) < shortestOfDigits && strings.Trim(text, "0123456789") == "" {

@@ -1,0 +1,175 @@
+package subscriptions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"countersign/billing/invoices"
+	"countersign/billing/money"
+	"countersign/billing/payments"
+	"countersign/internal/apps"
+	"countersign/internal/audit"
+	"countersign/internal/errs"
+	"countersign/internal/idempotency"
+	"countersign/tenancy"
+)
+
+// chargeDoorbell charges the months that were billed.
+func (s *Service) chargeDoorbell() apps.Doorbell {
+	return apps.Doorbell{Name: "subscriptions.charge", On: []string{EventRenewed}, Timeout: 5 * time.Minute, Waiting: tenancy.Due("subscription_months", "charge_at"), Run: s.Charge}
+}
+
+// Charge charges every month of the tenant of ctx that was billed and waits for it, one after the other. Who cannot be reached is
+// asked again in an hour, and holds back no other.
+func (s *Service) Charge(ctx context.Context) error {
+	for {
+		var due []*Month
+		err := tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+			due = nil
+			return tx.NewSelect().Model(&due).Where("m.tenant_id = ?", tenancy.ID(ctx)).Where("m.charge_at <= ?", s.now()).
+				OrderExpr("m.charge_at, m.subscription_id, m.month").Limit(batch).Scan(ctx)
+		})
+		if err != nil {
+			return fmt.Errorf("read which months are to be charged: %w", err)
+		}
+		for _, m := range due {
+			err := s.charge(ctx, m)
+			if err == nil {
+				continue
+			}
+			if ctx.Err() != nil {
+				return err
+			}
+			slog.ErrorContext(ctx, "a month of a subscription cannot be charged", "subscription_id", m.SubscriptionID, "month", m.Number, "error", err)
+			m.ChargeAt = s.now().Add(again)
+			if err := s.keep(ctx, m); err != nil {
+				return err
+			}
+		}
+		if len(due) == 0 {
+			return nil
+		}
+	}
+}
+
+// charge asks the provider for what is owed on the invoice of a month, under the month's own key, and keeps what came of it. Who
+// is not reached, or must wait, is asked again: with the same key as long as the provider may have heard of it, and with another
+// one when it is certain that he has not, as after a crash before he was asked.
+func (s *Service) charge(ctx context.Context, m *Month) error {
+	in, err := s.order(ctx, m)
+	if err != nil {
+		return err
+	}
+	if in == nil {
+		m.ChargeAt, m.PaymentID = time.Time{}, uuid.Nil
+		return s.keep(ctx, m)
+	}
+	reply, err := s.payments.Charge(ctx, *in)
+	if refusal := errs.As(err); err != nil && (refusal == nil || refusal.Kind == errs.KindInternal) {
+		return err
+	} else if err != nil {
+		m.refused(refusal, s.now())
+		return s.keep(ctx, m)
+	}
+	if m.PaymentID, err = uuid.Parse(reply.Charge.ID); err != nil {
+		return fmt.Errorf("read which payment month %d of subscription %s has: %w", m.Number, m.SubscriptionID, err)
+	}
+	m.answered(reply, s.now())
+	return s.keep(ctx, m)
+}
+
+// refused keeps why there is no payment, or when it is tried again.
+func (m *Month) refused(refusal *errs.Error, now time.Time) {
+	if later(refusal) {
+		m.ChargeAt = now.Add(again)
+		return
+	}
+	m.ChargeAt, m.PaymentID, m.FailureCode = time.Time{}, uuid.Nil, refusal.Code
+}
+
+// answered keeps what the provider has said. As long as nobody knows what became of the payment, it is looked at again.
+func (m *Month) answered(reply payments.Reply, now time.Time) {
+	switch {
+	case reply.Code == payments.ErrNeverReached.Code: // nothing has happened, and nothing will
+		m.Attempt++
+		m.ChargeAt = now.Add(again)
+	case reply.HTTP == http.StatusAccepted:
+		m.ChargeAt = now.Add(again)
+	default:
+		m.ChargeAt, m.FailureCode = time.Time{}, reply.Code
+	}
+}
+
+// later says of a refusal that it passes: the provider is away, another payment of the invoice is under way, or the account has paid too
+// often of late.
+func later(refusal *errs.Error) bool {
+	for _, passing := range []error{payments.ErrGatewayUnavailable, payments.ErrGatewayMisconfigured, payments.ErrPending, payments.ErrOverpayment, payments.ErrTooMany, idempotency.ErrInProgress} {
+		if errors.Is(refusal, passing) {
+			return true
+		}
+	}
+	return false
+}
+
+// order is the charge of a month; nil when nothing is owed and none has begun. The key stands for the month and the attempt alone: who
+// asks again after a crash gets the first answer, whatever is owed by then.
+func (s *Service) order(ctx context.Context, m *Month) (*payments.ChargeInput, error) {
+	once, err := idempotency.FromForm(fmt.Sprintf("subscription-%s-%d-%d", m.SubscriptionID, m.Number, m.Attempt), "subscriptions.charge", m.Number)
+	if err != nil {
+		return nil, err
+	}
+	begun, err := idempotency.Look[payments.Reply](ctx, s.db, once)
+	if err != nil {
+		return nil, err
+	}
+	in := &payments.ChargeInput{Invoice: m.InvoiceID.String(), Force: true, Once: once}
+	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		sub, err := Get(ctx, tx, m.SubscriptionID)
+		if err != nil {
+			return err
+		}
+		inv, err := invoices.Get(ctx, tx, in.Invoice)
+		if err != nil {
+			return err
+		}
+		if begun.Subject == uuid.Nil && invoices.CheckPayable(inv) != nil {
+			in = nil
+			return nil
+		}
+		owed := inv.Balance()
+		if m.Attempt > 1 {
+			in.RetryOf = m.PaymentID
+		}
+		in.Source, in.Currency, in.Description = sub.PaymentSource.String(), sub.Currency, sub.Description
+		in.Amount = func(money.Currency) (*money.Money, error) { return &owed, nil }
+		return nil
+	})
+	return in, err
+}
+
+// keep writes what came of a month's charge, or when it is tried again, unless somebody else has written the outcome.
+func (s *Service) keep(ctx context.Context, m *Month) error {
+	return tenancy.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		done, err := tx.NewUpdate().Model(m).Column("attempt", "charge_at", "payment_id", "failure_code").
+			Where("m.tenant_id = ? AND m.subscription_id = ? AND m.month = ?", m.TenantID, m.SubscriptionID, m.Number).Where("m.charge_at IS NOT NULL").Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("keep the charge of month %d of subscription %s: %w", m.Number, m.SubscriptionID, err)
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 || !m.ChargeAt.IsZero() {
+			return err
+		}
+		err = audit.Write(ctx, audit.Record{Action: "subscription.charge", ObjectType: "subscription", ObjectID: m.SubscriptionID, AccountID: m.AccountID,
+			After: map[string]any{"month": m.Number, "invoice_id": m.InvoiceID, "payment_id": m.PaymentID, "failure_code": m.FailureCode}})
+		if err != nil || m.FailureCode == "" {
+			return err
+		}
+		return s.outbox.Emit(ctx, m.event(EventChargeFailed))
+	})
+}
