@@ -2,7 +2,6 @@ package subscriptions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -107,15 +106,15 @@ func (m *Month) answered(reply payments.Reply, now time.Time) {
 	}
 }
 
-// later says of a refusal that it passes: the provider is away, another payment of the invoice is under way, or the account has paid too
-// often of late.
+// later says of a refusal that it passes: somebody is away, another payment of the invoice is under way, or the account has paid too often
+// of late.
 func later(refusal *errs.Error) bool {
-	for _, passing := range []error{payments.ErrGatewayUnavailable, payments.ErrGatewayMisconfigured, payments.ErrPending, payments.ErrOverpayment, payments.ErrTooMany, idempotency.ErrInProgress} {
-		if errors.Is(refusal, passing) {
-			return true
-		}
+	switch refusal.Kind {
+	case errs.KindRateLimited, errs.KindUnavailable, errs.KindBadGateway:
+		return true
+	default:
+		return refusal.Is(payments.ErrPending) || refusal.Is(payments.ErrOverpayment) || refusal.Is(idempotency.ErrInProgress)
 	}
-	return false
 }
 
 // order is the charge of a month; nil when nothing is owed and none has begun. The key stands for the month and the attempt alone: who

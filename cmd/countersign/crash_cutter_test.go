@@ -38,6 +38,8 @@ type blade struct {
 var commits = []struct{ about, writes string }{
 	{"received", `INSERT INTO "inbound_events"`},
 	{"effect", "UPDATE inbound_events SET status = $3"},
+	{"renew", `INSERT INTO "subscription_months"`},
+	{"charged", `UPDATE "subscription_months"`},
 	{"settle", "UPDATE payments AS p SET status = 'succeeded'"},
 	{"decide", "INSERT INTO decisions ("},
 	{"claim", "body_hash, subject_id, shared) VALUES"},

@@ -133,6 +133,7 @@ func TestCrashes(t *testing.T) {
 	t.Run("of a worker that settles", func(t *testing.T) { testSettler(t, s) })
 	t.Run("of a worker that asks providers", func(t *testing.T) { testSweeper(t, s) })
 	t.Run("of who takes what a provider says by itself", func(t *testing.T) { testTakers(t, s) })
+	t.Run("of a worker that bills and charges subscriptions", func(t *testing.T) { testSubscriber(t, s) })
 	s.expect(t, s.env, 0, "The books of 1 tenants are right", "verify")
 	s.agrees(t)
 }

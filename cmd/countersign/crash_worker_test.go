@@ -52,9 +52,10 @@ func (h *hand) struckDown(b *blade, kill bool) *process {
 	return p
 }
 
-// retires ends a worker in order.
+// retires ends a worker in order, once it has begun: before that a signal ends it as it ends any program.
 func (h *hand) retires(p *process) {
 	h.t.Helper()
+	p.says("msg=working")
 	p.interrupt()
 	if code := p.wait(); code != 0 {
 		h.t.Errorf("exit %d after an interrupt", code)
