@@ -86,7 +86,7 @@ func (c *console) draft(r *http.Request) (sheet, error) {
 }
 
 func newEditLine(inv *Invoice, li *LineItem) editLine {
-	line := editLine{Description: li.Description, Quantity: li.Quantity.String(), UnitPrice: unitPrice(li.UnitPrice, inv.Currency.Exponent())}
+	line := editLine{Description: li.Description, Quantity: li.Quantity.String(), UnitPrice: FormatUnitPrice(li.UnitPrice, inv.Currency)}
 	if li.DiscountMinor != 0 {
 		line.Discount = inv.Amount(li.DiscountMinor).String()
 	}

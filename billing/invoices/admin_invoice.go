@@ -183,7 +183,7 @@ func share(part, whole int64) int {
 }
 
 func newLine(r admin.Reader, inv *Invoice, li *LineItem) invoiceLine {
-	line := invoiceLine{Description: li.Description, Quantity: li.Quantity.String(), UnitPrice: unitPrice(li.UnitPrice, inv.Currency.Exponent()), Code: li.BillingCode,
+	line := invoiceLine{Description: li.Description, Quantity: li.Quantity.String(), UnitPrice: FormatUnitPrice(li.UnitPrice, inv.Currency), Code: li.BillingCode,
 		Discount: inv.Amount(li.DiscountMinor), Tax: inv.Amount(li.TaxMinor), Net: inv.Amount(li.NetMinor), TaxRate: percent(li.TaxRate) + " %", Credits: li.Credits}
 	if price, err := money.Parse(line.UnitPrice, inv.Currency); err == nil { // without a part of a minor unit it is an amount like any other
 		line.UnitPrice = money.FormatNumber(price, r.Language)

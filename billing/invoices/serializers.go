@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"countersign/billing/money"
 	"countersign/internal/idempotency"
 	"countersign/internal/web"
 )
@@ -135,15 +136,16 @@ type LineResponse struct {
 
 func newLineResponse(inv *Invoice, li *LineItem) LineResponse {
 	return LineResponse{ID: li.ID.String(), Line: li.Line, Description: li.Description, Currency: string(inv.Currency), Quantity: li.Quantity.String(),
-		UnitPrice: unitPrice(li.UnitPrice, inv.Currency.Exponent()), TotalPrice: inv.Amount(li.NetMinor).String(), TotalPriceMinor: li.NetMinor,
+		UnitPrice: FormatUnitPrice(li.UnitPrice, inv.Currency), TotalPrice: inv.Amount(li.NetMinor).String(), TotalPriceMinor: li.NetMinor,
 		DiscountAmount: inv.Amount(li.DiscountMinor).String(), DiscountAmountMinor: li.DiscountMinor, TaxRate: li.TaxRate.String(),
 		TaxAmount: inv.Amount(li.TaxMinor).String(), TaxAmountMinor: li.TaxMinor, LineTotal: inv.Amount(li.TotalMinor).String(), LineTotalMinor: li.TotalMinor,
 		Credits: li.Credits, ServiceType: li.ServiceType, ServiceID: li.ServiceID, BillingCode: li.BillingCode}
 }
 
-// unitPrice shows at least the digits of the currency, and more when the price has more: it may be a fraction of a
+// FormatUnitPrice shows at least the digits of the currency, and more when the price has more: it may be a fraction of a
 // minor unit, so it has no form in minor units.
-func unitPrice(price decimal.Decimal, digits int) string {
+func FormatUnitPrice(price decimal.Decimal, currency money.Currency) string {
+	digits := currency.Exponent()
 	if text := price.String(); !strings.Contains(text, ".") || len(text)-strings.Index(text, ".")-1 < digits {
 		return price.StringFixed(int32(digits))
 	}

@@ -124,7 +124,7 @@ func facts(_ admin.Reader, s shown) []admin.Fact {
 		{Label: "Account", Value: admin.LinkTo(s.holder, admin.IDURL("accounts", s.AccountID))},
 		{Label: "Each month", Value: admin.Amount(s.Amount())},
 		{Label: "Quantity", Value: admin.Text(s.Quantity.String())},
-		{Label: "Unit price", Value: admin.Text(s.UnitPrice.String())},
+		{Label: "Unit price", Value: admin.Text(invoices.FormatUnitPrice(s.UnitPrice, s.Currency))},
 		{Label: "Tax rate", Value: admin.Text(s.TaxRate.String())},
 		{Label: "First day", Value: admin.Day(s.StartsOn)},
 	}
@@ -173,7 +173,7 @@ func (c *console) months(ctx context.Context, r admin.Reader, id uuid.UUID) (tab
 		}
 		return nil
 	})
-	table = admin.NewTable("Months", []string{"From", "To", "Invoice", "Status", "Charge"}, nil, rows)
+	table = admin.NewTable("Months", []string{"First day", "Last day", "Invoice", "Status", "Charge"}, nil, rows)
 	table.Empty = "No month has been billed yet."
 	return table, err
 }

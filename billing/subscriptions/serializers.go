@@ -78,7 +78,7 @@ type Summary struct {
 }
 
 func newSummary(s *Subscription) Summary {
-	sum := Summary{ID: s.ID.String(), AccountID: s.AccountID.String(), Description: s.Description, Status: s.Status, Quantity: s.Quantity.String(), UnitPrice: s.UnitPrice.String(),
+	sum := Summary{ID: s.ID.String(), AccountID: s.AccountID.String(), Description: s.Description, Status: s.Status, Quantity: s.Quantity.String(), UnitPrice: invoices.FormatUnitPrice(s.UnitPrice, s.Currency),
 		TaxRate: s.TaxRate.String(), Credits: s.Credits, Amount: s.Amount().String(), AmountMinor: s.AmountMinor, Currency: string(s.Currency), PaymentSource: s.PaymentSource.String(),
 		StartsOn: s.StartsOn.Format(time.DateOnly), MonthsBilled: s.MonthsBilled, CancelledAt: web.OptionalTime(s.CancelledAt), CancelReason: s.CancelReason, CreatedAt: web.Time(s.CreatedAt)}
 	if s.Status == StatusActive {

@@ -173,7 +173,7 @@ func (v *visit) look(name, path string, texts ...string) {
 }
 
 // shop is money that came in otherwise than by claims; all are ids.
-type shop struct{ held, waiting, odd, cash, old, anomaly, conversion string }
+type shop struct{ held, waiting, odd, cash, old, anomaly, conversion, subscription string }
 
 func furnishShop(w *billingtest.World) (s shop) {
 	owner := w.As(w.Owner)
@@ -194,7 +194,20 @@ func furnishShop(w *billingtest.World) (s shop) {
 	rate := w.As(w.Finance).Post(base+"/fx/rates/", map[string]any{"base": "EUR", "quote": "USD", "rate": "1.08", "source": "cbu.uz"}).Expect(http.StatusCreated).Text("data.id")
 	s.conversion = keyed(owner).Post(base+"/fx/conversions/", map[string]any{"account_id": w.Account.ID.String(), "from_currency": "EUR", "to_currency": "USD", "from_amount": "10.00",
 		"rate_id": rate}).Expect(http.StatusCreated).Text("data.id")
+	s.subscription = subscribedTo(w, "tok_visa")
+	subscribedTo(w, "tok_decline")
+	for _, due := range []func(context.Context) error{w.Subscriptions.Renew, w.Subscriptions.Charge} {
+		due(w.System) // what the pages show says whether it was done
+	}
 	return s
+}
+
+// subscribedTo is a subscription of the first customer's, from a card with a token.
+func subscribedTo(w *billingtest.World, token string) string {
+	owner := w.As(w.Owner)
+	card := owner.Post(base+"/payment-methods/", map[string]any{"account_id": w.Account.ID.String(), "payment_method": "card", "display_name": "Company card",
+		"details": map[string]any{"token": token}}).Expect(http.StatusCreated).Text("data.id")
+	return keyed(owner).Post(base+"/subscriptions/", map[string]any{"account_id": w.Account.ID.String(), "description": "Hosting", "unit_price": "12.00", "payment_source": card}).Expect(http.StatusCreated).Text("data.id")
 }
 
 func TestBrowser(t *testing.T) {
@@ -278,6 +291,10 @@ func TestBrowser(t *testing.T) {
 		v.look("conversions", "conversions/", "Converted", "First customer")
 		v.look("new-conversion", "conversions/new/", "Recorded rate")
 		v.look("conversion", "conversions/"+shop.conversion+"/", "1 EUR = 1.08 USD")
+		v.look("subscriptions", "subscriptions/", "Hosting", "Active")
+		v.look("new-subscription", "subscriptions/new/", "First customer · Company card")
+		v.look("subscription", "subscriptions/"+shop.subscription+"/", "Months", "Paid", "Payment")
+		v.look("cancel-subscription", "subscriptions/"+shop.subscription+"/cancel/", "No further month is billed.")
 	})
 
 	t.Run("nothing is wider than a phone, in any language and both colours", func(t *testing.T) {
@@ -301,7 +318,7 @@ func TestBrowser(t *testing.T) {
 				"methods": "methods/", "settings": "settings/", "jobs": "jobs/", "events": "events/", "audit": "audit/", "ledger": "ledger/", "entries": "ledger-entries/", "integrity": "integrity/",
 				"held": "payments/" + shop.held + "/", "capture": "payments/" + shop.held + "/capture/", "odd": "payments/" + shop.odd + "/", "cash": "payments/" + shop.cash + "/",
 				"anomalies": "anomalies/", "anomaly": "anomalies/" + shop.anomaly + "/", "resolve": "anomalies/" + shop.anomaly + "/resolve/", "refund": "payments/" + shop.old + "/refund/",
-				"rates": "fx-rates/", "new-rate": "fx-rates/new/", "conversions": "conversions/", "conversion": "conversions/" + shop.conversion + "/", "new-conversion": "conversions/new/",
+				"rates": "fx-rates/", "new-rate": "fx-rates/new/", "conversions": "conversions/", "conversion": "conversions/" + shop.conversion + "/", "new-conversion": "conversions/new/", "subscriptions": "subscriptions/", "subscription": "subscriptions/" + shop.subscription + "/", "new-subscription": "subscriptions/new/",
 				"statement": "statements/" + p.AccountID.String() + "/?month=" + time.Now().UTC().Format("2006-01")} {
 				v.do("open "+path, chromedp.Navigate(v.base+"/console/"+path), chromedp.WaitVisible(chromedp.CSS("h1")))
 				width, err := chromedp.Run(v.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))

@@ -161,6 +161,7 @@ func (d *demoStage) play(system context.Context) error {
 	steps := []func() error{
 		d.rate,
 		d.charges,
+		func() error { return d.subscribed(system) },
 		d.givenUp,
 		func() error { return d.approved(0, 1, "") },
 		func() error { return d.approved(1, 2, "0.5") },

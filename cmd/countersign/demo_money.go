@@ -11,7 +11,9 @@ import (
 	"countersign/billing/gateways/sandbox"
 	"countersign/billing/invoices"
 	"countersign/billing/money"
+	"countersign/billing/paymentmethods"
 	"countersign/billing/payments"
+	"countersign/billing/subscriptions"
 )
 
 // openSandbox switches the sandbox on, as somebody would in the settings.
@@ -65,6 +67,29 @@ func (d *demoStage) charges() error {
 		}
 	}
 	return nil
+}
+
+// subscribed are two customers who are billed each month: the card of one pays, and that of the other is declined.
+func (d *demoStage) subscribed(system context.Context) error {
+	for i, token := range []string{"tok_visa", "tok_decline"} {
+		card, err := d.billing.Methods.Save(d.customer[i], paymentmethods.SaveInput{Method: "card", DisplayName: "Company card", Details: paymentmethods.Details{"token": token}})
+		if err != nil {
+			return err
+		}
+		source, err := uuid.Parse(card.ID)
+		if err != nil {
+			return err
+		}
+		_, err = d.billing.Subscriptions.Create(system, subscriptions.CreateInput{Account: d.accountID[i].String(), PaymentSource: source,
+			Line: invoices.LineInput{Description: d.Service, Quantity: "1", UnitPrice: d.Price, TaxRate: d.TaxRate, Credits: d.Credits}})
+		if err != nil {
+			return err
+		}
+	}
+	if err := d.billing.Subscriptions.Renew(system); err != nil {
+		return err
+	}
+	return d.billing.Subscriptions.Charge(system)
 }
 
 // givenUp are two write-offs: a small one, and one about which a second person has to decide.
