@@ -21,12 +21,14 @@ const recentPayments = `
 SELECT count(*) FILTER (WHERE created_at > clock_timestamp() - interval '1 hour'),
   coalesce(extract(epoch FROM min(created_at) FILTER (WHERE created_at > clock_timestamp() - interval '1 hour') + interval '1 hour' - clock_timestamp()), 0)::bigint,
   least(coalesce(sum(amount_minor) FILTER (WHERE live AND currency = $4), 0), 9000000000000000000)::bigint,
+  coalesce(extract(epoch FROM max(created_at) FILTER (WHERE live AND currency = $4) + interval '24 hours' - clock_timestamp()), 0)::bigint,
   coalesce(bool_or(live AND currency = $4 AND amount_minor = $5 AND method = $6 AND created_at > clock_timestamp() - make_interval(mins => $7)), false)
 FROM (SELECT created_at, amount_minor, currency, method, status NOT IN ('failed', 'cancelled', 'expired') AS live FROM payments
   WHERE tenant_id = $1 AND account_id = $2 AND id >= $3 AND deleted_at IS NULL AND created_at > clock_timestamp() - interval '24 hours') AS p`
 
 // limit refuses a payment that the tenant's limits forbid: ErrAmountLimit, ErrTooMany, or ErrPossibleDuplicate unless the
-// caller says that both are meant (S0D-26 to S0D-28). Limits of amounts are in the tenant's own currency, and hold for it.
+// caller says that both are meant (S0D-26 to S0D-28). Limits of amounts are in the tenant's own currency, and hold for it. What
+// passes says by when it surely has: RetryAfter.
 func (s *Service) limit(ctx context.Context, tx bun.Tx, p *Payment, force bool) error {
 	t, err := tenancy.Current(ctx, tx)
 	if err != nil {
@@ -50,11 +52,11 @@ func within(ctx context.Context, t *tenancy.Tenant, p *Payment, force bool) erro
 		return nil
 	}
 	var count int
-	var seconds, sum int64
+	var seconds, sum, day int64
 	var twin bool
 	err := database.Send(ctx,
 		database.Select("wait for other payments of the account", lockAccount, func(database.Row) error { return nil }, "payments:"+p.TenantID.String()+":"+p.AccountID.String()),
-		database.Select("read recent payments", recentPayments, func(row database.Row) error { return row.Scan(&count, &seconds, &sum, &twin) },
+		database.Select("read recent payments", recentPayments, func(row database.Row) error { return row.Scan(&count, &seconds, &sum, &day, &twin) },
 			p.TenantID, p.AccountID, web.LowestID(time.Now().Add(-25*time.Hour)), p.Currency, p.AmountMinor, p.Method, t.DuplicateWindowMinutes))
 	switch {
 	case err != nil:
@@ -62,7 +64,11 @@ func within(ctx context.Context, t *tenancy.Tenant, p *Payment, force bool) erro
 	case t.HourlyPayments != nil && count >= *t.HourlyPayments:
 		return ErrTooMany.After(time.Duration(max(1, seconds)) * time.Second)
 	case ours && t.DailyLimitMinor != nil && sum+p.AmountMinor > *t.DailyLimitMinor:
-		return ErrAmountLimit.With("limit", money.New(*t.DailyLimitMinor, p.Currency).String()).At("amount")
+		refused := ErrAmountLimit.With("limit", money.New(*t.DailyLimitMinor, p.Currency).String()).At("amount")
+		if p.AmountMinor <= *t.DailyLimitMinor {
+			refused = refused.After(time.Duration(max(1, day)) * time.Second)
+		}
+		return refused
 	case twin && !force:
 		return ErrPossibleDuplicate
 	}

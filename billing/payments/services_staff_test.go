@@ -3,6 +3,7 @@ package payments_test
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -304,8 +305,14 @@ func TestLimits(t *testing.T) {
 		w.As(w.Owner).Post(list, cash(w, "amount", "50.01")).Refused(http.StatusBadRequest, "amount_limit")
 		w.As(w.Member).Post(charges, order("tok_visa", "amount_cents", 5000)).Expect(http.StatusCreated)
 		w.As(w.Member).Post(charges, order("tok_decline", "amount_cents", 3000)).Expect(http.StatusPaymentRequired) // which comes to nothing
-		w.As(w.Owner).Post(list, cash(w, "amount", "30.01")).Refused(http.StatusBadRequest, "amount_limit")
+		later := w.As(w.Owner).Post(list, cash(w, "amount", "30.01")).Refused(http.StatusBadRequest, "amount_limit").Header.Get("Retry-After")
+		if seconds, err := strconv.Atoi(later); err != nil || seconds < 23*3600 || seconds > 24*3600 {
+			t.Errorf("what fits tomorrow is to be tried again in %q seconds", later)
+		}
 		w.As(w.Owner).Post(list, cash(w, "amount", "30.00")).Expect(http.StatusCreated)
+		w.Configure(tenancy.UpdateInput{PaymentLimitMinor: number(9000)})
+		never := w.As(w.Owner).Post(list, cash(w, "amount", "80.01")).Refused(http.StatusBadRequest, "amount_limit").Header.Get("Retry-After")
+		equal(t, "what never fits is to be tried again in", never, "")
 		w.As(w.OtherMember).Post(charges, order("tok_visa", "amount_cents", 5000)).Expect(http.StatusCreated)
 	})
 	t.Run("of an hour, however they come", func(t *testing.T) { // S0D-27
