@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -54,23 +55,23 @@ func (s *Service) Chargeable(ctx context.Context, db bun.IDB, id uuid.UUID) (Cha
 	return Chargeable{AccountID: m.AccountID, Token: sealed[TokenKey], Customer: customer, Gateway: gateway}, nil
 }
 
-// Chargeables gives the newest saved methods that a provider can be asked for, of the caller's account where he is a member, of at
-// most limit that have anything sealed.
-func (s *Service) Chargeables(ctx context.Context, db bun.IDB, limit int64) ([]*Saved, error) {
+// Chargeables gives the saved methods that a provider can be asked for, the newest first, of the caller's account where he is a
+// member. all is false when there may be more: no more than limit are opened, to see whether they have a token.
+func (s *Service) Chargeables(ctx context.Context, db bun.IDB, limit int) (chargeable []*Saved, all bool, err error) {
+	charged := slices.DeleteFunc(Methods(), func(m Method) bool { return !m.isCharged() })
 	var list []*Saved
-	err := saved(ctx, db).Where("apm.sensitive IS NOT NULL").OrderExpr("apm.id DESC").Limit(limit).Scan(ctx, &list)
+	err = saved(ctx, db).Where("apm.payment_method IN (?)", bun.List(charged)).Where("apm.sensitive IS NOT NULL").OrderExpr("apm.id DESC").Limit(int64(limit)+1).Scan(ctx, &list)
 	if err != nil {
-		return nil, fmt.Errorf("read saved methods: %w", err)
+		return nil, false, fmt.Errorf("read saved methods: %w", err)
 	}
-	var chargeable []*Saved
-	for _, m := range list {
+	for _, m := range list[:min(limit, len(list))] {
 		sealed, err := s.open(m)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if sealed[TokenKey] != "" && m.Method.isCharged() {
+		if sealed[TokenKey] != "" {
 			chargeable = append(chargeable, m)
 		}
 	}
-	return chargeable, nil
+	return chargeable, len(list) <= limit, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -203,12 +204,12 @@ const maxSources = 200
 func (c *console) sources(ctx context.Context) (field admin.Field, err error) {
 	field = admin.Field{Name: "payment_source", Label: "Saved method", Kind: "select", Required: true, Wide: true, Hint: "A card or wallet that the account has saved. Whose it is, is billed."}
 	err = tenancy.Read(ctx, c.service.db, func(ctx context.Context, tx bun.Tx) error {
-		list, err := c.service.methods.Chargeables(ctx, tx, maxSources+1)
+		list, all, err := c.service.methods.Chargeables(ctx, tx, maxSources)
 		if err != nil {
 			return err
 		}
-		if len(list) > maxSources {
-			field.Kind = "text"
+		if !all {
+			field.Kind, field.Hint = "text", "The id of a card or wallet that the account has saved. Whose it is, is billed."
 			return nil
 		}
 		ids := make([]uuid.UUID, len(list))
@@ -277,6 +278,9 @@ func (c *console) typed(ctx context.Context, form url.Values) (map[string]any, e
 		if text := form.Get(name); text != "" {
 			object[name] = text
 		}
+	}
+	if n, err := strconv.ParseInt(form.Get("credits"), 10, 64); err == nil { // what is no number is refused as it is
+		object["credits"] = n
 	}
 	id, err := web.ParseID(form.Get("payment_source"))
 	if err != nil {

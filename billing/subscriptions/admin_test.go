@@ -21,11 +21,14 @@ func TestConsole(t *testing.T) {
 	form := url.Values{"key": {key}, "payment_source": {source.String()}, "description": {"Hosting"}, "quantity": {"1"}, "unit_price": {"0"}, "currency": {""}, "tax_rate": {""}, "credits": {""}, "starts_on": {""}}
 	b.Post("subscriptions/new/", form).Expect(http.StatusBadRequest).Shows("more than zero", "Hosting")
 	form.Set("unit_price", "12.00")
+	form.Set("credits", "a few")
+	b.Post("subscriptions/new/", form).Expect(http.StatusBadRequest).Shows("whole number", "a few")
+	form.Set("credits", "10")
 	viewer.Post("subscriptions/new/", form).Expect(http.StatusForbidden)
 	made := b.Post("subscriptions/new/", form)
 	b.Follow(made).Shows("The subscription is made.", "First customer", "12.00", "No month has been billed yet.")
 	equal(t, "the form sent twice leads to", b.Post("subscriptions/new/", form).Location, made.Location)
-	equal(t, "subscriptions", count(t, w, "SELECT count(*) FROM subscriptions WHERE tenant_id = ?"), 1)
+	equal(t, "subscriptions", count(t, w, "SELECT count(*) FROM subscriptions WHERE tenant_id = ? AND credits = 10"), 1)
 	form.Set("payment_source", uuid.NewString())
 	b.Post("subscriptions/new/", form).Expect(http.StatusBadRequest).Shows("no such saved payment method")
 
