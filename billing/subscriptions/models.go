@@ -61,10 +61,14 @@ func (s *Subscription) firstDay(n int) time.Time {
 	return first.AddDate(0, 0, min(day, days)-1)
 }
 
-// dueAt is when a month is billed: as its first day begins in the tenant's zone.
+// dueAt is when a month is billed: as its first day begins in the tenant's zone, where clocks may be put forward at midnight.
 func (s *Subscription) dueAt(n int, loc *time.Location) time.Time {
 	year, month, day := s.firstDay(n).Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, loc)
+	at := time.Date(year, month, day, 0, 0, 0, 0, loc)
+	if at.Day() != day {
+		_, at = at.ZoneBounds()
+	}
+	return at
 }
 
 // line is what the invoice of a month is over. Its text names the days, which need no translation.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"countersign/tenancy"
 )
 
 func day(text string) time.Time {
@@ -56,14 +58,21 @@ func TestMonthsFollowOneAnother(t *testing.T) {
 // TestDueAt: a month is due as its first day begins where the tenant is, also where clocks were changed.
 func TestDueAt(t *testing.T) {
 	t.Parallel()
-	for zone, want := range map[string]string{"Asia/Dhaka": "2026-03-28T18:00:00Z", "America/New_York": "2026-03-29T04:00:00Z", "Europe/Berlin": "2026-03-28T23:00:00Z"} {
-		loc, err := time.LoadLocation(zone)
+	for _, tt := range []struct{ zone, starts, want string }{
+		{"Asia/Dhaka", "2026-01-29", "2026-03-28T18:00:00Z"},
+		{"America/New_York", "2026-01-29", "2026-03-29T04:00:00Z"},
+		{"Europe/Berlin", "2026-01-29", "2026-03-28T23:00:00Z"},
+		{"America/Havana", "2026-01-08", "2026-03-08T05:00:00Z"},   // from midnight to one o'clock
+		{"America/Santiago", "2026-07-06", "2026-09-06T04:00:00Z"}, // the same
+		{"Asia/Beirut", "2026-01-29", "2026-03-28T22:00:00Z"},      // the same
+	} {
+		loc, err := time.LoadLocation(tt.zone)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &Subscription{StartsOn: day("2026-01-29")}
-		if got := s.dueAt(3, loc).UTC().Format(time.RFC3339); got != want {
-			t.Errorf("in %s it is due at %s, want %s", zone, got, want)
+		s := &Subscription{StartsOn: day(tt.starts)}
+		if got := s.dueAt(3, loc); got.UTC().Format(time.RFC3339) != tt.want || !(&tenancy.Tenant{Timezone: tt.zone}).Today(got).Equal(s.firstDay(3)) {
+			t.Errorf("in %s it is due at %s, want %s", tt.zone, got.UTC().Format(time.RFC3339), tt.want)
 		}
 	}
 }
