@@ -59,7 +59,7 @@ func (s *Service) answer(ctx context.Context, tx bun.Tx, p locked, o *order, ref
 	}
 	charge := ChargeResponse{Response: newResponse(p.Payment, invs[p.InvoiceID]), AmountCents: p.AmountMinor, Lifecycle: lifecycle(p.Payment),
 		NextAction: nextAction(p.Payment, o.Redirect), Test: t.TestMode}
-	if code := declinedAs(p.Payment).Code; p.Status == StatusFailed && code != p.FailureCode {
+	if code := DeclinedAs(p.Payment).Code; p.Status == StatusFailed && code != p.FailureCode {
 		charge.ProviderCode = optional(p.FailureCode)
 	}
 	begun := Reply{HTTP: http.StatusCreated, Charge: charge}
@@ -67,7 +67,7 @@ func (s *Service) answer(ctx context.Context, tx bun.Tx, p locked, o *order, ref
 	case StatusCreated, StatusProcessing:
 		begun.HTTP = http.StatusAccepted
 	case StatusFailed:
-		e := declinedAs(p.Payment)
+		e := DeclinedAs(p.Payment)
 		begun.HTTP, begun.Code = httpOf(e), e.Code
 	}
 	if begun.HTTP != http.StatusAccepted {
@@ -102,8 +102,8 @@ const codeDeclined = "payment_declined"
 // declines are the failures that have an error of their own.
 var declines = []*errs.Error{ErrCardDeclined, ErrInsufficientFunds, ErrExpiredCard, ErrInvalidSource, ErrGatewayRefused, ErrNeverReached, ErrIllegalTransition}
 
-// declinedAs gives the error for a payment that has failed at its provider.
-func declinedAs(p *Payment) *errs.Error { return refusalOf(p.FailureCode) }
+// DeclinedAs gives the error for a payment that has failed at its provider.
+func DeclinedAs(p *Payment) *errs.Error { return refusalOf(p.FailureCode) }
 
 func refusalOf(code string) *errs.Error {
 	if code == "invalid_token" { // of the provider, not of who signs in with us

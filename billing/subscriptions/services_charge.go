@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,7 +79,15 @@ func (s *Service) charge(ctx context.Context, m *Month) error {
 	if m.PaymentID, err = uuid.Parse(reply.Charge.ID); err != nil {
 		return fmt.Errorf("read which payment month %d of subscription %s has: %w", m.Number, m.SubscriptionID, err)
 	}
-	m.answered(reply, s.now())
+	var p *payments.Payment
+	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		p, err = payments.Get(ctx, tx, reply.Charge.ID) // the answer under the key is the first one, which may be that the payer must act
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m.became(p, s.now())
 	return s.keep(ctx, m)
 }
 
@@ -90,31 +97,45 @@ func (m *Month) refused(refusal *errs.Error, now time.Time) {
 		m.ChargeAt = now.Add(again)
 		return
 	}
-	m.ChargeAt, m.PaymentID, m.FailureCode = time.Time{}, uuid.Nil, refusal.Code
+	m.ChargeAt, m.PaymentID = time.Time{}, uuid.Nil
+	if !settled(refusal) {
+		m.FailureCode = refusal.Code
+	}
 }
 
-// answered keeps what the provider has said. As long as nobody knows what became of the payment, it is looked at again.
-func (m *Month) answered(reply payments.Reply, now time.Time) {
-	switch {
-	case reply.Code == payments.ErrNeverReached.Code: // nothing has happened, and nothing will
-		m.Attempt++
+// became keeps what has become of the payment. As long as nobody knows, or the payer must act, it is looked at again.
+func (m *Month) became(p *payments.Payment, now time.Time) {
+	switch p.Status {
+	case payments.StatusCreated, payments.StatusPending, payments.StatusProcessing:
 		m.ChargeAt = now.Add(again)
-	case reply.HTTP == http.StatusAccepted:
-		m.ChargeAt = now.Add(again)
+	case payments.StatusFailed:
+		if p.FailureCode == payments.ErrNeverReached.Code { // nothing has happened, and nothing will
+			m.Attempt++
+			m.ChargeAt = now.Add(again)
+			return
+		}
+		m.ChargeAt, m.FailureCode = time.Time{}, payments.DeclinedAs(p).Code
+	case payments.StatusCancelled, payments.StatusExpired:
+		m.ChargeAt, m.FailureCode = time.Time{}, string(p.Status)
 	default:
-		m.ChargeAt, m.FailureCode = time.Time{}, reply.Code
+		m.ChargeAt = time.Time{}
 	}
 }
 
 // later says of a refusal that it passes: somebody is away, another payment of the invoice is under way, or the account has paid too often
-// of late.
+// or too much of late.
 func later(refusal *errs.Error) bool {
 	switch refusal.Kind {
 	case errs.KindRateLimited, errs.KindUnavailable, errs.KindBadGateway:
 		return true
 	default:
-		return refusal.Is(payments.ErrPending) || refusal.Is(payments.ErrOverpayment) || refusal.Is(idempotency.ErrInProgress)
+		return refusal.RetryAfter > 0 || refusal.Is(payments.ErrPending) || refusal.Is(payments.ErrOverpayment) || refusal.Is(idempotency.ErrInProgress)
 	}
+}
+
+// settled says of a refusal that the invoice was paid or voided since it was read: there is nothing to charge.
+func settled(refusal *errs.Error) bool {
+	return refusal.Is(invoices.ErrAlreadyPaid) || refusal.Is(invoices.ErrVoid) || refusal.Is(invoices.ErrNothingOwed)
 }
 
 // order is the charge of a month; nil when nothing is owed and none has begun. The key stands for the month and the attempt alone: who
@@ -124,10 +145,7 @@ func (s *Service) order(ctx context.Context, m *Month) (*payments.ChargeInput, e
 	if err != nil {
 		return nil, err
 	}
-	begun, err := idempotency.Look[payments.Reply](ctx, s.db, once)
-	if err != nil {
-		return nil, err
-	}
+	owes := false
 	in := &payments.ChargeInput{Invoice: m.InvoiceID.String(), Force: true, Once: once}
 	err = tenancy.Read(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		sub, err := Get(ctx, tx, m.SubscriptionID)
@@ -138,10 +156,7 @@ func (s *Service) order(ctx context.Context, m *Month) (*payments.ChargeInput, e
 		if err != nil {
 			return err
 		}
-		if begun.Subject == uuid.Nil && invoices.CheckPayable(inv) != nil {
-			in = nil
-			return nil
-		}
+		owes = invoices.CheckPayable(inv) == nil
 		owed := inv.Balance()
 		if m.Attempt > 1 {
 			in.RetryOf = m.PaymentID
@@ -150,7 +165,14 @@ func (s *Service) order(ctx context.Context, m *Month) (*payments.ChargeInput, e
 		in.Amount = func(money.Currency) (*money.Money, error) { return &owed, nil }
 		return nil
 	})
-	return in, err
+	if err != nil || owes {
+		return in, err
+	}
+	// A key is claimed before anything is paid under it: looked at after the invoice, it tells whether this very charge has paid.
+	if begun, err := idempotency.Look[payments.Reply](ctx, s.db, once); err != nil || begun.Subject == uuid.Nil {
+		return nil, err
+	}
+	return in, nil
 }
 
 // keep writes what came of a month's charge, or when it is tried again, unless somebody else has written the outcome.
