@@ -209,7 +209,8 @@ func (c *console) sources(ctx context.Context) (field admin.Field, err error) {
 			return err
 		}
 		if !all {
-			field.Kind, field.Hint = "text", "The id of a card or wallet that the account has saved. Whose it is, is billed."
+			field.Kind = "text"
+			field.Hint = "The id of a card or wallet that the account has saved. Whose it is, is billed."
 			return nil
 		}
 		ids := make([]uuid.UUID, len(list))
